@@ -1,0 +1,63 @@
+# Two commands are all you need: make xent_30 and make test. Python 3.11 or newer is all they need.
+PYTHON ?= python3
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+NNEXP := $(BIN)/nnexp
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+REPRODUCTIONS := quadratic_30 quadratic_100 xent_30 xent_100
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev $(REPRODUCTIONS) mnist test lint check format bench
+
+help: ## list the targets
+	@grep -E '^[a-z0-9_ $$()A-Z]+:.*## ' $(MAKEFILE_LIST) | sed 's/$$(REPRODUCTIONS)/$(REPRODUCTIONS)/' \
+	  | awk -F ':.*## ' '{ printf "  make %-48s %s\n", $$1, $$2 }'
+
+setup: $(VENV)/.core ## create .venv with nnexp in it
+
+dev: $(VENV)/.dev ## the same, with what tests and checks need
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "nnexp needs Python 3.11 or newer; say which with: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "this Python cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "setting up $(VENV) ..."
+	@$(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	@echo "adding what tests and checks need ..."
+	@$(PIP_INSTALL) -e '.[dev]'
+	@touch $@
+
+$(REPRODUCTIONS): setup ## train this published experiment of the book
+	@$(NNEXP) train configs/$@.yaml
+
+mnist: setup ## all four, three seeds each, then compare them
+	@folder=runs/mnist-$$(date -u +%Y%m%d-%H%M%S) && \
+	  $(NNEXP) train $(REPRODUCTIONS:%=configs/%.yaml) --seeds 0-2 --runs-dir $$folder && \
+	  echo && $(NNEXP) compare $$folder
+
+test: dev ## run the tests
+	@$(BIN)/python -m pytest -q
+
+lint: dev ## check style, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: dev ## mend what can be mended of the style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+check: lint test ## lint and test
+
+bench: setup ## measure the speed against other programs (own environment, ten minutes)
+	@$(PYTHON) benchmarks/environment.py
+	@$(BENCH_BIN)/python benchmarks/epoch.py

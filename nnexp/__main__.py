@@ -1,0 +1,5 @@
+"""`python -m nnexp`."""
+
+from nnexp.cli import main
+
+main()

@@ -1,0 +1,65 @@
+"""The command line: Click in front, a few lines a command, heavy imports inside them.
+
+stdout carries results, stderr progress and notes. Exit codes: 0 done, 1 input or data refused,
+2 usage, 3 a run diverged, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nnexp import __version__
+from nnexp.cli.compare import compare
+from nnexp.cli.list import list_
+from nnexp.cli.plot import plot
+from nnexp.cli.schema import schema
+from nnexp.cli.show import show
+from nnexp.cli.train import train
+from nnexp.errors import NnexpError, did_you_mean
+
+INTERRUPTED = 130
+
+
+class _Group(click.Group):
+    """The one place where errors become messages and exit codes."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NnexpError as error:
+            click.echo(f"nnexp: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("nnexp: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            hint = did_you_mean(args[0], self.commands)
+            raise click.UsageError(error.message.rstrip(".") + (hint or "."), ctx) from error
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: nnexp train configs/smoke.yaml",
+)
+@click.version_option(__version__, prog_name="nnexp")
+def cli() -> None:
+    """Run experiments on how neural networks learn.
+
+    An experiment is a YAML file, a result is a folder, a claim is a comparison.
+    """
+
+
+for _command in (train, compare, list_, show, plot, schema):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the installed program."""
+    cli(prog_name="nnexp")

@@ -1,0 +1,45 @@
+"""`nnexp list`: the runs, the newest first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nnexp.cli.options import format_options, runs_dir_option
+
+STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
+
+
+@click.command("list", epilog="Example: nnexp list --status completed --tag eta")
+@runs_dir_option
+@click.option("--name", metavar="WORD", help="Only runs whose name contains this.")
+@click.option(
+    "--tag", "tags", metavar="WORD", multiple=True, help="Only runs with this tag; repeatable."
+)
+@click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
+@format_options
+def list_(
+    runs_dir: Path, name: str | None, tags: tuple[str, ...], status: str | None, format_: str
+) -> None:
+    """List the runs, the newest first."""
+    from nnexp.store.find import by_age, folders, open_all
+    from nnexp.views.listing import table
+    from nnexp.views.table import FORMATS
+
+    runs, notes = open_all(reversed(by_age(folders(runs_dir))))
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    kept = [
+        run
+        for run in runs
+        if (name is None or name in run.name)
+        and set(tags) <= set(run.tags)
+        and status in (None, run.status)
+    ]
+    if kept or format_ != "table":
+        click.echo(FORMATS[format_](table(kept)), nl=False)
+    elif runs:
+        click.echo(f"none of the {len(runs)} runs under {runs_dir} fits", err=True)
+    else:
+        click.echo(f"no runs under {runs_dir} yet: nnexp train configs/smoke.yaml", err=True)

@@ -1,0 +1,105 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from nnexp.store.reader import Run
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = ("table", "csv", "json", "md")
+
+runs_dir_option = click.option(
+    "--runs-dir",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    envvar="NNEXP_RUNS_DIR",
+    show_default=True,
+    show_envvar=True,
+    help="Folder that holds the runs.",
+)
+
+
+def complete_runs(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer the ids of the runs, the newest first, and folders."""
+    from nnexp.store.find import LATEST, by_age, folders
+
+    runs = ctx.params.get("runs_dir") or Path("runs")
+    names = [LATEST, *(folder.name for folder in reversed(by_age(folders(Path(runs)))))]
+    items = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return items or [CompletionItem(incomplete, type="file")]
+
+
+def format_options(command: F) -> F:
+    """Add --format and --json, its short form."""
+    command = click.option(
+        "--format",
+        "format_",
+        type=click.Choice(FORMATS),
+        default="table",
+        show_default=True,
+        help="How to print the result.",
+    )(command)
+    return click.option("--json", "format_", flag_value="json", help="The same as --format json.")(
+        command
+    )
+
+
+def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
+    """Return the runs that words of the command line stand for; all of them for no words.
+
+    What cannot be read is said on stderr, and the rest is used.
+
+    Raises:
+        RunError: nothing is left.
+    """
+    from nnexp.errors import RunError
+    from nnexp.store.find import folders, open_all, resolve
+
+    found: dict[Path, None] = {}
+    notes: list[str] = []
+    for name in names:
+        try:
+            found |= dict.fromkeys(resolve(name, runs_dir))
+        except RunError as error:
+            notes.append(str(error))
+    if not names:
+        found = dict.fromkeys(folders(runs_dir))
+    runs, unsound = open_all(found)
+    if not runs:
+        said = "\n".join([*notes, *unsound])
+        start = "start one with: nnexp train configs/smoke.yaml"
+        raise RunError(said or f"{runs_dir}: there are no runs yet; {start}")
+    for note in [*notes, *unsound]:
+        click.echo(f"note: {note}", err=True)
+    return runs
+
+
+def choose_metric(runs: list[Run], metric: str | None) -> str:
+    """Return the metric asked for, or the one the runs are judged by.
+
+    Raises:
+        OptionError: no run has logged it.
+        RunError: no run has logged anything.
+    """
+    from nnexp.errors import OptionError, RunError, did_you_mean, one_of
+    from nnexp.evidence.summary import METRICS, default_metric
+
+    logged = [name for name in METRICS if any(name in run.metrics for run in runs)]
+    chosen = metric or default_metric(logged)
+    if chosen is None:
+        raise RunError("none of the runs has logged a metric")
+    if chosen not in logged:
+        allowed = one_of(logged) if logged else "nothing"
+        hint = did_you_mean(chosen, logged)
+        raise OptionError(f"--metric {chosen}: not logged by these runs; they have {allowed}{hint}")
+    return chosen

@@ -1,0 +1,67 @@
+"""The progress bar on stderr; silence where stderr is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnexp.config.schema import Experiment
+    from nnexp.experiment import Progress, Row
+
+
+@contextmanager
+def bar(experiment: Experiment, examples: int, *, quiet: bool) -> Iterator[Progress]:
+    """Show a run's progress for as long as the context lasts."""
+    if quiet or not sys.stderr.isatty():
+        from nnexp.experiment import Silence
+
+        yield Silence()
+        return
+    from tqdm import tqdm
+
+    with tqdm(
+        total=experiment.epochs * examples,
+        bar_format="{desc} {bar:20} {percentage:3.0f} % {elapsed}<{remaining}{postfix}",
+        leave=False,
+        dynamic_ncols=True,
+        file=sys.stderr,
+    ) as drawn:
+        yield _Bar(drawn, experiment, examples)
+
+
+class _Bar:
+    def __init__(self, drawn: Any, experiment: Experiment, examples: int) -> None:
+        self._drawn = drawn
+        self._examples = examples
+        self._name = f"{experiment.name} s{experiment.seed} epoch"
+        self._epochs = experiment.epochs
+        self._done = 0
+        self._label()
+
+    def _label(self) -> None:
+        epoch = min(self._done + 1, self._epochs)
+        self._drawn.set_description_str(f"{self._name} {epoch}/{self._epochs}", refresh=False)
+
+    def seen(self, examples: int) -> None:
+        self._drawn.update(self._done * self._examples + examples - self._drawn.n)
+
+    def epoch(self, row: Row) -> None:
+        from nnexp.evidence.summary import default_metric
+        from nnexp.views import words
+
+        self._done += 1
+        self._label()
+        logged = [name for name, value in row.items() if value is not None]
+        shown = dict.fromkeys(
+            m
+            for m in (
+                "train_cost" if "train_cost" in logged else None,
+                default_metric([m for m in logged if m.endswith("accuracy")]),
+            )
+            if m
+        )
+        said = ", ".join(f"{words.label(m)} {words.quantity(m, row[m])}" for m in shown)
+        self._drawn.set_postfix_str(said)

@@ -1,0 +1,33 @@
+"""`nnexp show`: all about one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nnexp.cli.options import complete_runs, runs_dir_option
+
+
+@click.command(epilog="Example: nnexp show latest")
+@click.argument("run", shell_complete=complete_runs)
+@runs_dir_option
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def show(run: str, runs_dir: Path, as_json: bool) -> None:
+    """Show a RUN: config, summary, per-class accuracy, confusion, provenance.
+
+    RUN is a run's folder, the unique beginning of its name, or `latest`.
+    """
+    from nnexp.store.find import resolve_one
+    from nnexp.store.reader import open_run
+    from nnexp.views.run import as_record, page
+
+    found = open_run(resolve_one(run, runs_dir))
+    for problem in found.problems:
+        click.echo(f"note: {found.folder}: {problem}", err=True)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(as_record(found), indent=2, ensure_ascii=False, default=str))
+    else:
+        click.echo(page(found), nl=False)

@@ -1,0 +1,200 @@
+"""`nnexp train`: configs in, run folders out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from nnexp.cli.options import runs_dir_option
+from nnexp.cli.progress import bar
+
+if TYPE_CHECKING:
+    from nnexp.config.loader import Config
+    from nnexp.data import Dataset
+    from nnexp.experiment import Outcome
+
+DIVERGED = 3
+INTERRUPTED = 130
+
+
+def _complete_keys(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from nnexp.config.schema import Experiment
+
+    return [
+        CompletionItem(f"{name}=", help=field.description)
+        for name, field in Experiment.model_fields.items()
+        if name.startswith(incomplete)
+    ]
+
+
+@click.command(
+    epilog="Example: nnexp train configs/xent_100.yaml --seeds 0-2 --set eta=0.25 --tag eta"
+)
+@click.argument(
+    "configs", metavar="CONFIG...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "-s",
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    shell_complete=_complete_keys,
+    help="Override a key, as in eta=0.1 or layers.1=50; repeatable.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="The run's seed.")
+@click.option("--seeds", metavar="SEEDS", help="One run a seed, as in 0-9 or 0,3,5.")
+@runs_dir_option
+@click.option("--name", metavar="WORD", help="Name of the run, in place of the config's.")
+@click.option("--tag", "tags", metavar="WORD", multiple=True, help="Tag the run; repeatable.")
+@click.option("--dry-run", is_flag=True, help="Print the resolved configs and train nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress; print only the run folders.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcomes as JSON.")
+@click.pass_context
+def train(
+    ctx: click.Context,
+    configs: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    seed: int | None,
+    seeds: str | None,
+    runs_dir: Path,
+    name: str | None,
+    tags: tuple[str, ...],
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train each CONFIG and write a run folder for each run.
+
+    All configs and their data are checked before the first run begins.
+    """
+    from nnexp.config.loader import dump
+    from nnexp.config.seeds import parse_seeds
+    from nnexp.errors import OptionError
+
+    if seed is not None and seeds is not None:
+        raise OptionError("--seed and --seeds: one of the two is due")
+    chosen = parse_seeds(seeds) if seeds is not None else None if seed is None else [seed]
+    planned = _plan(configs, [*overrides, *_words(name, tags)], chosen)
+    if dry_run:
+        click.echo("---\n".join(dump(config.experiment) for config, _ in planned), nl=False)
+        return
+    outcomes = []
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for config, dataset in planned:
+        outcomes.append(_train_one(config, dataset, runs_dir, quiet=quiet, as_json=as_json))
+        if outcomes[-1].status == "interrupted":
+            break
+    if as_json:
+        import json
+
+        click.echo(json.dumps([_record(outcome) for outcome in outcomes], indent=2))
+    statuses = {outcome.status for outcome in outcomes}
+    if "interrupted" in statuses:
+        ctx.exit(INTERRUPTED)
+    if "diverged" in statuses:
+        ctx.exit(DIVERGED)
+    if len(outcomes) > 1 and not (quiet or as_json):
+        click.echo(f"compare them: nnexp compare {_common(outcomes)}", err=True)
+
+
+def _words(name: str | None, tags: Sequence[str]) -> list[str]:
+    import json
+
+    words = [] if name is None else [f"name={json.dumps(name)}"]
+    return words + ([f"tags={json.dumps(list(tags))}"] if tags else [])
+
+
+def _plan(
+    paths: Sequence[Path], overrides: Sequence[str], seeds: Sequence[int] | None
+) -> list[tuple[Config, Dataset]]:
+    """Load all configs and data; runs on the same data share one copy of them."""
+    from nnexp.config.loader import load
+    from nnexp.errors import ConfigError, Problem
+    from nnexp.experiment import DataCache
+
+    configs: list[Config] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            configs.append(load(path, overrides))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(list(dict.fromkeys(problems)))
+    cache = DataCache()
+    return [
+        (seeded, cache.load(seeded))
+        for config in configs
+        for seeded in ([config] if seeds is None else map(config.with_seed, seeds))
+    ]
+
+
+def _train_one(
+    config: Config, dataset: Dataset, runs_dir: Path, *, quiet: bool, as_json: bool
+) -> Outcome:
+    from nnexp.experiment import run
+
+    with bar(config.experiment, len(dataset.train), quiet=quiet) as progress:
+        outcome = run(config, dataset, runs_dir, argv=["nnexp", *sys.argv[1:]], progress=progress)
+    if quiet:
+        click.echo(outcome.folder)
+    elif not as_json:
+        click.echo("\n".join(_summary(outcome)))
+    if outcome.status != "completed":
+        click.echo(f"nnexp: {_ending(outcome)}", err=True)
+    return outcome
+
+
+def _summary(outcome: Outcome) -> list[str]:
+    from nnexp.evidence.summary import default_metric
+    from nnexp.views import words
+    from nnexp.views.run import against_published, summary_lines
+
+    metric = default_metric(list(outcome.summary))
+    epochs = len(outcome.rows)
+    each = f" ({words.duration(outcome.seconds / epochs)} an epoch)" if epochs else ""
+    lines = summary_lines(outcome.summary, metric) if metric else []
+    lines += against_published(outcome.experiment.reference, outcome.summary)
+    unit = "epoch" if epochs == 1 else "epochs"
+    lines.append(f"{epochs} {unit} in {words.duration(outcome.seconds)}{each}")
+    return [str(outcome.folder), *(f"  {line}" for line in lines)]
+
+
+def _ending(outcome: Outcome) -> str:
+    epochs = len(outcome.rows)
+    kept = f"{outcome.folder} keeps {epochs} of {outcome.experiment.epochs} epochs"
+    if outcome.status == "diverged":
+        eta = outcome.experiment.eta
+        return (
+            f"diverged in epoch {epochs}: the cost or a parameter is no longer finite; {kept}; "
+            f"try a smaller eta: --set eta={eta / 10:g} (it was {eta:g})"
+        )
+    return f"{outcome.status}; {kept}"
+
+
+def _common(outcomes: Sequence[Outcome]) -> str:
+    return " ".join(str(outcome.folder) for outcome in outcomes)
+
+
+def _record(outcome: Outcome) -> dict[str, Any]:
+    from nnexp.experiment import plain_summary
+
+    return {
+        "run": outcome.folder.name,
+        "folder": str(outcome.folder),
+        "name": outcome.experiment.name,
+        "seed": outcome.experiment.seed,
+        "status": outcome.status,
+        "epochs": len(outcome.rows),
+        "seconds": round(outcome.seconds, 3),
+        "summary": plain_summary(outcome.summary),
+    }

@@ -1,0 +1,1 @@
+"""Configs: YAML in, a validated `Experiment` out, each mistake by file, line and key."""

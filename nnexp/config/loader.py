@@ -1,0 +1,161 @@
+"""From a file and overrides to an `Experiment`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from nnexp.config.problems import findings, rule_findings
+from nnexp.config.schema import Experiment
+from nnexp.config.yaml import Document, Key, parse, parse_value
+from nnexp.errors import ConfigError, OptionError, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A validated experiment and the document it came from, for messages about later findings."""
+
+    experiment: Experiment
+    document: Document
+
+    def with_seed(self, seed: int) -> Config:
+        """Return the same config with another seed."""
+        return Config(self.experiment.model_copy(update={"seed": seed}), self.document)
+
+    def error(self, key: Key, message: str) -> ConfigError:
+        """Return the error that says what is wrong with a key, and where it stands."""
+        where = self.document.where(key)
+        return ConfigError([Problem(where, ".".join(map(str, key)), message)])
+
+
+def load(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a config file, apply `key=value` overrides, and validate the whole.
+
+    Args:
+        path: the YAML file.
+        overrides: as `--set` takes them: dotted keys, YAML values.
+
+    Raises:
+        ConfigError: with all the problems of the config, each by file, line and key.
+        OptionError: an override is not of the form KEY=VALUE or leads nowhere.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(str(path), "", "is not UTF-8 text")]) from error
+    except OSError as error:
+        hint = _similar(path) if isinstance(error, FileNotFoundError) else ""
+        problem = Problem(str(path), "", f"cannot be read: {error.strerror}{hint}")
+        raise ConfigError([problem]) from error
+    document = parse(text, str(path))
+    for override in overrides:
+        _apply(document, override)
+    return Config(validate(document, path), document)
+
+
+def _similar(path: Path) -> str:
+    for candidate in (path.with_name(path.name + ".yaml"), Path("configs") / f"{path.stem}.yaml"):
+        if candidate.is_file():
+            return f"; did you mean {candidate}?"
+    return ""
+
+
+def _apply(document: Document, override: str) -> None:
+    name, equals, text = override.partition("=")
+    place = f"--set {override}"
+    if not equals or not name.strip():
+        raise OptionError(f"{place}: KEY=VALUE is due, as in --set eta=0.1")
+    *parents, last = key = tuple(
+        int(part) if part.isdigit() else part for part in name.strip().split(".")
+    )
+    holder: Any = document.values
+    for i, part in enumerate(parents):
+        if isinstance(holder, dict) and part not in holder:
+            holder[part] = {}
+        elif i == 0 and part == "data" and isinstance(holder[part], str):
+            holder[part] = {"name": holder[part]}
+        holder = _child(holder, part, place)
+    value = parse_value(text, place)
+    if isinstance(holder, dict):
+        holder[str(last)] = value
+    elif isinstance(holder, list) and isinstance(last, int) and last < len(holder):
+        holder[last] = value
+    else:
+        raise OptionError(f"{place}: {'.'.join(map(str, parents))} has no part {last}")
+    for known in [k for k in document.places if k[: len(key)] == key]:
+        del document.places[known]
+    document.places[key] = place
+
+
+def _child(holder: Any, part: str | int, place: str) -> Any:
+    try:
+        return holder[part]
+    except (KeyError, IndexError, TypeError) as error:
+        raise OptionError(f"{place}: there is no {part} to set a part of") from error
+
+
+def validate(document: Document, path: Path) -> Experiment:
+    """Validate a document; relative data paths are taken from the config's folder.
+
+    Raises:
+        ConfigError: with all the problems at once, in the order of the file.
+    """
+    values = dict(document.values)
+    if isinstance(values.get("data"), str):
+        values["data"] = {"name": values["data"]}
+    found: list[tuple[Key, str]] = []
+    experiment = None
+    try:
+        experiment = Experiment.model_validate(values)
+    except ValidationError as error:
+        found += findings(error, values)
+    found += rule_findings(values, {str(key[0]) for key, _ in found})
+    if found or experiment is None:
+        order = {place: i for i, place in enumerate(document.places.values())}
+        found.sort(key=lambda item: order.get(document.where(item[0]), len(order)))
+        raise ConfigError([_problem(document, key, message) for key, message in found])
+    update: dict[str, Any] = {"name": experiment.name or _word(path.stem)}
+    source = getattr(experiment.data, "path", None)
+    if source is not None:
+        absolute = (path.parent / Path(source).expanduser()).resolve()
+        update["data"] = experiment.data.model_copy(update={"path": str(absolute)})
+    return experiment.model_copy(update=update)
+
+
+def _problem(document: Document, key: Key, message: str) -> Problem:
+    return Problem(document.where(key), ".".join(map(str, key)), message)
+
+
+def _word(text: str) -> str:
+    cleaned = "".join(c if c.isascii() and (c.isalnum() or c in "._+=-") else "-" for c in text)
+    return cleaned.lstrip("._+=-")[:100] or "config"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a value that stands twice twice, instead of by an alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def dump(experiment: Experiment) -> str:
+    """Write an experiment as the YAML that repeats it: `load` gives the same experiment back.
+
+    Keys without a value (no reference, no description) are left out.
+    """
+    values = experiment.model_dump(exclude_none=True)
+    given = {key: value for key, value in values.items() if value not in ("", [])}
+    given["monitor"] = values["monitor"]
+    return yaml.dump(
+        given,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=None,
+        width=100,
+    )

@@ -1,0 +1,207 @@
+"""What is wrong with a config, in words: pydantic's findings and the rules between keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from nnexp.config import schema
+from nnexp.config.yaml import Key
+from nnexp.data.embedded import CLASSES, INPUTS
+from nnexp.errors import did_you_mean, one_of
+from nnexp.nn.costs import legal_costs, legal_outputs
+from nnexp.nn.initializers import INITIALIZERS
+
+Finding = tuple[Key, str]
+
+_DATA_FORMS = (
+    "mnist, {name: mnist, train: N}, {path: FILE or FOLDER} or {inline: {x: [...], y: [...]}}"
+)
+_WORDS = "a word of letters, digits and . _ + = - is due, at most 100 of them"
+_MODELS: dict[Key, type[BaseModel]] = {
+    (): schema.Experiment,
+    ("init",): schema.ExplicitInit,
+    ("reference",): schema.Reference,
+    ("data", "inline"): schema.InlineExamples,
+}
+_FORMS: dict[str, type[BaseModel]] = {
+    model.kind: model
+    for model in (schema.Mnist, schema.IdxFolder, schema.Npz, schema.Csv, schema.Inline)
+}
+_TYPES = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a word or text",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "from"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "up to"),
+}
+
+
+def shown(value: Any) -> str:
+    """Write a value as the user would have written it, shortened.
+
+    >>> shown(True), shown("fast"), shown([1, 2])
+    ('true', "'fast'", '[1, 2]')
+    """
+    words = {True: "true", False: "false", None: "nothing"}
+    text = words[value] if isinstance(value, bool) or value is None else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _key(error: Any) -> Key:
+    # pydantic puts the tag of a union, or the type of its member, between the keys.
+    first, *rest = error["loc"]
+    if first == "data":
+        rest = rest[1:]
+    members = (schema.ExplicitInit.__name__, "[")
+    return (first, *(p for p in rest if isinstance(p, int) or not any(m in p for m in members)))
+
+
+def _unknown(error: Any, key: Key, values: Mapping[str, Any]) -> str:
+    names = list(_model_of(key[:-1], values).model_fields)
+    hint = did_you_mean(str(key[-1]), names)
+    return f"unknown key{hint or '; the keys are ' + one_of(names)}"
+
+
+def _choice(error: Any, key: Key, values: Mapping[str, Any]) -> str:
+    names = [word.strip("' ") for word in error["ctx"]["expected"].replace(" or ", ", ").split(",")]
+    return f"{one_of(names)}{did_you_mean(str(error['input']), names)}"
+
+
+def _bound(error: Any, key: Key, values: Mapping[str, Any]) -> str:
+    name, word = _BOUNDS[error["type"]]
+    hint = ""
+    if key[0] == "reference" and 0 < error["input"] <= 1:
+        hint = f": accuracies are in percent here; did you mean {error['input'] * 100:g}?"
+    return f"a number {word} {error['ctx'][name]:g} is due{hint}"
+
+
+_SENTENCES: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
+    "extra_forbidden": _unknown,
+    "missing": lambda error, key, values: "is missing",
+    "string_too_short": lambda error, key, values: "is empty",
+}
+_ALLOWED: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
+    "union_tag_not_found": lambda error, key, values: _DATA_FORMS,
+    "literal_error": _choice,
+    "finite_number": lambda error, key, values: "a finite number is due",
+    "too_short": lambda error, key, values: f"at least {error['ctx']['min_length']} values are due",
+    "string_pattern_mismatch": lambda error, key, values: _WORDS,
+    "string_too_long": lambda error, key, values: _WORDS,
+    **dict.fromkeys(_BOUNDS, _bound),
+}
+
+
+def _word(error: Any, key: Key, values: Mapping[str, Any]) -> str:
+    kind = error["type"]
+    if kind in _SENTENCES:
+        return _SENTENCES[kind](error, key, values)
+    if kind in _TYPES:
+        allowed = f"{_TYPES[kind]} is due"
+    elif kind in _ALLOWED:
+        allowed = _ALLOWED[kind](error, key, values)
+    else:
+        allowed = error["msg"]
+    return f"{shown(error['input'])} is not allowed: {allowed}"
+
+
+def _model_of(key: Key, values: Mapping[str, Any]) -> type[BaseModel]:
+    if key == ("data",):
+        return _FORMS[schema.data_kind(values["data"]) or "mnist"]
+    return _MODELS.get(key, schema.Experiment)
+
+
+def findings(error: ValidationError, values: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield pydantic's findings as key and message, one a key."""
+    seen: set[Key] = set()
+    for item in error.errors(include_url=False):
+        key = _key(item)
+        if key == ("init",) and not isinstance(item["input"], dict):
+            choices = list(INITIALIZERS)
+            said = did_you_mean(str(item["input"]), choices)
+            message = (
+                f"{shown(item['input'])} is not allowed: {', '.join(choices)} or "
+                f"{{weights: [...], biases: [...]}}{said}"
+            )
+        elif key[:1] == ("init",) and item["type"] == "literal_error":
+            continue
+        else:
+            message = _word(item, key, values)
+        if key not in seen:
+            seen.add(key)
+            yield key, message
+
+
+def _cost_fits_output(v: Mapping[str, Any]) -> Iterator[Finding]:
+    if v["output"] not in legal_outputs(v["cost"]):
+        outputs, costs = one_of(legal_outputs(v["cost"])), one_of(legal_costs(v["output"]))
+        message = f"{v['cost']} is not defined on output {v['output']}: use output {outputs}"
+        yield ("cost",), f"{message}, or cost {costs}"
+
+
+def _softmax_has_company(v: Mapping[str, Any]) -> Iterator[Finding]:
+    if v["output"] == "softmax" and v["layers"][-1] < 2:
+        yield ("output",), "softmax of a single output is always 1: use sigmoid or two outputs"
+
+
+def _layers_fit_mnist(v: Mapping[str, Any]) -> Iterator[Finding]:
+    if schema.data_kind(v["data"]) != "mnist":
+        return
+    layers = v["layers"]
+    if (layers[0], layers[-1]) != (INPUTS, CLASSES):
+        right = [INPUTS, *layers[1:-1], CLASSES]
+        yield ("layers",), f"{layers} does not fit MNIST's 784 pixels and 10 classes; use {right}"
+
+
+def _init_fits_layers(v: Mapping[str, Any]) -> Iterator[Finding]:
+    if not isinstance(v["init"], dict):
+        return
+    pairs = list(zip(v["layers"][:-1], v["layers"][1:], strict=True))
+    for kind in ("weights", "biases"):
+        given = v["init"][kind]
+        if len(given) != len(pairs):
+            yield (
+                ("init", kind),
+                f"{len(given)} given; layers {v['layers']} have {len(pairs)}",
+            )
+            continue
+        for i, (n_in, n_out) in enumerate(pairs):
+            rows = given[i] if kind == "weights" else [given[i]]
+            due = (n_out, n_in) if kind == "weights" else (1, n_out)
+            if len(rows) != due[0] or any(len(row) != due[1] for row in rows):
+                shape = f"{n_out} rows of {n_in}" if kind == "weights" else f"{n_out} numbers"
+                yield ("init", kind, i), f"layers {v['layers']} need {shape} here"
+
+
+def _monitor_names_each_once(v: Mapping[str, Any]) -> Iterator[Finding]:
+    doubled = [name for name in v["monitor"] if v["monitor"].count(name) > 1]
+    if doubled:
+        yield ("monitor",), f"{doubled[0]} stands twice"
+
+
+_RULES: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Iterator[Finding]]], ...] = (
+    (("cost", "output"), _cost_fits_output),
+    (("output", "layers"), _softmax_has_company),
+    (("data", "layers"), _layers_fit_mnist),
+    (("init", "layers"), _init_fits_layers),
+    (("monitor",), _monitor_names_each_once),
+)
+
+
+def rule_findings(values: Mapping[str, Any], wrong: set[str]) -> Iterator[Finding]:
+    """Yield what the rules between keys find, leaving out those whose keys are wrong already."""
+    known = {**schema.DEFAULTS, **values}
+    for keys, rule in _RULES:
+        if all(key in known and key not in wrong for key in keys):
+            yield from rule(known)

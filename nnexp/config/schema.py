@@ -1,0 +1,219 @@
+"""The keys of a config, their types, defaults and meaning: one class is the whole schema.
+
+`nnexp schema` prints it as JSON Schema, docs/configuration.md is written from it, and the
+messages about wrong values are worded from it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+
+from nnexp.data.embedded import SIZES
+from nnexp.nn.activations import HIDDEN, OUTPUT
+from nnexp.nn.costs import COSTS
+from nnexp.nn.initializers import INITIALIZERS
+from nnexp.nn.types import DTYPES
+
+SETS = ("train", "validation", "test")
+STATISTICS = ("last", "best-validation", "peak")
+
+
+class Choice:
+    """An annotation for a name from a table of the mathematics."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Accept exactly these strings."""
+        from pydantic_core import core_schema
+
+        return core_schema.literal_schema(list(self.names))
+
+
+Natural = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Real = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Percent = Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)]
+Word = Annotated[
+    str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=-]*$")
+]
+Path = Annotated[str, Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Mnist(_Strict):
+    """The MNIST that comes with nnexp, or the first so many images of each set."""
+
+    kind: ClassVar[str] = "mnist"
+    name: Literal["mnist"]
+    train: int = Field(SIZES["train"], ge=1, le=SIZES["train"], description="training images")
+    validation: int = Field(
+        SIZES["validation"], ge=0, le=SIZES["validation"], description="validation images"
+    )
+    test: int = Field(SIZES["test"], ge=0, le=SIZES["test"], description="test images")
+
+
+class _Images(_Strict):
+    path: Path = Field(description="relative to the config file")
+    train: Natural | None = Field(None, description="only the first so many; all if not given")
+    validation: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        1 / 6,
+        description="cut off the end of the training set: how many, or (below 1) what fraction",
+    )
+    test: Natural | None = Field(None, description="only the first so many; all if not given")
+
+
+class IdxFolder(_Images):
+    """A folder of IDX files laid out as MNIST's (so are Fashion-MNIST and EMNIST)."""
+
+    kind: ClassVar[str] = "idx"
+
+
+class Npz(_Images):
+    """An .npz file with x_train, y_train, x_test, y_test; x_validation, y_validation optional."""
+
+    kind: ClassVar[str] = "npz"
+
+
+class Csv(_Strict):
+    """A .csv file with a header: one row an example, numbers in every column but the target."""
+
+    kind: ClassVar[str] = "csv"
+    path: Path = Field(description="relative to the config file")
+    target: str = Field(description="the column to predict")
+    task: Literal["classes", "regression"] | None = Field(
+        None, description="what the target is; if not given, numbers with a fraction are regression"
+    )
+    validation: Fraction = Field(0.2, description="fraction of the rows, drawn at random once")
+    test: Fraction = Field(0.2, description="fraction of the rows, drawn at random once")
+    standardize: bool = Field(
+        False, description="features to mean 0, variance 1, by the training set's statistics"
+    )
+
+
+class InlineExamples(_Strict):
+    """Examples in the config."""
+
+    x: list[list[Real]] = Field(min_length=1, description="one row of inputs an example")
+    y: list[list[Real]] | list[Count] = Field(
+        min_length=1, description="one row of targets, or one class number, an example"
+    )
+
+
+class Inline(_Strict):
+    """Examples written in the config; they are the training set."""
+
+    kind: ClassVar[str] = "inline"
+    inline: InlineExamples
+
+
+def data_kind(value: Any) -> str | None:
+    """Tell which of the data forms a value is, by its keys and its file's ending."""
+    if not isinstance(value, dict):
+        return getattr(type(value), "kind", None)
+    if "inline" in value:
+        return "inline"
+    if "path" in value:
+        path = str(value["path"]).lower()
+        return "csv" if path.endswith(".csv") else "npz" if path.endswith(".npz") else "idx"
+    return "mnist" if "name" in value else None
+
+
+Data = Annotated[
+    Annotated[Mnist, Tag("mnist")]
+    | Annotated[IdxFolder, Tag("idx")]
+    | Annotated[Npz, Tag("npz")]
+    | Annotated[Csv, Tag("csv")]
+    | Annotated[Inline, Tag("inline")],
+    Discriminator(data_kind),
+]
+
+
+class ExplicitInit(_Strict):
+    """Given parameters: one matrix (n_out rows of n_in) and one vector (n_out) a layer."""
+
+    weights: list[list[list[Real]]]
+    biases: list[list[Real]]
+
+
+class Reference(_Strict):
+    """A published figure, shown beside the measured one. Accuracies are in percent."""
+
+    test_accuracy: Percent | None = Field(None, description="%")
+    validation_accuracy: Percent | None = Field(None, description="%")
+    train_accuracy: Percent | None = Field(None, description="%")
+    test_cost: Real | None = None
+    validation_cost: Real | None = None
+    train_cost: Real | None = None
+    statistic: Literal["last", "best-validation", "peak"] = Field(
+        "last", description="which of the run's values the figure is to be held against"
+    )
+    source: str = Field("", description="where it was published")
+
+    def figures(self) -> dict[str, float]:
+        """Return the published figures by metric; accuracies as fractions, as in metrics.csv."""
+        given = self.model_dump(exclude={"statistic", "source"}, exclude_none=True)
+        return {m: v / 100 if m.endswith("accuracy") else v for m, v in given.items()}
+
+
+def _choice(table: Any) -> WithJsonSchema:
+    return WithJsonSchema({"enum": list(table), "type": "string"})
+
+
+class Experiment(_Strict):
+    """One experiment: everything that decides its result."""
+
+    name: Word | None = Field(
+        None, description="of the run folder; the config's file name if not given"
+    )
+    description: str = Field("", description="what it is for, in a sentence")
+    tags: list[Word] = Field([], description="words to find the run by")
+    data: Data = Field(description="`mnist`, or a mapping: see Data")
+    layers: Annotated[list[Natural], Field(min_length=2)] = Field(
+        description="units of each layer, the input's first, the output's last"
+    )
+    activation: Annotated[str, Choice(HIDDEN), _choice(HIDDEN)] = Field(
+        "sigmoid", description="of the hidden layers"
+    )
+    output: Annotated[str, Choice(OUTPUT), _choice(OUTPUT)] = Field(
+        "sigmoid", description="activation of the output layer"
+    )
+    cost: Annotated[str, Choice(tuple(COSTS)), _choice(COSTS)] = Field(
+        "cross_entropy", description="what is minimised"
+    )
+    init: Annotated[str, Choice(tuple(INITIALIZERS)), _choice(INITIALIZERS)] | ExplicitInit = Field(
+        "scaled",
+        description="large: N(0, 1); scaled: weights N(0, 1/n_in), biases N(0, 1); or explicit",
+    )
+    eta: Positive = Field(0.5, description="learning rate η")
+    epochs: Natural = Field(30, description="passes over the training set")
+    batch_size: Natural = Field(10, description="examples a step")
+    seed: Count = Field(0, description="of every random stream of the run")
+    dtype: Annotated[str, Choice(tuple(DTYPES)), _choice(DTYPES)] = Field(
+        "float32", description="precision of the parameters and all arithmetic"
+    )
+    monitor: list[Annotated[str, Choice(SETS), _choice(SETS)]] = Field(
+        list(SETS), description="sets to evaluate after each epoch; [] for none"
+    )
+    reference: Reference | None = Field(
+        None, description="a published figure to hold the run against"
+    )
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the result, the seed aside: equal for the runs of one group."""
+        return self.model_dump(exclude={"name", "description", "tags", "seed", "reference"})
+
+
+DEFAULTS: dict[str, Any] = {
+    name: field.default
+    for name, field in Experiment.model_fields.items()
+    if not field.is_required()
+}

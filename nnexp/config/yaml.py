@@ -1,0 +1,177 @@
+"""YAML without its traps, and with the line of every key.
+
+Read with YAML 1.2's rules: `1e-3` is a number, `no` and `on` are words, `1:30` is not 90. A key
+that stands twice is an error. Tags are refused, and aliases that would grow the document; size
+and depth are bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, cast
+
+import yaml
+
+from nnexp.errors import ConfigError, Problem
+
+MAX_BYTES = 4_000_000
+MAX_DEPTH = 20
+MAX_NODES = 1_000_000
+
+Key = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader's scanner and parser with the scalar types of YAML 1.2's core schema."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9][0-9_]*", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+):
+    for _char in _first:
+        _Loader.yaml_implicit_resolvers.setdefault("" if _char == "\0" else _char, []).append(
+            (f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed document: its plain values, and where each of them stands ("file:line")."""
+
+    file: str
+    values: dict[str, Any]
+    places: dict[Key, str] = field(default_factory=dict)
+
+    def where(self, key: Key) -> str:
+        """Return "file:line" of a key or, where it is not in the file, of what holds it."""
+        while key and key not in self.places:
+            key = key[:-1]
+        return self.places.get(key, self.file)
+
+
+def parse(text: str, file: str) -> Document:
+    """Parse the text of a config.
+
+    Raises:
+        ConfigError: it is not YAML, not a mapping, empty, or uses what is refused.
+
+    >>> parse("eta: 1e-3", "a.yaml").values
+    {'eta': 0.001}
+    """
+    if len(text) > MAX_BYTES:
+        raise ConfigError([Problem(file, "", f"longer than {MAX_BYTES:,} characters")])
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{file}:{mark.line + 1}" if mark else file
+        said = " ".join(part for part in (error.problem, error.context) if part)
+        raise ConfigError([Problem(where, "", f"not YAML: {said}")]) from error
+    except yaml.YAMLError as error:
+        raise ConfigError([Problem(file, "", f"not YAML: {str(error).splitlines()[0]}")]) from error
+    except RecursionError as error:
+        raise ConfigError([Problem(file, "", f"nested deeper than {MAX_DEPTH} levels")]) from error
+    if node is None:
+        raise ConfigError([Problem(file, "", "empty; a config needs at least data and layers")])
+    builder = _Builder(file)
+    values = builder.build(node, ())
+    if builder.problems:
+        raise ConfigError(builder.problems)
+    if not isinstance(values, dict):
+        kind = "a list" if isinstance(values, list) else "a single value"
+        raise ConfigError([Problem(f"{file}:1", "", f"{kind} where `key: value` lines are due")])
+    return Document(file, values, builder.places)
+
+
+def parse_value(text: str, where: str) -> Any:
+    """Parse one value as a config would, for `--set key=value`.
+
+    >>> parse_value("[784, 30, 10]", "--set layers")
+    [784, 30, 10]
+    """
+    return parse(f"value: {text}", where).values["value"]
+
+
+class _Builder:
+    """Turns nodes into plain values, noting places and problems."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.places: dict[Key, str] = {}
+        self.problems: list[Problem] = []
+        self._nodes = 0
+        self._scalars = yaml.constructor.SafeConstructor()
+
+    def _refuse(self, node: yaml.Node, key: Key, message: str) -> None:
+        where = f"{self.file}:{node.start_mark.line + 1}"
+        self.problems.append(Problem(where, dotted(key), message))
+
+    def build(self, node: yaml.Node, key: Key) -> Any:
+        self._nodes += 1
+        if self._nodes > MAX_NODES or len(key) > MAX_DEPTH:
+            if not self.problems:
+                what = f"{MAX_NODES:,} values" if len(key) <= MAX_DEPTH else f"{MAX_DEPTH} levels"
+                self._refuse(node, (), f"larger than the {what} a config may have")
+            return None
+        self.places[key] = f"{self.file}:{node.start_mark.line + 1}"
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, key)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, (*key, i)) for i, item in enumerate(node.value)]
+        return self._scalar(cast(yaml.ScalarNode, node), key)
+
+    def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name_node, value_node in node.value:
+            if not isinstance(name_node, yaml.ScalarNode):
+                self._refuse(name_node, key, "a key must be a plain word")
+                continue
+            name = name_node.value
+            if name in values:
+                first = self.places[(*key, name)]
+                self._refuse(name_node, (*key, name), f"stands twice; first in {first}")
+                continue
+            values[name] = self.build(value_node, (*key, name))
+            self.places[(*key, name)] = f"{self.file}:{name_node.start_mark.line + 1}"
+        return values
+
+    def _scalar(self, node: yaml.ScalarNode, key: Key) -> Any:
+        kind = node.tag.removeprefix("tag:yaml.org,2002:")
+        if kind == "str":
+            return node.value
+        try:
+            if kind == "null":
+                return None
+            if kind == "bool":
+                return node.value.lower() == "true"
+            if kind == "int":
+                return int(node.value.replace("_", ""))
+            if kind == "float":
+                return float(self._scalars.construct_yaml_float(node))
+        except ValueError:
+            pass
+        self._refuse(node, key, f"the tag {node.tag} is not allowed")
+        return None
+
+
+def dotted(key: Key) -> str:
+    """Write a key's path as `--set` takes it.
+
+    >>> dotted(("layers", 1))
+    'layers.1'
+    """
+    return ".".join(map(str, key))

@@ -1,0 +1,184 @@
+"""Data: bytes in, a `Dataset` out.
+
+A reader turns a file into `Parts`; `load` fits them to a network: shapes, classes, targets.
+Adding a format is one reader and one entry in `READERS`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnexp.data import embedded, idx, inline, npz, table
+from nnexp.data.parts import Options, Part, Parts, Reader
+from nnexp.errors import DataError
+from nnexp.nn.costs import COSTS
+from nnexp.nn.examples import Examples
+from nnexp.nn.types import Array
+
+READERS: dict[str, Reader] = {
+    "mnist": embedded.read,
+    "idx": idx.read,
+    "npz": npz.read,
+    "csv": table.read,
+    "inline": inline.read,
+}
+
+# The book's pixels are value / 256 (Nielsen's mnist.pkl.gz); every uint8 input is scaled so.
+UINT8_SCALE = 1 / 256
+
+
+class MisfitError(DataError):
+    """The data are sound but do not fit a key of the config, `layers` or `cost`."""
+
+    def __init__(self, key: str, message: str) -> None:
+        self.key = key
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Data fitted to a network.
+
+    Attributes:
+        sets: "train" and, where there are any, "validation" and "test".
+        classes: the names of the classes, or None for regression.
+        digest: sha256 over all inputs and targets of all sets.
+    """
+
+    name: str
+    sets: dict[str, Examples]
+    classes: tuple[str, ...] | None
+    digest: str
+
+    @property
+    def train(self) -> Examples:
+        """The training set."""
+        return self.sets["train"]
+
+
+def load(
+    kind: str, options: Options, *, n_in: int, n_out: int, dtype: type[np.floating]
+) -> Dataset:
+    """Read data and fit them to a network of n_in inputs and n_out outputs.
+
+    Labels become one-hot targets (n, n_out), or for two classes and a single output a column
+    of 0 and 1. Real numbers, one an example, are a column of targets.
+
+    Raises:
+        DataError: the data cannot be read or are damaged.
+        MisfitError: they do not fit the network.
+
+    >>> xor = {"x": [[0, 0], [0, 1], [1, 0], [1, 1]], "y": [[0], [1], [1], [0]]}
+    >>> data = load("inline", {"inline": xor}, n_in=2, n_out=1,
+    ...     dtype=np.float64)
+    >>> data.train.y.ravel(), data.classes
+    (array([0., 1., 1., 0.]), ('0', '1'))
+    """
+    parts = READERS[kind](options)
+    sets = parts.sets()
+    if "train" not in sets:
+        raise DataError(f"{parts.name}: the training set is empty")
+    digest = hashlib.sha256()
+    fitted = {}
+    classes = _classes(parts, n_out)
+    for name, part in sets.items():
+        where = f"{parts.name}, {name} set"
+        fitted[name] = _fit(where, part, classes, n_in, n_out, dtype)
+        for array in (part.x, part.y):
+            digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+    return Dataset(parts.name, fitted, classes, digest.hexdigest())
+
+
+def check_targets(dataset: Dataset, cost: str) -> None:
+    """Refuse targets on which a cost is not defined, with a MisfitError."""
+    for name, examples in dataset.sets.items():
+        _check_targets(f"{dataset.name}, {name} set", examples.y, COSTS[cost].targets)
+
+
+def _check_targets(where: str, y: Array, due: str) -> None:
+    if due != "real" and (y.min() < 0 or y.max() > 1):
+        raise MisfitError(
+            "cost",
+            f"targets between 0 and 1 are due; {where} has them from {y.min():g} to {y.max():g}: "
+            "use cost quadratic",
+        )
+    if due == "distribution" and not np.allclose(y.sum(axis=1), 1, atol=1e-5):
+        raise MisfitError(
+            "cost",
+            f"targets that sum to 1 in each example are due; those of {where} do not: "
+            "use cost cross_entropy or quadratic",
+        )
+
+
+def _classes(parts: Parts, n_out: int) -> tuple[str, ...] | None:
+    """Return the classes of the data, or None where the targets are real numbers."""
+    y = parts.train.y
+    if parts.classes is not None:
+        if n_out != len(parts.classes) and (n_out, len(parts.classes)) != (1, 2):
+            k = len(parts.classes)
+            raise MisfitError(
+                "layers",
+                f"{parts.name} has {k} classes ({', '.join(parts.classes[:12])}): "
+                f"end layers with {k}",
+            )
+        return parts.classes
+    if n_out == 1 and y.dtype.kind == "f" and y.size == len(y):
+        return ("0", "1") if np.isin(y, (0, 1)).all() else None
+    if y.ndim == 2:
+        one_hot = np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
+        return tuple(map(str, range(n_out))) if one_hot else None
+    return tuple(map(str, range(max(n_out, 2))))
+
+
+def _fit(
+    where: str,
+    part: Part,
+    classes: tuple[str, ...] | None,
+    n_in: int,
+    n_out: int,
+    dtype: type[np.floating],
+) -> Examples:
+    x = part.x.reshape(len(part.x), -1)
+    if x.shape[1] != n_in:
+        raise MisfitError(
+            "layers",
+            f"each example of {where} has {x.shape[1]} inputs: begin layers with {x.shape[1]}",
+        )
+    scale = UINT8_SCALE if x.dtype == np.uint8 else 1.0
+    if x.dtype != np.uint8:
+        x = x.astype(dtype)
+        if not np.isfinite(x).all():
+            raise DataError(f"{where}: an input is not finite (NaN or infinity)")
+    y = part.y
+    if y.ndim > 2:
+        raise DataError(f"{where}: targets have {y.ndim} dimensions; (n,) or (n, outputs) is due")
+    if y.ndim == 2 and y.shape[1] != n_out:
+        raise MisfitError(
+            "layers",
+            f"each example of {where} has {y.shape[1]} targets: end layers with {y.shape[1]}",
+        )
+    if not np.isfinite(y).all():
+        raise DataError(f"{where}: a target is not finite (NaN or infinity)")
+    if classes is None:
+        return Examples(x, y.reshape(len(y), -1).astype(dtype), scale)
+    labels = _labels(where, y, len(classes))
+    targets = labels[:, None] if n_out == 1 else np.eye(n_out)[labels]
+    return Examples(x, targets.astype(dtype), scale, labels)
+
+
+def _labels(where: str, y: Array, classes: int) -> Array:
+    if y.ndim == 2 and y.shape[1] > 1:
+        return np.asarray(y.argmax(axis=1), np.intp)
+    y = y.ravel()
+    labels = np.asarray(y, np.float64)
+    bad = np.flatnonzero((labels < 0) | (labels >= classes) | (labels % 1 != 0))
+    if len(bad):
+        raise DataError(
+            f"{where}: label {y[bad[0]]} of example {bad[0] + 1:,} is not one of the {classes} "
+            f"classes 0 to {classes - 1}"
+        )
+    return np.asarray(labels, np.intp)

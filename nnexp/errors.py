@@ -1,0 +1,76 @@
+"""The errors nnexp raises on purpose, and how their messages are worded.
+
+A message says where, what came, what is allowed and what to do. Everything that
+is the user's to mend is a `NnexpError`; any other exception is a bug and keeps
+its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class NnexpError(Exception):
+    """Input, data or a run folder was refused; the message is for the user."""
+
+    exit_code = 1
+
+
+class DataError(NnexpError):
+    """A data set is missing, damaged, or does not fit the network."""
+
+
+class RunError(NnexpError):
+    """A run folder cannot be found, read or written."""
+
+
+class OptionError(NnexpError):
+    """A command-line value was understood by the shell but not by nnexp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a config: where it stands, the key, and what is wrong.
+
+    >>> print(Problem("a.yaml:3", "eta", "-1 is not allowed: a number above 0"))
+    a.yaml:3: eta: -1 is not allowed: a number above 0
+    """
+
+    where: str
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.where, self.key, self.message) if part)
+
+
+class ConfigError(NnexpError):
+    """A config was refused: all of its problems at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def one_of(choices: Iterable[str]) -> str:
+    """Word a list of choices.
+
+    >>> one_of(["sigmoid", "tanh", "relu"])
+    'sigmoid, tanh or relu'
+    """
+    *rest, last = choices
+    return f"{', '.join(rest)} or {last}" if rest else last
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return a suggestion for a mistyped word, or an empty string.
+
+    >>> did_you_mean("epoch", ["epochs", "eta"])
+    '; did you mean epochs?'
+    >>> did_you_mean("zebra", ["epochs", "eta"])
+    ''
+    """
+    close = get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,1 @@
+"""Evidence: the numbers of runs in, summaries and comparisons out. Pure functions."""

@@ -1,0 +1,81 @@
+"""Groups of runs that differ only in seed, and what tells the groups apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from statistics import fmean, stdev
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Flat = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Mean and spread of a value over runs; sd (n - 1 in the denominator) needs two of them."""
+
+    n: int
+    mean: float
+    sd: float | None
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> Spread | None:
+        """Summarize the finite values; None when there is none.
+
+        >>> Spread.of([1.0, 2.0, 3.0])
+        Spread(n=3, mean=2.0, sd=1.0, low=1.0, high=3.0)
+        """
+        finite = [value for value in values if value is not None and isfinite(value)]
+        if not finite:
+            return None
+        sd = stdev(finite) if len(finite) > 1 else None
+        return cls(len(finite), fmean(finite), sd, min(finite), max(finite))
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Flat:
+    """Write nested mappings with dotted keys.
+
+    >>> flatten({"eta": 1, "data": {"name": "mnist", "train": 100}})
+    {'eta': 1, 'data.name': 'mnist', 'data.train': 100}
+    """
+    flat: Flat = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def group(items: Iterable[T], identity: Callable[[T], Mapping[str, Any]]) -> list[list[T]]:
+    """Put items with equal identities together, in the order of first appearance."""
+    groups: dict[str, list[T]] = {}
+    for item in items:
+        groups.setdefault(json.dumps(identity(item), sort_keys=True, default=str), []).append(item)
+    return list(groups.values())
+
+
+def differing(flats: Sequence[Flat]) -> list[str]:
+    """Return the keys whose values are not the same in all.
+
+    >>> differing([{"cost": "quadratic", "eta": 3.0}, {"cost": "quadratic", "eta": 0.5}])
+    ['eta']
+    """
+    keys = dict.fromkeys(key for flat in flats for key in flat)
+    return [key for key in keys if any(flat.get(key) != flats[0].get(key) for flat in flats)]
+
+
+def never_predicted(labels: Sequence[int], predicted: Sequence[int]) -> list[int]:
+    """Return the classes that occur among the labels but are never predicted.
+
+    An output that never fires: the sign of a saturated output neuron (Nielsen, chapter 3).
+
+    >>> never_predicted([0, 1, 2, 2], [0, 1, 1, 0])
+    [2]
+    """
+    return sorted(set(map(int, labels)) - set(map(int, predicted)))

@@ -1,0 +1,95 @@
+"""What a run came to: three honest figures for each metric.
+
+*last* is the value after the last epoch. *best-validation* is the value after the epoch with the
+best validation accuracy (the lowest validation cost for regression), the first of equals: what
+early stopping would have kept. *peak* is the best value of all epochs; on the test set it is chosen
+by looking at the test set, so it is optimistic. Published figures often are peaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+SETS = ("train", "validation", "test")
+METRICS = tuple(f"{name}_{kind}" for name in SETS for kind in ("cost", "accuracy"))
+STATISTICS = ("last", "best-validation", "peak")
+
+Row = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A value and the epoch it was measured after."""
+
+    value: float
+    epoch: int
+
+
+def higher_is_better(metric: str) -> bool:
+    """Tell whether a larger value is a better one.
+
+    >>> higher_is_better("test_accuracy"), higher_is_better("train_cost")
+    (True, False)
+    """
+    return metric.endswith("accuracy")
+
+
+def default_metric(metrics: Sequence[str]) -> str | None:
+    """Return the metric a run is judged by: test accuracy, or the nearest to it that was logged.
+
+    >>> default_metric(["train_cost", "train_accuracy"])
+    'train_accuracy'
+    """
+    order = [f"{name}_{kind}" for kind in ("accuracy", "cost") for name in reversed(SETS)]
+    return next((metric for metric in order if metric in metrics), None)
+
+
+def series(rows: Sequence[Row], metric: str) -> list[Point]:
+    """Return the logged values of a metric, without the epochs that have none."""
+    points = []
+    for row in rows:
+        value, epoch = row.get(metric), row.get("epoch")
+        if value is not None and epoch is not None:
+            points.append(Point(value, int(epoch)))
+    return points
+
+
+def best(points: Sequence[Point], metric: str) -> Point | None:
+    """Return the best point, the first of equals; None when none is finite.
+
+    >>> best([Point(0.5, 1), Point(0.9, 2), Point(0.9, 3)], "test_accuracy")
+    Point(value=0.9, epoch=2)
+    """
+    finite = [point for point in points if isfinite(point.value)]
+    sign = -1 if higher_is_better(metric) else 1
+    return min(finite, key=lambda point: (sign * point.value, point.epoch), default=None)
+
+
+def best_epoch(rows: Sequence[Row]) -> int | None:
+    """Return the epoch that was best on the validation set."""
+    for metric in ("validation_accuracy", "validation_cost"):
+        point = best(series(rows, metric), metric)
+        if point is not None:
+            return point.epoch
+    return None
+
+
+def summarize(rows: Sequence[Row], metric: str) -> dict[str, Point]:
+    """Return a metric's last, best-validation and peak values, each where there is one.
+
+    >>> rows = [{"epoch": 1, "validation_accuracy": 0.9, "test_accuracy": 0.91},
+    ...         {"epoch": 2, "validation_accuracy": 0.8, "test_accuracy": 0.92},
+    ...         {"epoch": 3, "validation_accuracy": 0.7, "test_accuracy": 0.85}]
+    >>> {name: point.value for name, point in summarize(rows, "test_accuracy").items()}
+    {'last': 0.85, 'best-validation': 0.91, 'peak': 0.92}
+    """
+    points = series(rows, metric)
+    chosen = best_epoch(rows)
+    found = {
+        "last": points[-1] if points else None,
+        "best-validation": next((point for point in points if point.epoch == chosen), None),
+        "peak": best(points, metric),
+    }
+    return {name: point for name, point in found.items() if point is not None}

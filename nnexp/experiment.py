@@ -1,0 +1,305 @@
+"""One run: config -> data -> mathematics -> run folder. The only place where all four meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+
+from nnexp import blas, data
+from nnexp.config.loader import Config, dump
+from nnexp.config.schema import Experiment, ExplicitInit
+from nnexp.data import Dataset, MisfitError
+from nnexp.errors import RunError
+from nnexp.evidence.summary import METRICS, Point, summarize
+from nnexp.nn.initializers import INITIALIZERS
+from nnexp.nn.metrics import Evaluation, evaluate
+from nnexp.nn.network import Network
+from nnexp.nn.training import EpochRecord, streams, train
+from nnexp.nn.types import DTYPES
+from nnexp.store import provenance
+from nnexp.store.writer import MODEL, PREDICTIONS, RunWriter, now
+
+Row = dict[str, Any]
+
+
+class Progress(Protocol):
+    """What a run tells whoever watches it."""
+
+    def seen(self, examples: int) -> None:
+        """Say that so many examples of the current epoch have been trained on."""
+
+    def epoch(self, row: Row) -> None:
+        """Say that an epoch has ended, with its row of metrics.csv."""
+
+
+class Silence:
+    """A Progress that shows nothing."""
+
+    def seen(self, examples: int) -> None:
+        """Show nothing."""
+
+    def epoch(self, row: Row) -> None:
+        """Show nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        status: completed, diverged or interrupted.
+        rows: the rows of metrics.csv.
+        summary: by metric, its last, best-validation and peak value.
+    """
+
+    folder: Path
+    experiment: Experiment
+    status: str
+    rows: list[Row]
+    seconds: float
+    summary: Mapping[str, Mapping[str, Point]]
+
+
+class DataCache:
+    """Loads the data of configs, each data set once."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Dataset] = {}
+
+    def load(self, config: Config) -> Dataset:
+        """Return the data of a config, fitted to its layers and cost.
+
+        Raises:
+            DataError: the data cannot be read.
+            ConfigError: they do not fit; the message names the file, line and key.
+        """
+        experiment = config.experiment
+        n_in, n_out = experiment.layers[0], experiment.layers[-1]
+        key = f"{experiment.data!r} {n_in} {n_out} {experiment.dtype}"
+        try:
+            if key not in self._loaded:
+                self._loaded[key] = data.load(
+                    experiment.data.kind,
+                    experiment.data.model_dump(),
+                    n_in=n_in,
+                    n_out=n_out,
+                    dtype=DTYPES[experiment.dtype],
+                )
+            data.check_targets(self._loaded[key], experiment.cost)
+        except MisfitError as error:
+            came = getattr(experiment, error.key)
+            message = f"{came} does not fit the data: {error}"
+            raise config.error((error.key,), message) from error
+        return self._loaded[key]
+
+
+def load_data(config: Config) -> Dataset:
+    """Load the data of one config; see `DataCache.load`."""
+    return DataCache().load(config)
+
+
+def initial_network(experiment: Experiment) -> Network:
+    """Return the network a run starts from."""
+    shape: dict[str, Any] = {
+        "activation": experiment.activation,
+        "output": experiment.output,
+        "dtype": DTYPES[experiment.dtype],
+    }
+    init = experiment.init
+    if isinstance(init, ExplicitInit):
+        weights, biases = ([np.array(a) for a in part] for part in (init.weights, init.biases))
+        return Network.explicit(weights, biases, **shape)
+    rng = streams(experiment.seed)["init"]
+    initializer = INITIALIZERS[init]
+    return Network.random(experiment.layers, initializer=initializer, rng=rng, **shape)
+
+
+def run(
+    config: Config,
+    dataset: Dataset,
+    runs: Path,
+    *,
+    argv: list[str],
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train one experiment into a new run folder.
+
+    BLAS runs on one thread meanwhile. A KeyboardInterrupt ends the run, with what has been
+    logged so far and the status "interrupted".
+
+    Raises:
+        RunError: the run folder cannot be written.
+    """
+    experiment = config.experiment
+    progress = progress or Silence()
+    network = initial_network(experiment)
+    record = {
+        "name": experiment.name,
+        "seed": experiment.seed,
+        "data": {"name": dataset.name, "sha256": dataset.digest, "classes": dataset.classes}
+        | {name: len(examples) for name, examples in dataset.sets.items()},
+    }
+    with blas.one_thread():
+        record |= provenance.collect(argv)
+        writer = RunWriter.create(
+            runs, str(experiment.name), experiment.seed, dump(experiment), record
+        )
+        session = _Session(experiment, dataset, network, writer, progress)
+        try:
+            status = session.train()
+        except KeyboardInterrupt:
+            status = "interrupted"
+        except BaseException:
+            with suppress(RunError):
+                writer.finish("failed")
+            raise
+        return session.close(status)
+
+
+class _Session:
+    """A run in progress: its rows, and the parameters that were best on the validation set."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        dataset: Dataset,
+        network: Network,
+        writer: RunWriter,
+        progress: Progress,
+    ) -> None:
+        self.experiment = experiment
+        self.dataset = dataset
+        self.network = network
+        self.writer = writer
+        self.progress = progress
+        self.rows: list[Row] = []
+        self.best = _Best()
+        self.logged: Network | None = None
+        self.last: Mapping[str, Evaluation] = {}
+        self.started = perf_counter()
+
+    def train(self) -> str:
+        experiment, sets = self.experiment, self.dataset.sets
+        clock = _Clock()
+        records = train(
+            self.network,
+            self.dataset.train,
+            cost=experiment.cost,
+            eta=experiment.eta,
+            epochs=experiment.epochs,
+            batch_size=experiment.batch_size,
+            shuffle=streams(experiment.seed)["shuffle"],
+            monitored={name: sets[name] for name in experiment.monitor if name in sets},
+            on_trained=clock.trained,
+            on_progress=self.progress.seen,
+        )
+        for record in records:
+            row = _row(record) | clock.evaluated() | {"finished_at": now()}
+            self.writer.append(row)
+            self.rows.append(row)
+            self.logged, self.last = self.network.copy(), record.evaluations
+            self.best.offer(record, self.network)
+            self.progress.epoch(row)
+            if not record.finite:
+                return "diverged"
+        return "completed"
+
+    def close(self, status: str) -> Outcome:
+        """Save the model and predictions, and record the outcome."""
+        summary = {metric: found for metric in METRICS if (found := summarize(self.rows, metric))}
+        if self.logged is not None:
+            self.writer.save(MODEL, self._model())
+            self._save_predictions(self.logged)
+        self.writer.finish(
+            status,
+            epochs=len(self.rows),
+            seconds=round(perf_counter() - self.started, 3),
+            summary=plain_summary(summary),
+        )
+        seconds = perf_counter() - self.started
+        return Outcome(self.writer.folder, self.experiment, status, self.rows, seconds, summary)
+
+    def _model(self) -> dict[str, Any]:
+        arrays: dict[str, Any] = {"sizes": np.array(self.network.sizes)}
+        kept = {"last": self.logged, "best_validation": self.best.network}
+        for name, network in kept.items():
+            if network is not None:
+                for i, (w, b) in enumerate(zip(network.weights, network.biases, strict=True), 1):
+                    arrays |= {f"{name}_weights_{i}": w, f"{name}_biases_{i}": b}
+        if self.best.network is not None:
+            arrays["best_validation_epoch"] = np.array(self.best.epoch)
+        return arrays
+
+    def _save_predictions(self, network: Network) -> None:
+        name = next(n for n in ("test", "validation", "train") if n in self.dataset.sets)
+        examples = self.dataset.sets[name]
+        found = self.last.get(name) or evaluate(network, self.experiment.cost, examples)
+        if examples.labels is None or found.predicted is None:
+            return
+        small = np.min_scalar_type(len(self.dataset.classes or ()))
+        arrays = {"labels": examples.labels, "predicted": found.predicted}
+        self.writer.save(
+            PREDICTIONS,
+            {"set": np.array(name)} | {key: a.astype(small) for key, a in arrays.items()},
+        )
+
+
+class _Best:
+    """Keeps the parameters with the best validation accuracy (or cost), the first of equals."""
+
+    def __init__(self) -> None:
+        self.network: Network | None = None
+        self.epoch = 0
+        self._score = -np.inf
+
+    def offer(self, record: EpochRecord, network: Network) -> None:
+        validation = record.evaluations.get("validation")
+        if validation is None or not np.isfinite(validation.cost):
+            return
+        accuracy = validation.accuracy
+        score = -validation.cost if accuracy is None else accuracy
+        if score > self._score:
+            self._score, self.epoch, self.network = score, record.epoch, network.copy()
+
+
+class _Clock:
+    """Times the training and the evaluation of each epoch."""
+
+    def __init__(self) -> None:
+        self._mark = perf_counter()
+        self._train = 0.0
+
+    def _lap(self) -> float:
+        mark, self._mark = self._mark, perf_counter()
+        return round(self._mark - mark, 6)
+
+    def trained(self) -> None:
+        self._train = self._lap()
+
+    def evaluated(self) -> Row:
+        return {"train_seconds": self._train, "evaluate_seconds": self._lap()}
+
+
+def _row(record: EpochRecord) -> Row:
+    row: Row = {"epoch": record.epoch, "eta": record.eta}
+    for name, evaluation in record.evaluations.items():
+        row[f"{name}_cost"] = evaluation.cost
+        row[f"{name}_accuracy"] = evaluation.accuracy
+    return row
+
+
+def plain_summary(summary: Mapping[str, Mapping[str, Point]]) -> dict[str, Any]:
+    """Return a summary as JSON values; JSON has no NaN, so a value that is none is null."""
+    return {
+        metric: {
+            name: {"value": p.value if np.isfinite(p.value) else None, "epoch": p.epoch}
+            for name, p in points.items()
+        }
+        for metric, points in summary.items()
+    }

@@ -1,0 +1,196 @@
+"""Costs, their gradients and the output error δ = ∂C/∂z of each legal pair with an output.
+
+For one example with outputs a = σ(z) and targets y (Nielsen, chapter 3):
+
+    quadratic        C = ½ Σ_k (a_k - y_k)²                              any output
+    cross_entropy    C = -Σ_k [y_k ln a_k + (1 - y_k) ln(1 - a_k)]       sigmoid, softmax
+    log_likelihood   C = -Σ_k y_k ln a_k                                 softmax
+
+The last two are evaluated on the logits z, so that they stay finite and exact at any z. The
+general output error is the activation's Jacobian applied to ∂C/∂a; where that product has a
+closed form without a vanishing denominator, the fused form replaces it. A pair is legal when the
+cost is defined over the output's whole range and, for the log-likelihood, the outputs are a
+probability distribution. Adding a cost is its functions and one entry in `COSTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nnexp.nn.activations import ACTIVATIONS
+from nnexp.nn.types import Array
+
+Value = Callable[[Array, Array, Array], Array]
+OutputError = Callable[[Array, Array, Array, Array, Array], None]
+
+
+def _quadratic(z: Array, a: Array, y: Array) -> Array:
+    difference = a - y
+    np.square(difference, difference)
+    total: Array = difference.sum(axis=-1) / 2
+    return total
+
+
+def _difference(a: Array, y: Array, out: Array) -> None:
+    np.subtract(a, y, out)
+
+
+def _fused_difference(z: Array, a: Array, y: Array, out: Array, work: Array) -> None:
+    np.subtract(a, y, out)
+
+
+def _softplus(z: Array) -> Array:
+    # ln(1 + exp(z)) without overflow; np.logaddexp is the same and several times slower.
+    out = np.abs(z)
+    np.negative(out, out)
+    np.exp(out, out)
+    np.log1p(out, out)
+    out += np.maximum(z, 0)
+    return out
+
+
+def _cross_entropy_sigmoid(z: Array, a: Array, y: Array) -> Array:
+    total: Array = (_softplus(z) - y * z).sum(axis=-1)
+    return total
+
+
+def _cross_entropy_gradient(a: Array, y: Array, out: Array) -> None:
+    np.divide(a - y, a * (1 - a), out)
+
+
+def _log_sum_exp(z: Array) -> Array:
+    top = z.max(axis=-1, keepdims=True)
+    total: Array = np.log(np.exp(z - top).sum(axis=-1, keepdims=True)) + top
+    return total
+
+
+def _log_sum_exp_without_each(z: Array) -> Array:
+    """Return L_k = ln Σ_{j≠k} exp(z_j) for every k, of z's shape."""
+    units = z.shape[-1]
+    others = np.repeat(z[..., None, :], units, axis=-2)
+    others[..., np.arange(units), np.arange(units)] = -np.inf
+    return _log_sum_exp(others)[..., 0]
+
+
+def _cross_entropy_softmax(z: Array, a: Array, y: Array) -> Array:
+    # ln a_k = z_k - L and ln(1 - a_k) = L_k - L, with L and L_k as above.
+    total = _log_sum_exp(z)
+    without = _log_sum_exp_without_each(z)
+    result: Array = (y * (total - z) + (1 - y) * (total - without)).sum(axis=-1)
+    return result
+
+
+def _cross_entropy_softmax_error(z: Array, a: Array, y: Array, out: Array, work: Array) -> None:
+    # ∂C/∂z_j = n_out a_j - y_j - Σ_{k≠j} (1 - y_k) exp(z_j - L_k)
+    without = _log_sum_exp_without_each(z)
+    share = np.exp(np.minimum(z[..., :, None] - without[..., None, :], 0))
+    units = z.shape[-1]
+    share[..., np.arange(units), np.arange(units)] = 0
+    np.multiply(a, units, out)
+    np.subtract(out, y, out)
+    np.subtract(out, np.einsum("...jk,...k->...j", share, 1 - y), out)
+
+
+def _log_likelihood_softmax(z: Array, a: Array, y: Array) -> Array:
+    total: Array = (y * (_log_sum_exp(z) - z)).sum(axis=-1)
+    return total
+
+
+def _log_likelihood_gradient(a: Array, y: Array, out: Array) -> None:
+    np.divide(-y, a, out)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A cost: its value and output error for every output it is defined on.
+
+    Attributes:
+        values: output name -> function of (z, a, y), all of the shape (n, n_out), returning C of
+            each example, (n,). Its keys are the legal outputs.
+        gradient: writes ∂C/∂a into its third argument.
+        fused: output name -> function of (z, a, y, out, work) writing δ = ∂C/∂z into `out`.
+        targets: what y must be: "real", "unit" (in [0, 1]) or "distribution" (also summing to 1).
+    """
+
+    name: str
+    targets: str
+    values: Mapping[str, Value]
+    gradient: Callable[[Array, Array, Array], None]
+    fused: Mapping[str, OutputError] = field(default_factory=dict)
+
+    def value(self, output: str, z: Array, y: Array) -> Array:
+        """Return C of each example, (n,), from the logits z (n, n_out) and targets y.
+
+        >>> import numpy as np
+        >>> COSTS["cross_entropy"].value("sigmoid", np.array([[1000.0]]), np.array([[0.0]]))
+        array([1000.])
+        """
+        return self.values[output](z, ACTIVATIONS[output](z), y)
+
+    def general_error(self, output: str) -> OutputError:
+        """Return the output error as the output's Jacobian times ∂C/∂a (Nielsen, eq. BP1)."""
+        gradient, backward = self.gradient, ACTIVATIONS[output].backward
+
+        def error(z: Array, a: Array, y: Array, out: Array, work: Array) -> None:
+            gradient(a, y, out)
+            backward(out, a, work)
+
+        return error
+
+    def output_error(self, output: str) -> OutputError:
+        """Return the function (z, a, y, out, work) that writes δ = ∂C/∂z of this pair into `out`.
+
+        >>> import numpy as np
+        >>> z, y, out = np.array([[0.0]]), np.array([[1.0]]), np.empty((1, 1))
+        >>> a = ACTIVATIONS["sigmoid"](z)
+        >>> COSTS["quadratic"].output_error("sigmoid")(z, a, y, out, np.empty((1, 1)))
+        >>> out
+        array([[-0.125]])
+        """
+        return self.fused.get(output) or self.general_error(output)
+
+
+COSTS = {
+    "quadratic": Cost(
+        name="quadratic",
+        targets="real",
+        values=dict.fromkeys(("sigmoid", "softmax", "tanh", "linear"), _quadratic),
+        gradient=_difference,
+        fused={"linear": _fused_difference},
+    ),
+    "cross_entropy": Cost(
+        name="cross_entropy",
+        targets="unit",
+        values={"sigmoid": _cross_entropy_sigmoid, "softmax": _cross_entropy_softmax},
+        gradient=_cross_entropy_gradient,
+        fused={"sigmoid": _fused_difference, "softmax": _cross_entropy_softmax_error},
+    ),
+    "log_likelihood": Cost(
+        name="log_likelihood",
+        targets="distribution",
+        values={"softmax": _log_likelihood_softmax},
+        gradient=_log_likelihood_gradient,
+        fused={"softmax": _fused_difference},
+    ),
+}
+
+
+def legal_outputs(cost: str) -> tuple[str, ...]:
+    """Return the outputs a cost is defined on.
+
+    >>> legal_outputs("cross_entropy")
+    ('sigmoid', 'softmax')
+    """
+    return tuple(COSTS[cost].values)
+
+
+def legal_costs(output: str) -> tuple[str, ...]:
+    """Return the costs that are defined on an output.
+
+    >>> legal_costs("tanh")
+    ('quadratic',)
+    """
+    return tuple(name for name, cost in COSTS.items() if output in cost.values)

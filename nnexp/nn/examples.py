@@ -1,0 +1,48 @@
+"""A set of examples as the mathematics sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nnexp.nn.types import Array
+
+CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs and targets; inputs stay in their compact form until a chunk of them is needed.
+
+    Attributes:
+        x: stored inputs, (n, n_in), uint8 or floating; the network sees x · scale.
+        y: targets, (n, n_out).
+        scale: what a stored value is multiplied with.
+        labels: class of each example, (n,), or None for regression.
+    """
+
+    x: Array
+    y: Array
+    scale: float = 1.0
+    labels: Array | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse shapes that do not belong together."""
+        if self.x.ndim != 2 or self.y.ndim != 2 or len(self.x) != len(self.y):
+            raise ValueError(f"x {self.x.shape} and y {self.y.shape} where (n, n_in), (n, n_out)")
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.x)
+
+    @cached_property
+    def inputs(self) -> Array:
+        """All inputs as the network sees them, in float64; for small sets."""
+        return np.asarray(self.x * np.float64(self.scale))
+
+    def gather(self, rows: Array, stored: Array, out: Array) -> None:
+        """Write the inputs of `rows` into `out`, by way of `stored`, a buffer of x's type."""
+        np.take(self.x, rows, axis=0, out=stored, mode="clip")
+        np.multiply(stored, np.asarray(self.scale, out.dtype), out=out)

@@ -1,0 +1,118 @@
+"""Cost and accuracy of a network on a whole set, chunk by chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnexp.nn.activations import ACTIVATIONS
+from nnexp.nn.costs import COSTS
+from nnexp.nn.examples import CHUNK, Examples
+from nnexp.nn.network import Network
+from nnexp.nn.types import Array
+
+# BLAS kernels work on tiles of this many columns; 30 hidden units are multiplied faster as 32.
+_TILE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a network does on a set.
+
+    Attributes:
+        cost: mean over the examples of the sum over the outputs.
+        accuracy: fraction of examples whose predicted class is right; None for regression.
+        predicted: the class predicted for each example, (n,); None for regression.
+    """
+
+    cost: float
+    accuracy: float | None
+    predicted: Array | None
+
+
+def predicted_class(a: Array) -> Array:
+    """Return the class each row of outputs a (n, n_out) stands for, (n,).
+
+    The largest output; with one output, class 1 where it is above one half.
+
+    >>> import numpy as np
+    >>> predicted_class(np.array([[0.1, 0.9], [0.8, 0.3]])), predicted_class(np.array([[0.7]]))
+    (array([1, 0]), array([1]))
+    """
+    if a.shape[1] == 1:
+        return np.asarray(a[:, 0] > 0.5, np.intp)
+    return np.asarray(a.argmax(axis=1))
+
+
+def confusion(labels: Array, predicted: Array, classes: int) -> Array:
+    """Count the examples of class i predicted as class j, (classes, classes).
+
+    >>> import numpy as np
+    >>> confusion(np.array([0, 1, 1]), np.array([0, 1, 0]), 2)
+    array([[1, 0],
+           [1, 1]])
+    """
+    pairs = np.asarray(labels, np.intp) * classes + np.asarray(predicted, np.intp)
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def _padded_layers(network: Network, scale: float, rows: int) -> list[tuple[Array, Array, Array]]:
+    """Copy each layer as weights (n_in, n_out), biases and a product buffer, in whole tiles.
+
+    The padding is inert: what it adds to a layer's activations meets rows of zeros in the next.
+    """
+    dtype = network.parameters.dtype
+    layers: list[tuple[Array, Array, Array]] = []
+    for w, b in zip(network.weights, network.biases, strict=True):
+        n_in = layers[-1][1].size if layers else w.shape[1]
+        width = -(-len(b) // _TILE) * _TILE
+        weights, biases = np.zeros((n_in, width), dtype), np.zeros(width, dtype)
+        factor = 1.0 if layers else scale
+        weights[: w.shape[1], : len(b)] = w.T * np.asarray(factor, dtype)
+        biases[: len(b)] = b
+        layers.append((weights, biases, np.empty((rows, width), dtype)))
+    return layers
+
+
+def evaluate(network: Network, cost: str, examples: Examples) -> Evaluation:
+    """Evaluate a network on all examples.
+
+    The inputs' scale is multiplied into a copy of the first layer's weights, and each copy is
+    padded to whole BLAS tiles, so that a chunk costs one conversion and one product.
+
+    >>> import numpy as np
+    >>> net = Network.explicit([np.array([[1.0]])], [np.array([0.0])], activation="sigmoid",
+    ...     output="sigmoid", dtype=np.float64)
+    >>> evaluate(net, "quadratic", Examples(np.array([[0.0]]), np.array([[1.0]]))).cost
+    0.125
+    """
+    dtype = network.parameters.dtype
+    n, n_out = len(examples), network.sizes[-1]
+    rows = min(CHUNK, n)
+    layers = _padded_layers(network, examples.scale, rows)
+    value = COSTS[cost].values[network.output]
+    output = ACTIVATIONS[network.output].forward
+    hidden = ACTIVATIONS[network.activation].forward
+    inputs = np.empty((rows, network.sizes[0]), dtype)
+    z, outputs = np.empty((2, rows, n_out), dtype)
+    predicted = None if examples.labels is None else np.empty(n, np.intp)
+    total = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, n, rows):
+            chunk = slice(start, min(start + rows, n))
+            m = chunk.stop - start
+            a = inputs[:m]
+            np.copyto(a, examples.x[chunk], casting="same_kind")
+            for i, (weights, biases, product) in enumerate(layers):
+                if i:
+                    hidden(a, a)
+                a = np.dot(a, weights, product[:m])
+                np.add(a, biases, a)
+            np.copyto(z[:m], a[:, :n_out])
+            output(z[:m], outputs[:m])
+            total += float(value(z[:m], outputs[:m], examples.y[chunk]).sum(dtype=np.float64))
+            if predicted is not None:
+                predicted[chunk] = predicted_class(outputs[:m])
+    accuracy = None if predicted is None else float(np.mean(predicted == examples.labels))
+    return Evaluation(total / n, accuracy, predicted)

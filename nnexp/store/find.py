@@ -1,0 +1,96 @@
+"""Finding runs: by folder, folder of folders, glob, unique prefix, or as `latest`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from nnexp.errors import NnexpError, RunError, did_you_mean
+from nnexp.store.reader import Run, open_run
+from nnexp.store.writer import METRICS, RUN
+
+LATEST = "latest"
+_DEPTH = 4
+
+
+def is_run(folder: Path) -> bool:
+    """Tell whether a folder looks like a run's."""
+    return (folder / RUN).exists() or (folder / METRICS).exists()
+
+
+def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
+    """Yield the run folders at or below a folder, oldest first; hidden folders are passed over."""
+    if is_run(root):
+        yield root
+        return
+    try:
+        entries = sorted(e.name for e in os.scandir(root) if e.is_dir(follow_symlinks=False))
+    except OSError:
+        return
+    for name in entries:
+        if depth and not name.startswith("."):
+            yield from folders(root / name, depth - 1)
+
+
+def by_age(found: Iterable[Path]) -> list[Path]:
+    """Sort run folders by name, which begins with the time, wherever they lie."""
+    return sorted(found, key=lambda folder: folder.name)
+
+
+def resolve(name: str, runs: Path) -> list[Path]:
+    """Return the run folders a word of the command line stands for.
+
+    Raises:
+        RunError: it stands for none, or is a prefix of several.
+    """
+    path = Path(name)
+    if path.is_dir():
+        found = list(folders(path))
+        if not found:
+            raise RunError(f"{name}: there is no run in this folder")
+        return found
+    if any(c in name for c in "*?["):
+        pattern = Path(name)
+        root = Path(pattern.anchor or ".")
+        matches = sorted(root.glob(str(pattern.relative_to(pattern.anchor))))
+        found = [run for match in matches if match.is_dir() for run in folders(match)]
+        if not found:
+            raise RunError(f"{name}: no run folder fits this pattern")
+        return found
+    there = by_age(folders(runs))
+    if name == LATEST and there:
+        return [there[-1]]
+    found = [folder for folder in there if folder.name.startswith(name)]
+    exact = [folder for folder in found if folder.name == name]
+    if exact or len(found) == 1:
+        return exact or found
+    if found:
+        listed = "\n".join(f"  {folder.name}" for folder in found[:10])
+        raise RunError(f"{name}: fits {len(found)} runs; say which:\n{listed}")
+    if not there:
+        raise RunError(f"{name}: no such run; there are no runs under {runs}")
+    hint = did_you_mean(name, [folder.name for folder in there])
+    raise RunError(f"{name}: no such run under {runs}{hint or '; `nnexp list` shows them'}")
+
+
+def resolve_one(name: str, runs: Path) -> Path:
+    """Return the one run folder a word stands for; raise RunError where it is none or several."""
+    found = resolve(name, runs)
+    if len(found) > 1:
+        raise RunError(f"{name}: holds {len(found)} runs; one is due")
+    return found[0]
+
+
+def open_all(found: Iterable[Path]) -> tuple[list[Run], list[str]]:
+    """Read run folders; return the runs, and a note for each folder that is not sound."""
+    runs, notes = [], []
+    for folder in found:
+        try:
+            run = open_run(folder)
+        except NnexpError as error:
+            notes.append(str(error))
+            continue
+        notes += [f"{run.folder}: {problem}" for problem in run.problems]
+        runs.append(run)
+    return runs, notes

@@ -1,0 +1,1 @@
+"""Views: runs read back from their folders in; tables and plots out."""

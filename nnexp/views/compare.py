@@ -1,0 +1,238 @@
+"""Runs side by side: a row a group, and only the keys that tell the groups apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnexp.config.schema import Reference
+from nnexp.evidence.groups import Flat, Spread, differing, flatten, group, never_predicted
+from nnexp.evidence.summary import STATISTICS, higher_is_better, series, summarize
+from nnexp.store.reader import Run
+from nnexp.views import words
+from nnexp.views.table import NONE, Column, Table, plain_column
+
+_TITLES = {"last": "last", "best-validation": "best on validation", "peak": "peak"}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Runs of one config that differ only in seed.
+
+    Attributes:
+        figures: by statistic of the metric, its spread over the counted runs.
+        counted: the completed runs; where there is none, whatever runs there are.
+    """
+
+    runs: Sequence[Run]
+    counted: Sequence[Run]
+    config: Flat
+    metric: str
+    figures: dict[str, Spread] = field(default_factory=dict)
+    train_cost: Spread | None = None
+    seconds: Spread | None = None
+
+    @property
+    def name(self) -> str:
+        """The names its runs go by."""
+        return ", ".join(dict.fromkeys(run.name for run in self.runs))
+
+    @property
+    def statuses(self) -> Counter[str]:
+        """How many runs ended how."""
+        return Counter(run.status for run in self.runs)
+
+    @property
+    def reference(self) -> Reference | None:
+        """The published figure its configs carry."""
+        return next(
+            (r for run in self.runs if run.experiment and (r := run.experiment.reference)), None
+        )
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    return run.experiment.identity() if run.experiment else {"folder": run.id}
+
+
+def groups(runs: Sequence[Run], metric: str, *, per_run: bool = False) -> list[Group]:
+    """Put runs into groups (each run by itself with `per_run`) and summarize them."""
+    members = [[run] for run in runs] if per_run else group(runs, _identity)
+    return [_group(found, metric) for found in members]
+
+
+def _group(runs: Sequence[Run], metric: str) -> Group:
+    counted = [run for run in runs if run.status == "completed"] or list(runs)
+    summaries = [summarize(run.rows, metric) for run in counted]
+    figures = {}
+    for name in STATISTICS:
+        spread = Spread.of(s[name].value if name in s else None for s in summaries)
+        if spread is not None:
+            figures[name] = spread
+    return Group(
+        runs,
+        counted,
+        flatten(_identity(runs[0])),
+        metric,
+        figures,
+        Spread.of(_last(run, "train_cost") for run in counted),
+        Spread.of(_seconds(run) for run in counted),
+    )
+
+
+def _last(run: Run, metric: str) -> float | None:
+    points = series(run.rows, metric)
+    return points[-1].value if points else None
+
+
+def _seconds(run: Run) -> float | None:
+    times = [
+        sum(row.get(name) or 0.0 for name in ("train_seconds", "evaluate_seconds"))
+        for row in run.rows
+    ]
+    return sum(times) / len(times) if times else None
+
+
+def _runs_cell(g: Group) -> str:
+    others = [f"{n} {status}" for status, n in g.statuses.items() if status != "completed"]
+    done = g.statuses["completed"]
+    return ", ".join([str(done), *others] if done or not others else others)
+
+
+def _raw_spread(prefix: str, spread: Spread | None) -> dict[str, Any]:
+    if spread is None:
+        return dict.fromkeys((f"{prefix}_mean", f"{prefix}_sd", f"{prefix}_min", f"{prefix}_max"))
+    return {
+        f"{prefix}_mean": spread.mean,
+        f"{prefix}_sd": spread.sd,
+        f"{prefix}_min": spread.low,
+        f"{prefix}_max": spread.high,
+    }
+
+
+def _spread_column(
+    title: str, prefix: str, metric: str, pick: Callable[[Group], Spread | None]
+) -> Column[Group]:
+    return Column(
+        title,
+        lambda g: words.spread(metric, pick(g)),
+        lambda g: _raw_spread(prefix, pick(g)),
+    )
+
+
+def _statistic_column(metric: str, statistic: str) -> Column[Group]:
+    return _spread_column(
+        _TITLES[statistic],
+        f"{metric}_{statistic}",
+        metric,
+        lambda g: g.figures.get(statistic),
+    )
+
+
+def _key_column(key: str) -> Column[Group]:
+    def show(g: Group) -> str:
+        return str(g.config[key]) if key in g.config else NONE
+
+    return Column(key, show, lambda g: {key: g.config.get(key)}, left=True)
+
+
+def _published_column(metric: str) -> Column[Group]:
+    def raw(g: Group) -> dict[str, Any]:
+        figure = g.reference.figures().get(metric) if g.reference else None
+        known = g.reference is not None and figure is not None
+        return {
+            "published": figure,
+            "published_statistic": g.reference.statistic if known and g.reference else None,
+        }
+
+    return Column("published", lambda g: words.published(g.reference, metric), raw)
+
+
+def _runs_column() -> Column[Group]:
+    return Column(
+        "runs",
+        _runs_cell,
+        lambda g: {"runs": len(g.runs), "runs_completed": g.statuses["completed"]},
+    )
+
+
+def table(found: Sequence[Group], metric: str, *, per_run: bool = False) -> Table[Group]:
+    """Lay groups out as a table."""
+    columns: list[Column[Group]]
+    if per_run:
+        columns = [
+            plain_column("run", "run", lambda g: g.runs[0].id),
+            plain_column("status", "status", lambda g: g.runs[0].status),
+        ]
+    else:
+        columns = [plain_column("name", "name", lambda g: g.name)]
+    columns += [_key_column(key) for key in differing([g.config for g in found])]
+    if not per_run:
+        columns.append(_runs_column())
+    columns += [_statistic_column(metric, statistic) for statistic in STATISTICS]
+    if metric != "train_cost":
+        columns.append(
+            _spread_column("train cost", "train_cost", "train_cost", lambda g: g.train_cost)
+        )
+    columns.append(
+        Column(
+            "s/epoch",
+            lambda g: f"{g.seconds.mean:.2g}" if g.seconds else NONE,
+            lambda g: {"seconds_per_epoch": g.seconds.mean if g.seconds else None},
+        )
+    )
+    columns.append(_published_column(metric))
+    return Table([c for c in columns if per_run or _says_something(c, found)], found)
+
+
+def _says_something(column: Column[Group], found: Sequence[Group]) -> bool:
+    return column.title == "name" or any(column.show(g) != NONE for g in found)
+
+
+SORTS: dict[str, Callable[[Group], Any]] = {
+    "name": lambda g: g.name,
+    "train-cost": lambda g: g.train_cost.mean if g.train_cost else float("inf"),
+    "seconds": lambda g: g.seconds.mean if g.seconds else float("inf"),
+    "runs": lambda g: -len(g.runs),
+}
+
+
+def sort_key(name: str) -> Callable[[Group], Any]:
+    """Return the key that sorts groups, the best first, by a statistic or one of `SORTS`."""
+    if name in SORTS:
+        return SORTS[name]
+
+    def key(g: Group) -> float:
+        spread = g.figures.get(name)
+        if spread is None:
+            return float("inf")
+        return -spread.mean if higher_is_better(g.metric) else spread.mean
+
+    return key
+
+
+def silent_outputs(found: Sequence[Group]) -> list[str]:
+    """Say which runs never predict a class: a mean would hide that they are stuck."""
+    notes = []
+    for g in found:
+        stuck = []
+        for run in g.runs:
+            p = run.predictions
+            silent = never_predicted(p["labels"], p["predicted"]) if p else []
+            if silent:
+                stuck.append(f"seed {run.seed} ({', '.join(map(str, silent))})")
+        if stuck:
+            notes.append(
+                f"{g.name}: {len(stuck)} of {len(g.runs)} runs never predict a class: "
+                f"{'; '.join(stuck)}"
+            )
+    return notes
+
+
+def caption(metric: str, found: Sequence[Group]) -> str:
+    """Say in one line what the figures are."""
+    several = any(len(g.counted) > 1 for g in found)
+    spread = ", mean ± standard deviation over seeds" if several else ""
+    peaks = "; peak is chosen on the test set, so it is optimistic" if metric[:4] == "test" else ""
+    return f"{words.title(metric)}{spread}{peaks}"

@@ -1,0 +1,199 @@
+"""One run: its summary when it ends, and all about it for `show`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnexp.config.loader import dump
+from nnexp.config.schema import Reference
+from nnexp.evidence.groups import never_predicted
+from nnexp.evidence.summary import METRICS, STATISTICS, Point, default_metric, summarize
+from nnexp.nn.metrics import confusion
+from nnexp.store.reader import Run
+from nnexp.views import words
+from nnexp.views.table import NONE, Column, Table, as_text, plain_column
+
+_STATISTIC_WORDS = {
+    "last": "last",
+    "best-validation": "best on validation",
+    "peak": "peak",
+}
+_MAX_CLASSES = 26
+
+
+def against_published(
+    reference: Reference | None, summary: Mapping[str, Mapping[str, Point]]
+) -> list[str]:
+    """Say how the run's figures stand to the published ones."""
+    if reference is None:
+        return []
+    lines = []
+    for metric, figure in reference.figures().items():
+        point = summary.get(metric, {}).get(reference.statistic)
+        what = f"{_STATISTIC_WORDS[reference.statistic]} {words.label(metric)}"
+        source = f" ({reference.source})" if reference.source else ""
+        line = f"published: {what} {words.quantity(metric, figure)}{source}"
+        if point is not None:
+            line += f"; here {words.quantity(metric, point.value)}"
+            if words.is_percent(metric):
+                line += f", {(point.value - figure) * 100:+.2f} points"
+        lines.append(line)
+    return lines
+
+
+def summary_lines(summary: Mapping[str, Mapping[str, Point]], metric: str) -> list[str]:
+    """Write last, best on validation and peak of a metric, one a line."""
+    lines = []
+    for statistic in STATISTICS:
+        point = summary.get(metric, {}).get(statistic)
+        if point is not None:
+            note = (
+                " (chosen on the test set)" if (statistic, metric[:4]) == ("peak", "test") else ""
+            )
+            lines.append(
+                f"{words.label(metric)}, {_STATISTIC_WORDS[statistic]}: "
+                f"{words.quantity(metric, point.value)} after epoch {point.epoch}{note}"
+            )
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Metric:
+    name: str
+    points: Mapping[str, Point]
+
+
+def _metric_table(run: Run) -> Table[_Metric]:
+    records = [_Metric(m, found) for m in METRICS if (found := summarize(run.rows, m))]
+
+    def column(statistic: str) -> Column[_Metric]:
+        def show(record: _Metric) -> str:
+            point = record.points.get(statistic)
+            if point is None:
+                return NONE
+            return f"{words.quantity(record.name, point.value)} @{point.epoch}"
+
+        return Column(_STATISTIC_WORDS[statistic], show, lambda record: {})
+
+    return Table(
+        [
+            plain_column("value @epoch", "metric", lambda record: words.label(record.name)),
+            *map(column, STATISTICS),
+        ],
+        records,
+    )
+
+
+def _class_names(run: Run, labels: Any, predicted: Any) -> list[str]:
+    given = run.record.get("data", {}).get("classes")
+    count = int(max(labels.max(initial=0), predicted.max(initial=0))) + 1
+    if isinstance(given, Sequence) and not isinstance(given, str) and len(given) >= count:
+        return [str(name) for name in given]
+    return [str(i) for i in range(count)]
+
+
+def _confusion_table(names: Sequence[str], counts: Any) -> Table[int]:
+    def accuracy(i: int) -> str:
+        return f"{counts[i, i] / counts[i].sum() * 100:.1f}" if counts[i].sum() else NONE
+
+    def cell(j: int) -> Column[int]:
+        return Column(names[j], lambda i: str(counts[i, j]) if counts[i, j] else "·", lambda i: {})
+
+    cells = [cell(j) for j in range(len(names))] if len(names) <= _MAX_CLASSES else []
+    return Table(
+        [
+            plain_column("class", "class", lambda i: names[i]),
+            Column("examples", lambda i: str(counts[i].sum()), lambda i: {}),
+            Column("right %", accuracy, lambda i: {}),
+            *cells,
+        ],
+        list(range(len(names))),
+    )
+
+
+def _predictions(run: Run) -> list[str]:
+    found = run.predictions
+    if found is None:
+        return []
+    labels, predicted = found["labels"], found["predicted"]
+    names = _class_names(run, labels, predicted)
+    counts = confusion(labels, predicted, len(names))
+    lines = [f"Classes of the {found['set']} set, and what each was taken for:"]
+    lines += ["", as_text(_confusion_table(names, counts))]
+    silent = [names[i] for i in never_predicted(labels, predicted)]
+    if silent:
+        outputs = "outputs" if len(silent) > 1 else "output"
+        lines.append(f"Never predicted: {', '.join(silent)}: the {outputs} never fires.\n")
+    return lines
+
+
+def _provenance(run: Run) -> list[str]:
+    record = run.record
+    versions = record.get("versions", {})
+    git = record.get("git")
+    libraries = [
+        f"{b.get('internal_api')} {b.get('version')} ({b.get('architecture')}, "
+        f"threads: {b.get('num_threads')})"
+        for b in record.get("blas", [])
+    ]
+    tree = f"{git['commit'][:12]}{', with changes' if git['dirty'] else ''}" if git else NONE
+    data = record.get("data", {})
+    entries = {
+        "folder": run.folder,
+        "status": run.status,
+        "started": record.get("started_at", NONE),
+        "finished": record.get("finished_at", NONE),
+        "command": " ".join(record.get("argv", [])) or NONE,
+        "versions": ", ".join(f"{k} {v}" for k, v in versions.items()) or NONE,
+        "BLAS": "; ".join(libraries) or NONE,
+        "host": f"{record.get('host', NONE)}, {record.get('platform', NONE)}",
+        "git": tree,
+        "data": f"{data.get('name', NONE)}, sha256 {data.get('sha256', NONE)}",
+    }
+    return [f"{name + ':':<10} {value}" for name, value in entries.items()]
+
+
+def page(run: Run) -> str:
+    """Write all about a run: config, summary, classes, provenance."""
+    lines = [run.id, "", dump(run.experiment) if run.experiment else "(no readable config)\n"]
+    done, due = len(run.rows), run.experiment.epochs if run.experiment else "?"
+    lines += [f"{run.status}, {done} of {due} epochs", ""]
+    if run.metrics:
+        lines.append(as_text(_metric_table(run)))
+    summary = {m: summarize(run.rows, m) for m in METRICS}
+    if run.experiment:
+        published = against_published(run.experiment.reference, summary)
+        lines += [*published, ""] if published else []
+    lines += [*_predictions(run), *_provenance(run)]
+    return "\n".join(lines) + "\n"
+
+
+def as_record(run: Run) -> dict[str, Any]:
+    """Return all about a run as JSON values."""
+    metric = default_metric(run.metrics)
+    found = run.predictions
+    classes: dict[str, Any] | None = None
+    if found is not None:
+        names = _class_names(run, found["labels"], found["predicted"])
+        counts = confusion(found["labels"], found["predicted"], len(names))
+        totals = np.maximum(counts.sum(axis=1), 1)
+        classes = {
+            "set": found["set"],
+            "names": names,
+            "confusion": counts.tolist(),
+            "accuracy": (np.diag(counts) / totals).tolist(),
+        }
+    return {
+        "run": run.id,
+        "folder": str(run.folder),
+        "status": run.status,
+        "metric": metric,
+        "config": run.experiment.model_dump() if run.experiment else None,
+        "record": dict(run.record),
+        "classes": classes,
+        "problems": list(run.problems),
+    }

@@ -1,0 +1,82 @@
+"""How numbers are worded: percents, costs, times, published figures."""
+
+from __future__ import annotations
+
+from nnexp.config.schema import Reference
+from nnexp.evidence.groups import Spread
+from nnexp.views.table import NONE
+
+
+def is_percent(metric: str) -> bool:
+    """Tell whether a metric is a fraction that is shown in percent."""
+    return metric.endswith("accuracy")
+
+
+def label(metric: str) -> str:
+    """Name a metric for people.
+
+    >>> label("test_accuracy")
+    'test accuracy'
+    """
+    return metric.replace("_", " ")
+
+
+def title(metric: str) -> str:
+    """Name a metric with its unit, as a heading.
+
+    >>> title("test_accuracy"), title("train_cost")
+    ('test accuracy %', 'train cost')
+    """
+    return label(metric) + (" %" if is_percent(metric) else "")
+
+
+def number(metric: str, value: float | None) -> str:
+    """Write a metric's value without its unit.
+
+    >>> number("test_accuracy", 0.9682), number("train_cost", 0.01234)
+    ('96.82', '0.0123')
+    """
+    if value is None:
+        return NONE
+    return f"{value * 100:.2f}" if is_percent(metric) else f"{value:.3g}"
+
+
+def quantity(metric: str, value: float | None) -> str:
+    """Write a metric's value with its unit."""
+    return number(metric, value) + (" %" if is_percent(metric) and value is not None else "")
+
+
+def spread(metric: str, found: Spread | None) -> str:
+    """Write mean ± standard deviation.
+
+    >>> spread("test_accuracy", Spread(3, 0.9676, 0.0008, 0.967, 0.968))
+    '96.76 ± 0.08'
+    """
+    if found is None:
+        return NONE
+    mean = number(metric, found.mean)
+    return mean if found.sd is None else f"{mean} ± {number(metric, found.sd)}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time.
+
+    >>> duration(0.0214), duration(4.21), duration(75), duration(7384)
+    ('21 ms', '4.2 s', '1 min 15 s', '2 h 3 min')
+    """
+    if seconds < 0.1:
+        return f"{seconds * 1000:.2g} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def published(reference: Reference | None, metric: str) -> str:
+    """Write the published figure of a metric and which statistic it is."""
+    figure = reference.figures().get(metric) if reference else None
+    if reference is None or figure is None:
+        return NONE
+    return f"{number(metric, figure)} ({reference.statistic})"
