@@ -22,7 +22,11 @@ STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
 def list_(
     runs_dir: Path, name: str | None, tags: tuple[str, ...], status: str | None, format_: str
 ) -> None:
-    """List the runs, the newest first."""
+    """List the runs, the newest first, with the accuracy in % each is judged by.
+
+    That is the test accuracy or, where it was not monitored, the validation or training
+    accuracy; for regression the cost.
+    """
     from nnexp.store.find import by_age, folders, open_all
     from nnexp.views.listing import table
     from nnexp.views.table import FORMATS

@@ -21,6 +21,7 @@ def show(run: str, runs_dir: Path, as_json: bool) -> None:
     from nnexp.store.find import resolve_one
     from nnexp.store.reader import open_run
     from nnexp.views.run import as_record, page
+    from nnexp.views.table import terminal_width
 
     found = open_run(resolve_one(run, runs_dir))
     for problem in found.problems:
@@ -30,4 +31,4 @@ def show(run: str, runs_dir: Path, as_json: bool) -> None:
 
         click.echo(json.dumps(as_record(found), indent=2, ensure_ascii=False, default=str))
     else:
-        click.echo(page(found), nl=False)
+        click.echo(page(found, terminal_width()), nl=False)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DIVERGED = 3
 INTERRUPTED = 130
+_FEW = 4
 
 
 def _complete_keys(
@@ -102,8 +103,9 @@ def train(
         ctx.exit(INTERRUPTED)
     if "diverged" in statuses:
         ctx.exit(DIVERGED)
-    if len(outcomes) > 1 and not (quiet or as_json):
-        click.echo(f"compare them: nnexp compare {_common(outcomes)}", err=True)
+    if 1 < len(outcomes) <= _FEW and not (quiet or as_json):
+        folders = " ".join(str(outcome.folder) for outcome in outcomes)
+        click.echo(f"compare them: nnexp compare {folders}", err=True)
 
 
 def _words(name: str | None, tags: Sequence[str]) -> list[str]:
@@ -179,10 +181,6 @@ def _ending(outcome: Outcome) -> str:
             f"try a smaller eta: --set eta={eta / 10:g} (it was {eta:g})"
         )
     return f"{outcome.status}; {kept}"
-
-
-def _common(outcomes: Sequence[Outcome]) -> str:
-    return " ".join(str(outcome.folder) for outcome in outcomes)
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:

@@ -6,6 +6,7 @@ messages about wrong values are worded from it.
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
@@ -60,6 +61,12 @@ class Mnist(_Strict):
     )
     test: int = Field(SIZES["test"], ge=0, le=SIZES["test"], description="test images")
 
+    @property
+    def label(self) -> str:
+        """The data in a word."""
+        sizes = [self.train, self.validation, self.test]
+        return "mnist" if sizes == list(SIZES.values()) else f"mnist {'/'.join(map(str, sizes))}"
+
 
 class _Images(_Strict):
     path: Path = Field(description="relative to the config file")
@@ -69,6 +76,11 @@ class _Images(_Strict):
         description="cut off the end of the training set: how many, or (below 1) what fraction",
     )
     test: Natural | None = Field(None, description="only the first so many; all if not given")
+
+    @property
+    def label(self) -> str:
+        """The data in a word."""
+        return PurePath(self.path).name
 
 
 class IdxFolder(_Images):
@@ -98,6 +110,11 @@ class Csv(_Strict):
         False, description="features to mean 0, variance 1, by the training set's statistics"
     )
 
+    @property
+    def label(self) -> str:
+        """The data in a word."""
+        return PurePath(self.path).name
+
 
 class InlineExamples(_Strict):
     """Examples in the config."""
@@ -113,6 +130,11 @@ class Inline(_Strict):
 
     kind: ClassVar[str] = "inline"
     inline: InlineExamples
+
+    @property
+    def label(self) -> str:
+        """The data in a word."""
+        return f"inline, {len(self.inline.x)} examples"
 
 
 def data_kind(value: Any) -> str | None:

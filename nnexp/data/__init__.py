@@ -126,7 +126,7 @@ def _classes(parts: Parts, n_out: int) -> tuple[str, ...] | None:
                 f"end layers with {k}",
             )
         return parts.classes
-    if n_out == 1 and y.dtype.kind == "f" and y.size == len(y):
+    if n_out == 1 and y.size == len(y) and (y.ndim == 2 or y.dtype.kind == "f"):
         return ("0", "1") if np.isin(y, (0, 1)).all() else None
     if y.ndim == 2:
         one_hot = np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
@@ -150,7 +150,8 @@ def _fit(
         )
     scale = UINT8_SCALE if x.dtype == np.uint8 else 1.0
     if x.dtype != np.uint8:
-        x = x.astype(dtype)
+        with np.errstate(over="ignore"):
+            x = x.astype(dtype)
         if not np.isfinite(x).all():
             raise DataError(f"{where}: an input is not finite (NaN or infinity)")
     y = part.y
@@ -161,7 +162,9 @@ def _fit(
             "layers",
             f"each example of {where} has {y.shape[1]} targets: end layers with {y.shape[1]}",
         )
-    if not np.isfinite(y).all():
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(y.astype(dtype)).all()
+    if not finite:
         raise DataError(f"{where}: a target is not finite (NaN or infinity)")
     if classes is None:
         return Examples(x, y.reshape(len(y), -1).astype(dtype), scale)

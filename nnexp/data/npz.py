@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,7 +13,9 @@ from nnexp.data.parts import Options, Part, Parts, check_size, hold_out
 from nnexp.errors import DataError
 from nnexp.nn.types import Array
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError)
+# A damaged header is Python source that cannot be read; an encrypted file is a RuntimeError.
+_ZIP_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+_NPY_DAMAGED = (ValueError, OverflowError, SyntaxError, tokenize.TokenError)
 
 
 def _read_array(path: Path, archive: zipfile.ZipFile, key: str) -> Array:
@@ -48,12 +51,17 @@ def read(options: Options) -> Parts:
     path = Path(options["path"])
     try:
         with zipfile.ZipFile(path) as archive:
-            keys = {Path(n).stem for n in archive.namelist() if n.endswith(".npy")}
+            keys = {n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")}
 
             def pair(*names: str) -> Part | None:
                 for name in names:
                     if f"x_{name}" in keys and f"y_{name}" in keys:
                         x, y = (_read_array(path, archive, f"{axis}_{name}") for axis in "xy")
+                        if not x.ndim or not y.ndim or len(x) != len(y):
+                            raise DataError(
+                                f"{path}: x_{name} {x.shape} and y_{name} {y.shape} "
+                                "differ in their number of examples"
+                            )
                         return Part(x, y)
                 return None
 
@@ -61,7 +69,7 @@ def read(options: Options) -> Parts:
             validation = pair("validation", "val", "valid")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except _DAMAGED as error:
+    except (*_ZIP_DAMAGED, *_NPY_DAMAGED) as error:
         raise DataError(f"{path}: not an .npz file, or a damaged one ({error})") from error
     if train is None:
         found = ", ".join(sorted(keys)) or "nothing"

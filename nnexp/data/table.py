@@ -48,7 +48,7 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
 
 
 def _is_whole(text: str) -> bool:
-    return text.strip().removeprefix("-").isdigit()
+    return text.strip().removeprefix("-").isdecimal()
 
 
 def _is_number(text: str) -> bool:
@@ -60,8 +60,8 @@ def _is_number(text: str) -> bool:
 
 
 def _classes(values: list[str]) -> tuple[str, ...]:
-    names = {value.strip() for value in values}
-    return tuple(sorted(names, key=int if all(map(_is_whole, names)) else None))
+    names = sorted({value.strip() for value in values})
+    return tuple(sorted(names, key=int) if all(map(_is_whole, names)) else names)
 
 
 def read(options: Options) -> Parts:
@@ -82,6 +82,8 @@ def read(options: Options) -> Parts:
             f"{path}:1: no column {target!r}; it has {', '.join(header)}"
             f"{did_you_mean(target, header)}"
         )
+    if len(header) == 1:
+        raise DataError(f"{path}:1: has no column beside {target}")
     at = header.index(target)
     x = np.array(
         [
@@ -115,7 +117,9 @@ def _split(
     train, validation, test = (Part(x[rows], y[rows]) for rows in np.split(order, cuts))
     if options["standardize"]:
         mean, spread = train.x.mean(axis=0), train.x.std(axis=0)
-        spread[spread == 0] = 1
+        # Rounding leaves the standard deviation of a constant such as 0.1 a little above 0.
+        constant = (train.x == train.x[0]).all(axis=0)
+        mean[constant], spread[constant] = train.x[0, constant], 1
         train, validation, test = (
             Part((part.x - mean) / spread, part.y) for part in (train, validation, test)
         )

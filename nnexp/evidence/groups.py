@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -70,12 +71,15 @@ def differing(flats: Sequence[Flat]) -> list[str]:
     return [key for key in keys if any(flat.get(key) != flats[0].get(key) for flat in flats)]
 
 
-def never_predicted(labels: Sequence[int], predicted: Sequence[int]) -> list[int]:
-    """Return the classes that occur among the labels but are never predicted.
+def unlearnt(labels: Sequence[int], predicted: Sequence[int]) -> list[int]:
+    """Return the classes of which a network recognizes less than a tenth of what chance would.
 
-    An output that never fires: the sign of a saturated output neuron (Nielsen, chapter 3).
+    An output that never fires: the sign of a saturated output neuron (Nielsen, chapter 3). With K
+    classes, chance recognizes 1/K of a class's examples.
 
-    >>> never_predicted([0, 1, 2, 2], [0, 1, 1, 0])
+    >>> unlearnt([0, 1, 2, 2], [0, 1, 1, 0])
     [2]
     """
-    return sorted(set(map(int, labels)) - set(map(int, predicted)))
+    examples = Counter(map(int, labels))
+    right = Counter(int(y) for y, a in zip(labels, predicted, strict=True) if y == a)
+    return [y for y in sorted(examples) if right[y] * 10 * len(examples) < examples[y]]

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nnexp.config.schema import Reference
-from nnexp.evidence.groups import Flat, Spread, differing, flatten, group, never_predicted
+from nnexp.evidence.groups import Flat, Spread, differing, flatten, group, unlearnt
 from nnexp.evidence.summary import STATISTICS, higher_is_better, series, summarize
 from nnexp.store.reader import Run
 from nnexp.views import words
+from nnexp.views.run import class_names
 from nnexp.views.table import NONE, Column, Table, plain_column
 
-_TITLES = {"last": "last", "best-validation": "best on validation", "peak": "peak"}
+_TITLES = {"last": "last", "best-validation": "best val", "peak": "peak"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,19 @@ def _identity(run: Run) -> dict[str, Any]:
 def groups(runs: Sequence[Run], metric: str, *, per_run: bool = False) -> list[Group]:
     """Put runs into groups (each run by itself with `per_run`) and summarize them."""
     members = [[run] for run in runs] if per_run else group(runs, _identity)
-    return [_group(found, metric) for found in members]
+    kinds = {run.experiment.data.kind for run in runs if run.experiment}
+    return [_group(found, metric, _config(found[0], one_kind=len(kinds) == 1)) for found in members]
 
 
-def _group(runs: Sequence[Run], metric: str) -> Group:
+def _config(run: Run, *, one_kind: bool) -> Flat:
+    """Return what may differ between groups; data of different kinds in a word."""
+    identity = _identity(run)
+    if run.experiment and not one_kind:
+        identity["data"] = run.experiment.data.label
+    return flatten(identity)
+
+
+def _group(runs: Sequence[Run], metric: str, config: Flat) -> Group:
     counted = [run for run in runs if run.status == "completed"] or list(runs)
     summaries = [summarize(run.rows, metric) for run in counted]
     figures = {}
@@ -73,7 +83,7 @@ def _group(runs: Sequence[Run], metric: str) -> Group:
     return Group(
         runs,
         counted,
-        flatten(_identity(runs[0])),
+        config,
         metric,
         figures,
         Spread.of(_last(run, "train_cost") for run in counted),
@@ -132,7 +142,10 @@ def _statistic_column(metric: str, statistic: str) -> Column[Group]:
 
 def _key_column(key: str) -> Column[Group]:
     def show(g: Group) -> str:
-        return str(g.config[key]) if key in g.config else NONE
+        value = g.config.get(key)
+        return (
+            "-".join(map(str, value)) if key == "layers" and value else str(g.config.get(key, NONE))
+        )
 
     return Column(key, show, lambda g: {key: g.config.get(key)}, left=True)
 
@@ -213,26 +226,35 @@ def sort_key(name: str) -> Callable[[Group], Any]:
 
 
 def silent_outputs(found: Sequence[Group]) -> list[str]:
-    """Say which runs never predict a class: a mean would hide that they are stuck."""
+    """Say which runs never learnt a class: a mean would hide that they are stuck."""
     notes = []
     for g in found:
         stuck = []
         for run in g.runs:
             p = run.predictions
-            silent = never_predicted(p["labels"], p["predicted"]) if p else []
+            silent = unlearnt(p["labels"], p["predicted"]) if p else []
             if silent:
-                stuck.append(f"seed {run.seed} ({', '.join(map(str, silent))})")
+                stuck.append(f"seed {run.seed} ({_classes(run, silent)})")
         if stuck:
             notes.append(
-                f"{g.name}: {len(stuck)} of {len(g.runs)} runs never predict a class: "
-                f"{'; '.join(stuck)}"
+                f"{g.name}: {len(stuck)} of {len(g.runs)} runs never learnt a class: "
+                f"{', '.join(stuck)}"
             )
     return notes
 
 
+def _classes(run: Run, which: Sequence[int]) -> str:
+    names = class_names(run)
+    return " and ".join(names[i] if i < len(names) else str(i) for i in which)
+
+
 def caption(metric: str, found: Sequence[Group]) -> str:
-    """Say in one line what the figures are."""
+    """Say what the figures are."""
     several = any(len(g.counted) > 1 for g in found)
     spread = ", mean ± standard deviation over seeds" if several else ""
-    peaks = "; peak is chosen on the test set, so it is optimistic" if metric[:4] == "test" else ""
-    return f"{words.title(metric)}{spread}{peaks}"
+    lines = [f"{words.title(metric)}{spread}."]
+    if metric != "train_cost":
+        lines.append("best val: after the epoch that was best on the validation set.")
+    if metric.startswith("test"):
+        lines.append("peak: chosen by looking at the test set, so it is optimistic.")
+    return "\n".join(lines)

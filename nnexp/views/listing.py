@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from nnexp.evidence.summary import STATISTICS, default_metric, summarize
 from nnexp.store.reader import Run
 from nnexp.views import words
-from nnexp.views.table import NONE, Column, Table, plain_column
+from nnexp.views.table import Column, Table, plain_column
+
+_TITLES = {"last": "last", "best-validation": "best val", "peak": "peak"}
 
 
 def _epochs(run: Run) -> str:
-    due = run.experiment.epochs if run.experiment else "?"
-    return f"{len(run.rows)}/{due}"
+    done, due = len(run.rows), run.experiment.epochs if run.experiment else None
+    return str(done) if done == due else f"{done} of {due or '?'}"
 
 
 def _value(run: Run, statistic: str) -> tuple[str, float | None]:
@@ -24,13 +26,14 @@ def _value(run: Run, statistic: str) -> tuple[str, float | None]:
 def _statistic(statistic: str) -> Column[Run]:
     def show(run: Run) -> str:
         metric, value = _value(run, statistic)
-        return words.quantity(metric, value) if metric else NONE
+        kind = "" if words.is_percent(metric) or value is None else "cost "
+        return kind + words.number(metric, value)
 
     def raw(run: Run) -> dict[str, object]:
         metric, value = _value(run, statistic)
         return {"metric": metric or None, statistic: value}
 
-    return Column(statistic, show, raw)
+    return Column(_TITLES[statistic], show, raw)
 
 
 def table(runs: Sequence[Run]) -> Table[Run]:

@@ -37,6 +37,7 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
     """Draw one panel a metric into a file."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     style: Any = {
         "font.size": 10,
@@ -49,13 +50,16 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
     with mpl.rc_context(style):
         figure = Figure(figsize=(7, 0.6 + 3.4 * len(metrics)), dpi=150, layout="constrained")
         panels = figure.subplots(len(metrics), 1, squeeze=False, sharex=True)[:, 0]
-        labels = _labels(found)
+        labels = _labels(found, metrics)
         for panel, metric in zip(panels, metrics, strict=True):
             for i, g in enumerate(found):
-                _curve(panel, g, metric, labels[i], _COLOURS[i % 7], _DASHES[i // 7 % 4])
-            _published(panel, found, metric)
+                colour = _COLOURS[i % len(_COLOURS)]
+                dash = _DASHES[i // len(_COLOURS) % len(_DASHES)]
+                _curve(panel, g, metric, labels[i], colour, dash)
+                _published(panel, g, metric, colour)
             panel.set_ylabel(words.title(metric).replace(" %", " (%)"))
         panels[-1].set_xlabel("epoch")
+        panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         handles, names = panels[0].get_legend_handles_labels()
         if handles:
             figure.legend(handles, names, loc="outside lower center", ncols=1, frameon=False)
@@ -63,13 +67,19 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
         figure.savefig(path, metadata=metadata)
 
 
-def _labels(found: Sequence[Group]) -> list[str]:
-    keys = [key for key in differing([g.config for g in found]) if len(found) > 1]
+def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
+    keys = differing([g.config for g in found])
     labels = []
     for g in found:
-        seeds = f", {len(g.runs)} seeds" if len(g.runs) > 1 else ""
         told = ", ".join(f"{key} {g.config.get(key)}" for key in keys[:4])
-        labels.append(f"{g.name}{f' ({told})' if told else ''}{seeds}")
+        parts = [f"{g.name} ({told})" if told else g.name]
+        parts += [f"{len(g.runs)} seeds"] if len(g.runs) > 1 else []
+        parts += [
+            f"dashed: published {g.reference.statistic} {words.quantity(metric, figure)}"
+            for metric in metrics
+            if g.reference and (figure := g.reference.figures().get(metric)) is not None
+        ]
+        labels.append("; ".join(parts))
     return labels
 
 
@@ -85,25 +95,14 @@ def _curve(panel: Any, g: Group, metric: str, label: str, colour: str, dash: Any
     mean = np.nanmean(values, axis=0)
     marker = "o" if len(epochs_shown) == 1 else None
     panel.plot(epochs_shown, mean, color=colour, ls=dash, lw=1.6, label=label, marker=marker)
-    if len(g.runs) > 1:
+    if len(values) > 1:
         low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-        panel.fill_between(epochs_shown, low, high, color=colour, alpha=0.18, lw=0)
+        panel.fill_between(epochs_shown, low, high, color=colour, alpha=0.15, lw=0)
+        panel.plot(epochs_shown, values.T, color=colour, ls=dash, lw=0.5, alpha=0.6)
 
 
-def _published(panel: Any, found: Sequence[Group], metric: str) -> None:
-    factor = 100 if words.is_percent(metric) else 1
-    for i, g in enumerate(found):
-        figure = g.reference.figures().get(metric) if g.reference else None
-        if figure is None or g.reference is None:
-            continue
-        panel.axhline(figure * factor, color=_COLOURS[i % 7], ls="--", lw=1)
-        panel.annotate(
-            f"published {g.reference.statistic} {words.number(metric, figure)}",
-            (1, figure * factor),
-            xycoords=("axes fraction", "data"),
-            xytext=(-2, 2),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-            color=_COLOURS[i % 7],
-        )
+def _published(panel: Any, g: Group, metric: str, colour: str) -> None:
+    figure = g.reference.figures().get(metric) if g.reference else None
+    if figure is not None:
+        factor = 100 if words.is_percent(metric) else 1
+        panel.axhline(figure * factor, color=colour, ls="--", lw=0.9)

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnexp.config.loader import dump
 from nnexp.config.schema import Reference
-from nnexp.evidence.groups import never_predicted
+from nnexp.evidence.groups import unlearnt
 from nnexp.evidence.summary import METRICS, STATISTICS, Point, default_metric, summarize
 from nnexp.nn.metrics import confusion
 from nnexp.store.reader import Run
@@ -23,6 +23,7 @@ _STATISTIC_WORDS = {
     "peak": "peak",
 }
 _MAX_CLASSES = 26
+_ARRAYS = ("labels", "predicted")
 
 
 def against_published(
@@ -88,12 +89,13 @@ def _metric_table(run: Run) -> Table[_Metric]:
     )
 
 
-def _class_names(run: Run, labels: Any, predicted: Any) -> list[str]:
-    given = run.record.get("data", {}).get("classes")
-    count = int(max(labels.max(initial=0), predicted.max(initial=0))) + 1
-    if isinstance(given, Sequence) and not isinstance(given, str) and len(given) >= count:
-        return [str(name) for name in given]
-    return [str(i) for i in range(count)]
+def class_names(run: Run) -> list[str]:
+    """Return the names of a run's classes; their numbers where run.json has none."""
+    data, found = run.record.get("data"), run.predictions
+    given = data.get("classes") if isinstance(data, Mapping) else None
+    named = [str(name) for name in given] if isinstance(given, list) else []
+    count = max(int(found[name].max(initial=0)) + 1 for name in _ARRAYS) if found else 0
+    return named + [str(i) for i in range(len(named), count)]
 
 
 def _confusion_table(names: Sequence[str], counts: Any) -> Table[int]:
@@ -115,19 +117,18 @@ def _confusion_table(names: Sequence[str], counts: Any) -> Table[int]:
     )
 
 
-def _predictions(run: Run) -> list[str]:
+def _predictions(run: Run, width: int | None) -> list[str]:
     found = run.predictions
     if found is None:
         return []
     labels, predicted = found["labels"], found["predicted"]
-    names = _class_names(run, labels, predicted)
+    names = class_names(run)
     counts = confusion(labels, predicted, len(names))
     lines = [f"Classes of the {found['set']} set, and what each was taken for:"]
-    lines += ["", as_text(_confusion_table(names, counts))]
-    silent = [names[i] for i in never_predicted(labels, predicted)]
+    lines += ["", as_text(_confusion_table(names, counts), width)]
+    silent = [names[i] for i in unlearnt(labels, predicted)]
     if silent:
-        outputs = "outputs" if len(silent) > 1 else "output"
-        lines.append(f"Never predicted: {', '.join(silent)}: the {outputs} never fires.\n")
+        lines.append(f"Never learnt: {' and '.join(silent)} (hardly an example is recognized).\n")
     return lines
 
 
@@ -157,18 +158,18 @@ def _provenance(run: Run) -> list[str]:
     return [f"{name + ':':<10} {value}" for name, value in entries.items()]
 
 
-def page(run: Run) -> str:
-    """Write all about a run: config, summary, classes, provenance."""
+def page(run: Run, width: int | None = None) -> str:
+    """Write all about a run, for a terminal of `width`: config, summary, classes, provenance."""
     lines = [run.id, "", dump(run.experiment) if run.experiment else "(no readable config)\n"]
     done, due = len(run.rows), run.experiment.epochs if run.experiment else "?"
     lines += [f"{run.status}, {done} of {due} epochs", ""]
     if run.metrics:
-        lines.append(as_text(_metric_table(run)))
+        lines.append(as_text(_metric_table(run), width))
     summary = {m: summarize(run.rows, m) for m in METRICS}
     if run.experiment:
         published = against_published(run.experiment.reference, summary)
         lines += [*published, ""] if published else []
-    lines += [*_predictions(run), *_provenance(run)]
+    lines += [*_predictions(run, width), *_provenance(run)]
     return "\n".join(lines) + "\n"
 
 
@@ -178,7 +179,7 @@ def as_record(run: Run) -> dict[str, Any]:
     found = run.predictions
     classes: dict[str, Any] | None = None
     if found is not None:
-        names = _class_names(run, found["labels"], found["predicted"])
+        names = class_names(run)
         counts = confusion(found["labels"], found["predicted"], len(names))
         totals = np.maximum(counts.sum(axis=1), 1)
         classes = {

@@ -12,11 +12,14 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from shutil import get_terminal_size
 from typing import Any, Generic, TypeVar
+from unicodedata import combining, east_asian_width
 
 T = TypeVar("T")
 
 NONE = "–"
+_LONGEST = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +73,67 @@ def plain_column(
     return Column(title, show, lambda record: {key: value(record)}, left)
 
 
-def as_text(table: Table[T]) -> str:
-    """Draw the table for a terminal; as wide as it likes where the output is not one."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
+def _printable(text: str) -> str:
+    """Shorten a cell, and keep what a stranger's file put there from steering the terminal."""
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
 
-    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    for column in table.columns:
-        drawn.add_column(
-            Text(column.title),
-            justify="left" if column.left else "right",
-            overflow="fold",
-        )
-    for row in table.shown():
-        drawn.add_row(*(Text(cell) for cell in row))
-    stream = io.StringIO()
-    on_terminal = sys.stdout.isatty()
-    console = Console(
-        file=stream,
-        width=None if on_terminal else 10_000,
-        force_terminal=on_terminal,
-        highlight=False,
-    )
-    console.print(drawn)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+def _width(text: str) -> int:
+    return sum(2 if east_asian_width(c) in "WF" else not combining(c) for c in text)
+
+
+def _draw(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[bool]) -> list[str]:
+    """Align cells in columns, with a rule below the head."""
+    widths = [max(map(_width, column)) for column in zip(head, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = []
+        for cell, width, flush_left in zip(cells, widths, left, strict=True):
+            space = " " * (width - _width(cell))
+            padded.append(cell + space if flush_left else space + cell)
+        return "  ".join(padded).rstrip()
+
+    return [line(head), "  ".join("─" * width for width in widths), *map(line, rows)]
+
+
+def as_text(table: Table[T], width: int | None = None) -> str:
+    """Draw the table for people.
+
+    Where it is wider than the terminal, rows become columns: first cells on top, as many side by
+    side as there is room for.
+
+    Args:
+        table: what to draw.
+        width: of the terminal, in characters; None where there is none.
+    """
+    head = [column.title for column in table.columns]
+    left = [column.left for column in table.columns]
+    rows = [[_printable(cell) for cell in row] for row in table.shown()]
+    lines = _draw(head, rows, left)
+    if width is None or all(_width(line) <= width for line in lines):
+        return "\n".join(lines) + "\n"
+    blocks: list[list[str]] = []
+    while rows:
+        fitting = len(rows)
+        while True:
+            block = _turned(head, rows[:fitting])
+            if fitting == 1 or all(_width(line) <= width for line in block):
+                break
+            fitting -= 1
+        blocks.append(block)
+        rows = rows[fitting:]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _turned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    top, *below = zip(head, *rows, strict=True)
+    return _draw(top, below, [True] * len(top))
+
+
+def terminal_width() -> int | None:
+    """Return the width of the terminal that stdout is, or None where it is none."""
+    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def as_csv(table: Table[T]) -> str:
@@ -126,7 +164,7 @@ def as_markdown(table: Table[T]) -> str:
 
 
 FORMATS: dict[str, Callable[[Table[Any]], str]] = {
-    "table": as_text,
+    "table": lambda table: as_text(table, terminal_width()),
     "csv": as_csv,
     "json": as_json,
     "md": as_markdown,

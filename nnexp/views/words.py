@@ -55,7 +55,11 @@ def spread(metric: str, found: Spread | None) -> str:
     if found is None:
         return NONE
     mean = number(metric, found.mean)
-    return mean if found.sd is None else f"{mean} ± {number(metric, found.sd)}"
+    if found.sd is None:
+        return mean
+    decimals = len(mean.partition(".")[2]) if "e" not in mean else 0
+    sd = f"{found.sd:.{decimals}f}" if decimals and not is_percent(metric) else None
+    return f"{mean} ± {sd or number(metric, found.sd)}"
 
 
 def duration(seconds: float) -> str:
