@@ -4,11 +4,12 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 NNEXP := $(BIN)/nnexp
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+BENCH_VENV := .bench-venv
+PIP_INSTALL = $(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 REPRODUCTIONS := quadratic_30 quadratic_100 xent_30 xent_100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev $(REPRODUCTIONS) mnist test lint check format bench
+.PHONY: help setup dev $(REPRODUCTIONS) mnist test lint check format docs bench
 
 help: ## list the targets
 	@grep -E '^[a-z0-9_ $$()A-Z]+:.*## ' $(MAKEFILE_LIST) | sed 's/$$(REPRODUCTIONS)/$(REPRODUCTIONS)/' \
@@ -18,10 +19,10 @@ setup: $(VENV)/.core ## create .venv with nnexp in it
 
 dev: $(VENV)/.dev ## the same, with what tests and checks need
 
-$(VENV)/.python:
+$(VENV)/.python $(BENCH_VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "nnexp needs Python 3.11 or newer; say which with: make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || \
+	@$(PYTHON) -m venv $(@D) || \
 	  { echo "this Python cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
@@ -56,8 +57,15 @@ format: dev ## mend what can be mended of the style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs: dev ## write the generated parts of docs/
+	@$(BIN)/python docs/generate.py
+
 check: lint test ## lint and test
 
-bench: setup ## measure the speed against other programs (own environment, ten minutes)
-	@$(PYTHON) benchmarks/environment.py
-	@$(BENCH_BIN)/python benchmarks/epoch.py
+bench: $(BENCH_VENV)/.bench ## measure the speed against other programs (own environment, minutes)
+	@$(BENCH_VENV)/bin/python benchmarks/bench.py $(ARGS)
+
+$(BENCH_VENV)/.bench: $(BENCH_VENV)/.python pyproject.toml constraints.txt benchmarks/requirements.txt
+	@echo "setting up $(BENCH_VENV) ..."
+	@$(PIP_INSTALL) -r benchmarks/requirements.txt -e .
+	@touch $@

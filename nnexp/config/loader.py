@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from pydantic import ValidationError
 
 from nnexp.config.problems import findings, rule_findings
 from nnexp.config.schema import Experiment
-from nnexp.config.yaml import Document, Key, parse, parse_value
+from nnexp.config.yaml import RESOLVERS, Document, Key, parse, parse_value
 from nnexp.errors import ConfigError, OptionError, Problem
 
 
@@ -71,7 +72,7 @@ def _apply(document: Document, override: str) -> None:
     if not equals or not name.strip():
         raise OptionError(f"{place}: KEY=VALUE is due, as in --set eta=0.1")
     *parents, last = key = tuple(
-        int(part) if part.isdigit() else part for part in name.strip().split(".")
+        int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in name.strip().split(".")
     )
     holder: Any = document.values
     for i, part in enumerate(parents):
@@ -122,7 +123,11 @@ def validate(document: Document, path: Path) -> Experiment:
     update: dict[str, Any] = {"name": experiment.name or _word(path.stem)}
     source = getattr(experiment.data, "path", None)
     if source is not None:
-        absolute = (path.parent / Path(source).expanduser()).resolve()
+        try:
+            absolute = (path.parent / Path(source).expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            message = f"{source!r} leads nowhere: {error}"
+            raise ConfigError([_problem(document, ("data", "path"), message)]) from error
         update["data"] = experiment.data.model_copy(update={"path": str(absolute)})
     return experiment.model_copy(update=update)
 
@@ -137,7 +142,12 @@ def _word(text: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a value that stands twice twice, instead of by an alias."""
+    """Quotes what YAML 1.1 or 1.2 takes for a number, and writes no aliases."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        char: [*yaml.SafeDumper.yaml_implicit_resolvers.get(char, []), *RESOLVERS.get(char, [])]
+        for char in {*yaml.SafeDumper.yaml_implicit_resolvers, *RESOLVERS}
+    }
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -8,6 +8,7 @@ and depth are bounded.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
@@ -21,12 +22,17 @@ MAX_NODES = 1_000_000
 
 Key = tuple[str | int, ...]
 
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader's scanner and parser with the scalar types of YAML 1.2's core schema."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
 
+
+RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = _Loader.yaml_implicit_resolvers
+_PATTERNS: dict[str, re.Pattern[str]] = {}
 
 for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", "~nN\0"),
@@ -38,10 +44,23 @@ for _tag, _pattern, _first in (
         "-+.0123456789",
     ),
 ):
+    _PATTERNS[_tag] = re.compile(f"^(?:{_pattern})$")
     for _char in _first:
-        _Loader.yaml_implicit_resolvers.setdefault("" if _char == "\0" else _char, []).append(
-            (f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"))
+        RESOLVERS.setdefault("" if _char == "\0" else _char, []).append(
+            (f"tag:yaml.org,2002:{_tag}", _PATTERNS[_tag])
         )
+
+
+def _float(text: str) -> float:
+    return float(text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "null": lambda text: None,
+    "bool": lambda text: text.lower() == "true",
+    "int": lambda text: int(text.replace("_", "")),
+    "float": _float,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +133,6 @@ class _Builder:
         self.places: dict[Key, str] = {}
         self.problems: list[Problem] = []
         self._nodes = 0
-        self._scalars = yaml.constructor.SafeConstructor()
 
     def _refuse(self, node: yaml.Node, key: Key, message: str) -> None:
         where = f"{self.file}:{node.start_mark.line + 1}"
@@ -128,6 +146,9 @@ class _Builder:
                 self._refuse(node, (), f"larger than the {what} a config may have")
             return None
         self.places[key] = f"{self.file}:{node.start_mark.line + 1}"
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+            self._refuse(node, key, f"the tag {node.tag} is not allowed")
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, key)
         if isinstance(node, yaml.SequenceNode):
@@ -140,7 +161,7 @@ class _Builder:
             if not isinstance(name_node, yaml.ScalarNode):
                 self._refuse(name_node, key, "a key must be a plain word")
                 continue
-            name = name_node.value
+            name = self._text(name_node, key)
             if name in values:
                 first = self.places[(*key, name)]
                 self._refuse(name_node, (*key, name), f"stands twice; first in {first}")
@@ -149,22 +170,25 @@ class _Builder:
             self.places[(*key, name)] = f"{self.file}:{name_node.start_mark.line + 1}"
         return values
 
+    def _text(self, node: yaml.ScalarNode, key: Key) -> str:
+        text = str(node.value)
+        if any("\ud800" <= char <= "\udfff" for char in text):
+            self._refuse(node, key, "half of a surrogate pair is not text")
+        return text
+
     def _scalar(self, node: yaml.ScalarNode, key: Key) -> Any:
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
         if kind == "str":
-            return node.value
+            return self._text(node, key)
+        if kind not in _READERS:
+            self._refuse(node, key, f"the tag {node.tag} is not allowed")
+            return None
         try:
-            if kind == "null":
-                return None
-            if kind == "bool":
-                return node.value.lower() == "true"
-            if kind == "int":
-                return int(node.value.replace("_", ""))
-            if kind == "float":
-                return float(self._scalars.construct_yaml_float(node))
-        except ValueError:
+            if _PATTERNS[kind].match(node.value):
+                return _READERS[kind](node.value)
+        except ValueError:  # an integer of thousands of digits
             pass
-        self._refuse(node, key, f"the tag {node.tag} is not allowed")
+        self._refuse(node, key, f"cannot be read as a value of type {kind}")
         return None
 
 

@@ -16,7 +16,10 @@ _DEPTH = 4
 
 def is_run(folder: Path) -> bool:
     """Tell whether a folder looks like a run's."""
-    return (folder / RUN).exists() or (folder / METRICS).exists()
+    try:
+        return (folder / RUN).exists() or (folder / METRICS).exists()
+    except OSError:  # a folder that may not be looked into
+        return False
 
 
 def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
@@ -38,6 +41,13 @@ def by_age(found: Iterable[Path]) -> list[Path]:
     return sorted(found, key=lambda folder: folder.name)
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long for a file's name
+        return False
+
+
 def resolve(name: str, runs: Path) -> list[Path]:
     """Return the run folders a word of the command line stands for.
 
@@ -45,7 +55,7 @@ def resolve(name: str, runs: Path) -> list[Path]:
         RunError: it stands for none, or is a prefix of several.
     """
     path = Path(name)
-    if path.is_dir():
+    if _is_folder(path):
         found = list(folders(path))
         if not found:
             raise RunError(f"{name}: there is no run in this folder")
@@ -53,7 +63,10 @@ def resolve(name: str, runs: Path) -> list[Path]:
     if any(c in name for c in "*?["):
         pattern = Path(name)
         root = Path(pattern.anchor or ".")
-        matches = sorted(root.glob(str(pattern.relative_to(pattern.anchor))))
+        try:
+            matches = sorted(root.glob(str(pattern.relative_to(pattern.anchor))))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{name}: not a pattern that can be used: {error}") from error
         found = [run for match in matches if match.is_dir() for run in folders(match)]
         if not found:
             raise RunError(f"{name}: no run folder fits this pattern")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,17 @@ from nnexp.store.writer import CONFIG, FORMAT, METRICS, PREDICTIONS, RUN
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
 _TEXT_COLUMNS = ("finished_at",)
+_DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    TypeError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -75,10 +89,10 @@ class Run:
             with np.load(self.folder / PREDICTIONS, allow_pickle=False) as archive:
                 found: dict[str, Any] = {name: archive[name] for name in ("labels", "predicted")}
                 found["set"] = str(archive["set"])
-        except (OSError, ValueError, KeyError, EOFError):
+        except _DAMAGED:
             return None
         arrays: list[Array] = [found["labels"], found["predicted"]]
-        sound = all(a.ndim == 1 and a.dtype.kind in "ui" for a in arrays)
+        sound = all(a.ndim == 1 and a.dtype.kind in "ui" and a.min(initial=0) >= 0 for a in arrays)
         return found if sound and len(arrays[0]) == len(arrays[1]) else None
 
 
@@ -134,7 +148,11 @@ def _rows(text: str, problems: list[str]) -> Iterator[dict[str, float | None]]:
             for name, cell in zip(header, line, strict=False)
             if name not in _TEXT_COLUMNS
         }
-        if len(line) != len(header) or row.get("epoch") is None:
+        epoch = row.get("epoch")
+        garbled = any(
+            cell and row.get(name, 0.0) is None for name, cell in zip(header, line, strict=False)
+        )
+        if len(line) != len(header) or epoch is None or not isfinite(epoch) or garbled:
             problems.append(f"{METRICS}:{reader.line_num}: a damaged line is left out")
         else:
             yield row

@@ -1,0 +1,78 @@
+"""`make bench`: nnexp's speed against other programs, against its floor, and from outside."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import environment
+import program
+import race
+import report
+
+SIZES = (30, 100)
+ROUNDS, QUICK_ROUNDS = 7, 2
+QUICK_IMAGES = 5_000
+TURN_SECONDS, QUICK_TURN_SECONDS = 0.5, 0.05
+RUNS, START_UPS = 3, 15
+
+
+def main() -> int:
+    """Measure everything and print it; 1 where a measurement could not be made."""
+    options = _parse()
+    quick: bool = options.quick
+    env = environment.one_thread(options.blas_kernel)
+    outside = environment.neutral(options.blas_kernel)
+    try:
+        races = {
+            hidden: race.run(
+                hidden,
+                images=QUICK_IMAGES if quick else race.EPOCH,
+                rounds=options.rounds or (QUICK_ROUNDS if quick else ROUNDS),
+                turn_seconds=QUICK_TURN_SECONDS if quick else TURN_SECONDS,
+                env=env,
+                say=_say,
+            )
+            for hidden in SIZES
+        }
+        overrides = ["epochs=2"] if quick else []
+        _say("the whole program")
+        runs = [program.whole_run(outside, overrides) for _ in range(1 if quick else RUNS)]
+        _say("the start-up")
+        started = program.start_up(outside, START_UPS)
+    except race.BenchError as error:
+        _say(str(error))
+        return 1
+    results = report.Results(environment.machine(), quick, races, runs, started)
+    print(json.dumps(report.record(results), indent=2) if options.json else report.text(results))
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks/bench.py", description=__doc__)
+    parser.add_argument(
+        "--rounds", type=_positive, metavar="N", help=f"turns of each contender, {ROUNDS}"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="little data, two rounds: does it all work?"
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument(
+        "--blas-kernel", metavar="NAME", help="make OpenBLAS use this kernel, as in Haswell"
+    )
+    return parser.parse_args()
+
+
+def _positive(word: str) -> int:
+    if (number := int(word)) < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 up is due")
+    return number
+
+
+def _say(words: str) -> None:
+    print(f"bench: {words}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""Tables, targets, JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from program import StartUp, WholeRun
+from race import EPOCH, Race, ratio
+
+FASTER_THAN = {"network2": 10, "PyTorch, eager": 8, "scikit-learn": 4, "JAX, jit + scan": 1}
+OVER_THE_FLOOR = {30: 1.9, 100: 1.6}
+MOST_OVERHEAD = 0.35
+MOST_MEMORY = 300e6
+MOST_START_UP = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A promise and what was measured of it, in the same unit."""
+
+    promise: str
+    limit: float
+    measured: float
+    unit: str
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether it was kept."""
+        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All that was measured; `quick` results are no measurement, only a check that all works."""
+
+    machine: dict[str, Any]
+    quick: bool
+    races: dict[int, Race]
+    runs: list[WholeRun]
+    started: StartUp
+
+    @property
+    def kernel(self) -> str:
+        """The kernel that NumPy's BLAS chose in nnexp's process."""
+        pools = next(iter(self.races.values()))["nnexp"].pools
+        return next((str(p["architecture"]) for p in pools if p["architecture"]), "unknown")
+
+    def targets(self) -> Iterator[Target]:
+        """Yield every target."""
+        for hidden, race in self.races.items():
+            size = f"784-{hidden}-10"
+            for name, times in FASTER_THAN.items():
+                measured = ratio(race, name, "nnexp")
+                yield Target(f"{size}: faster than {name}", times, measured, "x", at_least=True)
+            measured = ratio(race, "nnexp", "floor")
+            yield Target(f"{size}: time over the floor", OVER_THE_FLOOR[hidden], measured, "x")
+        overhead = median(run.overhead for run in self.runs)
+        yield Target("nnexp train: added to the training", 100 * MOST_OVERHEAD, 100 * overhead, "%")
+        peak = max(run.peak for run in self.runs)
+        yield Target("nnexp train: peak memory", MOST_MEMORY / 1e6, peak / 1e6, "MB")
+        yield Target("nnexp --help: time over import click", MOST_START_UP, self.started.ratio, "x")
+
+
+def text(results: Results) -> str:
+    """Return all results as tables."""
+    about, versions = results.machine, results.machine["versions"]
+    lines = [f"{about['cpu']}, {about['cpus']} CPUs, {about['system']}, Python {about['python']}"]
+    lines += [", ".join(f"{name} {version}" for name, version in versions.items())]
+    lines += [f"NumPy's BLAS chose the kernel {results.kernel}", ""]
+    for hidden, race in results.races.items():
+        lines += [*_race(hidden, race), ""]
+    lines += [*_program(results), "", *_targets(results)]
+    if results.quick:
+        lines += ["", "--quick: this shows that everything works; the figures mean nothing."]
+    return "\n".join(lines)
+
+
+def _race(hidden: int, race: Race) -> Iterator[str]:
+    rounds = len(race["nnexp"].seconds)
+    yield (
+        f"784-{hidden}-10: seconds for an epoch of {EPOCH:,} images in batches of 10, float32, "
+        f"one thread, {rounds} rounds"
+    )
+    yield f"  {'':18}{'median':>9}{'min':>9}{'max':>9}{'to nnexp':>10}{'accuracy':>10}"
+    notes = {e.examples: "*" * i for i, e in enumerate(_scaled(race), 1)}
+    for name, entry in sorted(race.items(), key=lambda item: item[1].median):
+        accuracy = "-" if entry.accuracy is None else f"{entry.accuracy:.3f}"
+        yield (
+            f"  {name + notes.get(entry.examples, ''):18}{entry.median:9.4f}"
+            f"{min(entry.seconds):9.4f}{max(entry.seconds):9.4f}"
+            f"{ratio(race, name, 'nnexp'):10.2f}{accuracy:>10}"
+        )
+    for examples, mark in notes.items():
+        yield f"  {mark} timed on {examples:,} images at a time and scaled up to {EPOCH:,}"
+    yield "  accuracy: on the test set after the warm-up, which is as long as what is timed at once"
+
+
+def _scaled(race: Race) -> list[Any]:
+    return list({e.examples: e for e in race.values() if e.examples != EPOCH}.values())
+
+
+def _program(results: Results) -> Iterator[str]:
+    runs, started = results.runs, results.started
+    wall, core = (median(getattr(run, name) for run in runs) for name in ("wall", "core"))
+    yield f"nnexp train configs/xent_30.yaml, {runs[0].epochs} epochs, median of {len(runs)}"
+    yield f"  {wall:.2f} s in all, {core:.2f} s of it training"
+    yield f"start-up, median of {len(started.ours)}"
+    yield (
+        f"  nnexp --help {1000 * median(started.ours):.0f} ms, "
+        f'python -c "import click" {1000 * median(started.click):.0f} ms'
+    )
+
+
+def _targets(results: Results) -> Iterator[str]:
+    yield f"{'target':46}{'due':>16}{'measured':>12}"
+    for target in results.targets():
+        bound = "at least" if target.at_least else "at most"
+        digits = 0 if target.unit == "MB" else 1 if target.unit == "%" else 2
+        yield (
+            f"  {target.promise:44}{f'{bound} {target.limit:g} {target.unit}':>16}"
+            f"{f'{target.measured:.{digits}f} {target.unit}':>12}  "
+            f"{'met' if target.met else 'missed'}"
+        )
+
+
+def record(results: Results) -> dict[str, Any]:
+    """Return all results as JSON values."""
+    return {
+        "machine": results.machine | {"blas_kernel": results.kernel},
+        "quick": results.quick,
+        "epochs": {
+            f"784-{hidden}-10": {
+                name: asdict(entry)
+                | {"median": entry.median, "ratio_to_nnexp": ratio(race, name, "nnexp")}
+                for name, entry in race.items()
+            }
+            for hidden, race in results.races.items()
+        },
+        "whole_program": [asdict(run) | {"overhead": run.overhead} for run in results.runs],
+        "start_up": asdict(results.started) | {"ratio": results.started.ratio},
+        "targets": [asdict(target) | {"met": target.met} for target in results.targets()],
+    }

@@ -1,0 +1,116 @@
+"""Write the generated parts of docs/: the tables of configuration.md, and cli.md.
+
+Run it after changing the schema or a command: `make docs`. A test fails where they differ.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nnexp.cli import cli
+from nnexp.config.json_schema import json_schema
+
+DOCS = Path(__file__).parent
+_BEGIN = "<!-- generated: {} -->"
+_END = "<!-- end -->"
+
+
+def _type(node: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "$ref" in node:
+        return f"mapping, see {node['$ref'].rpartition('/')[2]}"
+    if "const" in node:
+        return f"`{node['const']}`"
+    if "enum" in node:
+        return ", ".join(f"`{value}`" for value in node["enum"])
+    for key in ("anyOf", "oneOf"):
+        if key in node:
+            members = [n for n in node[key] if n.get("type") != "null"]
+            named = [n["$ref"].rpartition("/")[2] for n in members if "$ref" in n]
+            kinds = [_type(n, definitions) for n in members if "$ref" not in n]
+            return "; or ".join(kinds + ([f"mapping, see {', '.join(named)}"] if named else []))
+    if node.get("type") == "array":
+        inner = _type(node.get("items", {}), definitions)
+        return f"list of {inner}" if "`" not in inner else f"list from {inner}"
+    names = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true, false"}
+    word = names.get(node.get("type", ""), "any")
+    bounds = {
+        "exclusiveMinimum": "above",
+        "minimum": "from",
+        "exclusiveMaximum": "below",
+        "maximum": "up to",
+    }
+    limits = [f"{said} {node[key]:g}" for key, said in bounds.items() if key in node]
+    return " ".join([word, *limits])
+
+
+def _default(name: str, node: dict[str, Any], required: list[str]) -> str:
+    if name in required:
+        return "required"
+    value = node.get("default")
+    if isinstance(value, float) and not value.is_integer():
+        value = round(value, 4)
+    if value in (None, ""):
+        return ""
+    return f"`{value}`".replace("'", "").replace("False", "false")
+
+
+def table(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """Write the keys of one mapping as a Markdown table."""
+    lines = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
+    required = schema.get("required", [])
+    for name, node in schema["properties"].items():
+        cells = [
+            f"`{name}`",
+            _type(node, definitions),
+            _default(name, node, required),
+            node.get("description", ""),
+        ]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def configuration(text: str) -> str:
+    """Return configuration.md with its tables made anew."""
+    schema = json_schema()
+    definitions = schema["$defs"]
+
+    def block(match: re.Match[str]) -> str:
+        name = match[1]
+        found = schema if name == "Experiment" else definitions[name]
+        return f"{_BEGIN.format(name)}\n{table(found, definitions)}\n{_END}"
+
+    pattern = _BEGIN.format(r"(\w+)") + r".*?" + _END
+    return re.sub(pattern, block, text, flags=re.DOTALL)
+
+
+def command_line() -> str:
+    """Return cli.md: the help of every command."""
+    parts = [
+        "# Command line",
+        "This page is what `nnexp COMMAND --help` prints; `make docs` writes it.",
+    ]
+    settings = {**cli.context_settings, "terminal_width": 100}
+    context = click.Context(cli, info_name="nnexp", **settings)
+    parts.append(f"```\n{cli.get_help(context)}\n```")
+    for name, command in sorted(cli.commands.items()):
+        inner = click.Context(command, info_name=name, parent=context, terminal_width=100)
+        parts.append(f"## nnexp {name}\n\n```\n{command.get_help(inner)}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def generated() -> dict[Path, str]:
+    """Return the text that each generated file should have."""
+    page = DOCS / "configuration.md"
+    return {
+        page: configuration(page.read_text(encoding="utf-8")),
+        DOCS / "cli.md": command_line(),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in generated().items():
+        path.write_text(text, encoding="utf-8")
