@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,9 +123,9 @@ def initial_network(experiment: Experiment) -> Network:
 def run(
     config: Config,
     dataset: Dataset,
-    runs: Path,
+    runs: Path | str,
     *,
-    argv: list[str],
+    argv: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Outcome:
     """Train one experiment into a new run folder.
@@ -146,9 +146,9 @@ def run(
         | {name: len(examples) for name, examples in dataset.sets.items()},
     }
     with blas.one_thread():
-        record |= provenance.collect(argv)
+        record |= provenance.collect(list(argv))
         writer = RunWriter.create(
-            runs, str(experiment.name), experiment.seed, dump(experiment), record
+            Path(runs), str(experiment.name), experiment.seed, dump(experiment), record
         )
         session = _Session(experiment, dataset, network, writer, progress)
         try:

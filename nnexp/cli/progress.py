@@ -24,7 +24,7 @@ def bar(experiment: Experiment, examples: int, *, quiet: bool) -> Iterator[Progr
 
     with tqdm(
         total=experiment.epochs * examples,
-        bar_format="{desc} {bar:20} {percentage:3.0f} % {elapsed}<{remaining}{postfix}",
+        bar_format="{desc} {bar:10} {percentage:3.0f} % {elapsed}<{remaining}{postfix}",
         leave=False,
         dynamic_ncols=True,
         file=sys.stderr,
@@ -50,18 +50,11 @@ class _Bar:
 
     def epoch(self, row: Row) -> None:
         from nnexp.evidence.summary import default_metric
-        from nnexp.views import words
 
         self._done += 1
         self._label()
-        logged = [name for name, value in row.items() if value is not None]
-        shown = dict.fromkeys(
-            m
-            for m in (
-                "train_cost" if "train_cost" in logged else None,
-                default_metric([m for m in logged if m.endswith("accuracy")]),
-            )
-            if m
-        )
-        said = ", ".join(f"{words.label(m)} {words.quantity(m, row[m])}" for m in shown)
-        self._drawn.set_postfix_str(said)
+        said = [f"cost {row['train_cost']:.3g}"] if row.get("train_cost") is not None else []
+        metric = default_metric([m for m in row if m.endswith("accuracy") and row[m] is not None])
+        if metric:
+            said.append(f"{metric.partition('_')[0]} {row[metric] * 100:.2f} %")
+        self._drawn.set_postfix_str(", ".join(said))

@@ -34,7 +34,7 @@ class Config:
         return ConfigError([Problem(where, ".".join(map(str, key)), message)])
 
 
-def load(path: Path, overrides: Iterable[str] = ()) -> Config:
+def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
     """Read a config file, apply `key=value` overrides, and validate the whole.
 
     Args:
@@ -45,6 +45,7 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Config:
         ConfigError: with all the problems of the config, each by file, line and key.
         OptionError: an override is not of the form KEY=VALUE or leads nowhere.
     """
+    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -42,18 +42,15 @@ def _fused_difference(z: Array, a: Array, y: Array, out: Array, work: Array) -> 
     np.subtract(a, y, out)
 
 
-def _softplus(z: Array) -> Array:
-    # ln(1 + exp(z)) without overflow; np.logaddexp is the same and several times slower.
+def _cross_entropy_sigmoid(z: Array, a: Array, y: Array) -> Array:
+    # ln(1 + exp(z)) - y z = ln(1 + exp(-|z|)) + (max(z, 0) - y z): nothing overflows, and for
+    # y = 0 and 1 nothing cancels. np.logaddexp is several times slower.
     out = np.abs(z)
     np.negative(out, out)
     np.exp(out, out)
     np.log1p(out, out)
-    out += np.maximum(z, 0)
-    return out
-
-
-def _cross_entropy_sigmoid(z: Array, a: Array, y: Array) -> Array:
-    total: Array = (_softplus(z) - y * z).sum(axis=-1)
+    out += np.maximum(z, 0) - y * z
+    total: Array = out.sum(axis=-1)
     return total
 
 

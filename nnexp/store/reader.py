@@ -96,12 +96,13 @@ class Run:
         return found if sound and len(arrays[0]) == len(arrays[1]) else None
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path | str) -> Run:
     """Read a run folder.
 
     Raises:
         RunError: it is not a run folder at all: there is no run.json that can be read.
     """
+    folder = Path(folder)
     try:
         record = json.loads((folder / RUN).read_text(encoding="utf-8"))
     except OSError as error:
