@@ -44,6 +44,9 @@ def main() -> int:
     except race.BenchError as error:
         _say(str(error))
         return 1
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return 130
     results = report.Results(environment.machine(), quick, races, runs, started)
     print(json.dumps(report.record(results), indent=2) if options.json else report.text(results))
     return 0
@@ -65,9 +68,9 @@ def _parse() -> argparse.Namespace:
 
 
 def _positive(word: str) -> int:
-    if (number := int(word)) < 1:
-        raise argparse.ArgumentTypeError("a whole number from 1 up is due")
-    return number
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} where a whole number from 1 up is due")
+    return int(word)
 
 
 def _say(words: str) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 # Settings of the shell that would choose kernels or threads for some of the contenders.
-TUNING = ("OPENBLAS_", "GOTO_", "OMP_", "KMP_", "MKL_", "VECLIB_", "DNNL_", "ONEDNN_", "ATEN_")
-TUNING += ("TORCH_", "JAX_", "XLA_", "NPY_", "PYTHONDONTWRITEBYTECODE")
-
+TUNING = (
+    *("OPENBLAS_", "GOTO_", "OMP_", "KMP_", "MKL_", "VECLIB_", "DNNL_", "ONEDNN_", "ATEN_"),
+    *("TORCH_", "JAX_", "XLA_", "NPY_", "PYTHONDONTWRITEBYTECODE"),
+)
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",

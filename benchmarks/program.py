@@ -17,6 +17,7 @@ from race import BenchError
 
 ROOT = Path(__file__).parents[1]
 NNEXP = Path(sys.executable).with_name("nnexp")
+Command = Sequence[str | Path]
 CONFIG = "configs/xent_30.yaml"
 
 
@@ -67,12 +68,12 @@ def whole_run(env: Mapping[str, str], overrides: Sequence[str] = ()) -> WholeRun
 
 def start_up(env: Mapping[str, str], repetitions: int) -> StartUp:
     """Time `nnexp --help` and `python -c "import click"` in turn, after one of each unheeded."""
-    commands = [NNEXP, "--help"], [sys.executable, "-c", "import click"]
+    commands: tuple[Command, Command] = [NNEXP, "--help"], [sys.executable, "-c", "import click"]
     pairs = [[_timed(command, env)[0] for command in commands] for _ in range(repetitions + 1)]
     return StartUp(*(list(times) for times in zip(*pairs[1:], strict=True)))
 
 
-def _timed(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[float, int]:
+def _timed(command: Command, env: Mapping[str, str]) -> tuple[float, int]:
     """Run a command to its end and return its seconds and its peak memory in bytes.
 
     The peak is this process's own, by wait4; a parent of much memory would be counted in, which

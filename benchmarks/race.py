@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -86,7 +86,8 @@ class Worker:
     def go(self) -> float:
         """Give it its turn and return its seconds for a whole epoch's worth of examples."""
         assert self.process.stdin  # noqa: S101 - for the type checker
-        print("go", file=self.process.stdin, flush=True)
+        with suppress(BrokenPipeError):
+            print("go", file=self.process.stdin, flush=True)
         return float(self.answer()["seconds"])
 
 
@@ -122,6 +123,9 @@ def run(
 
 
 def _check(name: str, entry: Entry) -> None:
+    threads = max((pool["num_threads"] for pool in entry.pools), default=1)
+    if threads > 1:
+        raise BenchError(f"{name} would use {threads} threads, 1 is due")
     least = LEAST_ACCURACY if entry.examples == EPOCH else LEAST_AFTER_FRACTION
     if entry.accuracy is not None and not entry.accuracy > least:
         raise BenchError(f"{name} did not learn: accuracy {entry.accuracy}, over {least} is due")

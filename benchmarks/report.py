@@ -86,7 +86,8 @@ def _race(hidden: int, race: Race) -> Iterator[str]:
         f"one thread, {rounds} rounds"
     )
     yield f"  {'':18}{'median':>9}{'min':>9}{'max':>9}{'to nnexp':>10}{'accuracy':>10}"
-    notes = {e.examples: "*" * i for i, e in enumerate(_scaled(race), 1)}
+    scaled = sorted({entry.examples for entry in race.values()} - {EPOCH})
+    notes = {examples: "*" * i for i, examples in enumerate(scaled, 1)}
     for name, entry in sorted(race.items(), key=lambda item: item[1].median):
         accuracy = "-" if entry.accuracy is None else f"{entry.accuracy:.3f}"
         yield (
@@ -96,11 +97,7 @@ def _race(hidden: int, race: Race) -> Iterator[str]:
         )
     for examples, mark in notes.items():
         yield f"  {mark} timed on {examples:,} images at a time and scaled up to {EPOCH:,}"
-    yield "  accuracy: on the test set after the warm-up, which is as long as what is timed at once"
-
-
-def _scaled(race: Race) -> list[Any]:
-    return list({e.examples: e for e in race.values() if e.examples != EPOCH}.values())
+    yield "  accuracy: on the test set, after one warm-up as long as what is timed at once"
 
 
 def _program(results: Results) -> Iterator[str]:

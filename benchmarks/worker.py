@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from importlib import import_module
 from statistics import median
@@ -38,6 +39,8 @@ def turn(contender: Trains, seconds: float) -> list[float]:
 def main(module: str, hidden: int, images: int, seconds: float) -> None:
     """Warm up, say so, then take turns until the input ends."""
     pin()
+    # Ctrl-C ends the driver, and the end of the input this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a library prints must not pass for an answer.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -47,7 +50,6 @@ def main(module: str, hidden: int, images: int, seconds: float) -> None:
         answers.flush()
 
     from threadpoolctl import threadpool_info
-
     from work import Work
 
     work = Work.load(hidden, images)

@@ -8,7 +8,6 @@ gathered, no activation is computed, nothing is learnt: what a NumPy program can
 from __future__ import annotations
 
 import numpy as np
-
 from work import BATCH, INPUTS, Work
 
 CHUNK = 1000

@@ -1,6 +1,7 @@
 """JAX: the whole epoch is one compiled program, a `lax.scan` over the batches.
 
-The compiler runs in the warm-up and is not timed.
+The compiler runs in the warm-up and is not timed. Of the ways to write the cost and to store the
+weights, these are the fastest for XLA on a CPU, with the gradient by `jax.grad`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import jax
 import numpy as np
 from jax import lax
 from jax import numpy as jnp
-
 from work import BATCH, ETA, Layers, Work
 
 
@@ -19,7 +19,7 @@ def cost(parameters: Any, x: Any, y: Any) -> Any:
     """Return the cross-entropy of a batch on sigmoid outputs, from their logits."""
     (w1, b1), (w2, b2) = parameters
     z = jax.nn.sigmoid(x @ w1.T + b1) @ w2.T + b2
-    return jnp.sum(jax.nn.softplus(z) - y * z) / BATCH
+    return jnp.sum(jnp.maximum(z, 0) - y * z + jnp.log1p(jnp.exp(-jnp.abs(z)))) / BATCH
 
 
 def epoch(parameters: Any, x: Any, y: Any, order: Any) -> Any:

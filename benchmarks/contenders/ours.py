@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from nnexp.nn.training import train
 from work import BATCH, ETA, Layers, Work
+
+from nnexp.nn.training import train
 
 
 class Contender:

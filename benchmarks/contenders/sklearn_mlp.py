@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.neural_network import MLPClassifier
-
 from work import BATCH, ETA, OUTPUTS, Layers, Work
 
 
