@@ -103,8 +103,10 @@ class RunWriter:
 
     def finish(self, status: str, **entries: Any) -> None:
         """Record how the run ended and let go of the folder."""
-        self.update(status=status, finished_at=now(), **entries)
-        self._metrics.close()
+        try:
+            self.update(status=status, finished_at=now(), **entries)
+        finally:
+            self._metrics.close()
 
 
 def _cell(value: Any) -> Any:
