@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from nnexp.experiment import DataCache, Outcome, Row, Silence, initial_network, 
 from nnexp.nn.metrics import evaluate
 from nnexp.nn.network import Network
 from nnexp.nn.training import train as train_epochs
+from nnexp.store.writer import RunWriter
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -164,6 +166,34 @@ def test_a_run_interrupted_in_its_first_epoch_has_no_model(train: Train) -> None
         "metrics.csv",
         "run.json",
     }
+
+
+@pytest.mark.xfail(
+    reason="Ctrl-C between metrics.csv and the copy of the parameters is not held back"
+)
+def test_an_interrupt_while_an_epoch_is_logged_leaves_it_whole(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever Ctrl-C comes, rows, record and model are those of the same epoch."""
+    append = RunWriter.append
+
+    def append_and_interrupt(self: RunWriter, row: Row) -> None:
+        append(self, row)
+        if row["epoch"] == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(RunWriter, "append", append_and_interrupt)
+            cut = train("epochs=100")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    whole = train("epochs=3")
+    assert cut.status == "interrupted"
+    assert metrics(cut) == metrics(whole)
+    assert record(cut)["epochs"] == 3
+    assert (cut.folder / "model.npz").read_bytes() == (whole.folder / "model.npz").read_bytes()
 
 
 def test_a_bug_in_the_middle_leaves_a_failed_run(train: Train) -> None:

@@ -63,8 +63,11 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
         handles, names = panels[0].get_legend_handles_labels()
         if handles:
             figure.legend(handles, names, loc="outside lower center", ncols=1, frameon=False)
-        metadata = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(path, metadata=metadata)
+        metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
+        try:
+            figure.savefig(path, metadata=metadata)
+        except OSError as error:
+            raise OptionError(f"-o {path}: cannot be written: {error.strerror}") from error
 
 
 def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from shutil import get_terminal_size
 from typing import Any, Generic, TypeVar
 from unicodedata import combining, east_asian_width
@@ -148,8 +149,13 @@ def as_csv(table: Table[T]) -> str:
 
 
 def as_json(table: Table[T]) -> str:
-    """Write the raw values as a JSON list of objects."""
-    return json.dumps(table.raw(), indent=2, ensure_ascii=False, default=str) + "\n"
+    """Write the raw values as a JSON list of objects; a value that is not finite is null."""
+
+    def plain(value: Any) -> Any:
+        return None if isinstance(value, float) and not isfinite(value) else value
+
+    rows = [{key: plain(value) for key, value in row.items()} for row in table.raw()]
+    return json.dumps(rows, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
 def as_markdown(table: Table[T]) -> str:

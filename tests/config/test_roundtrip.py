@@ -179,7 +179,7 @@ trees: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(
     values=st.dictionaries(st.sampled_from(list(Experiment.model_fields)), trees), right=configs()
 )

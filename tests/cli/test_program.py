@@ -1,0 +1,168 @@
+"""The installed program, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import nnexp
+from nnexp.store.reader import open_run
+
+PROGRAM = [sys.executable, "-m", "nnexp"]
+
+
+def call(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the program in the working folder."""
+    return subprocess.run(
+        [*PROGRAM, *map(str, words)], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def loaded_by(*words: str) -> set[str]:
+    """Return the packages that are imported by the time a command has ended."""
+    code = (
+        "import sys, atexit, json\n"
+        "atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
+        "from nnexp.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    return {name.partition(".")[0] for name in json.loads(done.stderr)}
+
+
+def test_the_program_answers_help_and_version(folder: Path) -> None:
+    """`nnexp` and `python -m nnexp` are the same program."""
+    assert call("--help").stdout.startswith("Usage: nnexp [OPTIONS] COMMAND")
+    assert call("--version").stdout == f"nnexp, version {nnexp.__version__}\n"
+    installed = Path(sys.executable).with_name("nnexp")
+    if installed.exists():
+        done = subprocess.run([installed, "--version"], capture_output=True, text=True, check=True)
+        assert done.stdout == call("--version").stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["train", "--help"]])
+def test_help_imports_nothing_heavy(folder: Path, words: list[str]) -> None:
+    """Help comes at once: the libraries of the field are imported by the commands that use them."""
+    heavy = {"numpy", "scipy", "pydantic", "matplotlib", "yaml", "tqdm", "threadpoolctl"}
+    assert not loaded_by(*words) & heavy
+
+
+def test_training_imports_no_plotting(small: Path) -> None:
+    """A run needs neither matplotlib nor scipy."""
+    loaded = loaded_by("train", str(small))
+    assert "numpy" in loaded
+    assert not loaded & {"matplotlib", "scipy"}
+
+
+def test_a_run_writes_results_to_stdout_and_no_bar_where_stderr_is_no_terminal(
+    small: Path,
+) -> None:
+    """The result goes to stdout; stderr, which no one watches, stays empty."""
+    done = call("train", small)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "\r" not in done.stdout
+    run = open_run(done.stdout.splitlines()[0])
+    assert run.status == "completed"
+    assert run.record["argv"] == ["nnexp", "train", str(small)]
+
+
+def test_a_refusal_is_one_line_and_exit_code_1(small: Path) -> None:
+    """The exit code reaches the shell, and there is no traceback."""
+    done = call("train", small, "--set", "eta=-1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == ("nnexp: --set eta=-1: eta: -1 is not allowed: a number above 0 is due\n")
+
+
+def test_divergence_and_wrong_use_have_their_exit_codes(small: Path) -> None:
+    """3 for a run that diverged, 2 for an option that does not exist."""
+    wild = ["--set", "output=linear", "--set", "cost=quadratic", "--set", "eta=1e200"]
+    assert call("train", small, *wild).returncode == 3
+    assert call("train", small, "--loud").returncode == 2
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_in_the_middle_of_a_run_ends_it_in_good_order(small: Path, name: str) -> None:
+    """Ctrl-C, or a kind kill, gives exit code 130, status interrupted, the rows and the model."""
+    words = ["train", str(small), "--set", "epochs=100000000", "--seeds", "0-1"]
+    with subprocess.Popen(
+        [*PROGRAM, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell without job control starts its children deaf to SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as process:
+        try:
+            for _ in range(5000):
+                logged = list(Path("runs").glob("*/metrics.csv"))
+                if process.poll() is not None or (logged and len(logged[0].read_bytes()) > 1000):
+                    break
+                time.sleep(0.02)
+            process.send_signal(getattr(signal, name))
+            stdout, stderr = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    (folder,) = Path("runs").iterdir()
+    run = open_run(folder)
+    assert (run.status, run.record["status"]) == ("interrupted", "interrupted")
+    assert run.problems == ()
+    assert run.record["epochs"] > 0
+    assert (folder / "model.npz").exists()
+    assert stdout.startswith(str(folder))
+    assert f"interrupted; {folder} keeps {run.record['epochs']} of 100000000 epochs" in stderr
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize("command", ["list", "compare", "schema", "show latest"])
+def test_a_pipe_that_is_closed_early_is_no_accident(gallery: Path, command: str) -> None:
+    """`nnexp list | head -1` prints one line and no traceback."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "NNEXP_RUNS_DIR": str(gallery), "PYTHONUNBUFFERED": "1"}
+    with os.fdopen(writer, "wb") as pipe:
+        done = subprocess.run(
+            [*PROGRAM, *command.split()],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=environment,
+        )
+    assert done.returncode == 1
+    assert done.stderr == ""
+
+
+def test_the_head_of_a_list_is_printed(gallery: Path, folder: Path) -> None:
+    """Who reads the first line and goes away has got it."""
+    words = [*PROGRAM, "list", "--runs-dir", str(gallery)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().split()[:2] == [b"run", b"status"]
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_without_utf8_the_tables_are_printed_all_the_same(gallery: Path, folder: Path) -> None:
+    """A terminal that says it knows only ASCII gets its table and no traceback."""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    done = subprocess.run(
+        [*PROGRAM, "compare", str(gallery)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "small" in done.stdout

@@ -1,0 +1,37 @@
+"""The generated parts of the documentation are those of the program."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from nnexp.config.loader import load
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def generated() -> dict[Path, str]:
+    """Return what docs/generate.py would write, by file."""
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: dict[Path, str] = module.generated()
+    return found
+
+
+@pytest.mark.parametrize("name", ["configuration.md", "cli.md"])
+def test_a_generated_page_is_up_to_date(name: str) -> None:
+    """`make docs` would change nothing: keys, defaults and help are those of the program."""
+    (text,) = [text for path, text in generated().items() if path.name == name]
+    assert (DOCS / name).read_text(encoding="utf-8") == text
+
+
+def test_the_config_of_the_documentation_loads(folder: Path) -> None:
+    """The example that opens the page about configs is a config."""
+    text = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    Path("example.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    assert load(Path("example.yaml")).experiment.layers == [784, 100, 10]

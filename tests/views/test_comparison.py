@@ -1,0 +1,186 @@
+"""Groups of runs as a table: who counts, what is a column, what is said below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nnexp.config.loader import load
+from nnexp.store.find import folders, open_all
+from nnexp.store.reader import Run
+from nnexp.views.compare import Group, caption, groups, silent_outputs, sort_key, table
+from nnexp.views.plot import check_format, draw
+from nnexp.views.run import as_record, class_names, page
+from nnexp.views.table import FORMATS
+
+if TYPE_CHECKING:
+    from conftest import Train
+
+Make = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def runs(gallery: Path) -> list[Run]:
+    """Give the runs of the gallery."""
+    return open_all(folders(gallery))[0]
+
+
+@pytest.fixture
+def make(small: Path) -> Make:
+    """Give a function that makes a run from its status, seed and test accuracies."""
+
+    def call(status: str, seed: int, accuracies: Sequence[float], **values: Any) -> Run:
+        rows: list[dict[str, float | None]] = [
+            {"epoch": i, "test_accuracy": a, "train_seconds": 1.0, "evaluate_seconds": 0.5}
+            for i, a in enumerate(accuracies, 1)
+        ]
+        experiment = load(small, [f"{k}={v}" for k, v in values.items()]).experiment
+        experiment = experiment.model_copy(update={"seed": seed})
+        return Run(Path(f"run-{seed}"), {}, experiment, rows, status)
+
+    return call
+
+
+def titles(found: Sequence[Group], metric: str = "test_accuracy") -> list[str]:
+    """Return the headings of the table."""
+    return [column.title for column in table(found, metric).columns]
+
+
+def test_only_completed_runs_are_counted_where_there_are_any(make: Make) -> None:
+    """An interrupted run does not spoil the mean of those that were finished."""
+    found = [
+        make("completed", 0, [0.8]),
+        make("completed", 1, [0.9]),
+        make("interrupted", 2, [0.1]),
+    ]
+    (group,) = groups(found, "test_accuracy")
+    assert group.figures["last"].n == 2
+    assert group.figures["last"].mean == pytest.approx(0.85)
+    assert group.seconds is not None
+    assert group.seconds.mean == 1.5
+    cells = dict(zip(titles([group]), table([group], "test_accuracy").shown()[0], strict=True))
+    assert cells["runs"] == "2, 1 interrupted"
+
+
+def test_without_completed_runs_the_others_are_counted_and_said_to_be(make: Make) -> None:
+    """A group of interrupted runs shows what it has, marked as what it is."""
+    (group,) = groups([make("interrupted", 0, [0.5]), make("diverged", 1, [0.7])], "test_accuracy")
+    assert group.figures["last"].mean == pytest.approx(0.6)
+    cells = dict(zip(titles([group]), table([group], "test_accuracy").shown()[0], strict=True))
+    assert cells["runs"] == "1 interrupted, 1 diverged"
+
+
+def test_a_group_is_a_config_whatever_it_is_called(make: Make) -> None:
+    """Names, tags and seeds make no group; any other key does."""
+    found = [make("completed", 0, [0.5]), make("completed", 1, [0.6], name="other", tags="[a]")]
+    (group,) = groups(found, "test_accuracy")
+    assert group.name == "small, other"
+    found.append(make("completed", 0, [0.5], batch_size=11))
+    assert len(groups(found, "test_accuracy")) == 2
+    assert [g.name for g in groups(found, "test_accuracy", per_run=True)] == [
+        "small",
+        "other",
+        "small",
+    ]
+
+
+def test_a_key_is_a_column_where_it_differs(make: Make) -> None:
+    """Only what tells the groups apart is shown, layers as their sizes."""
+    one, two = make("completed", 0, [0.5]), make("completed", 0, [0.5], **{"layers.1": 7})
+    found = groups([one, two], "test_accuracy")
+    assert titles(found)[:3] == ["name", "layers", "runs"]
+    assert [row[1] for row in table(found, "test_accuracy").shown()] == ["2-3-2", "2-7-2"]
+    assert "layers" not in titles(groups([one], "test_accuracy"))
+
+
+def test_data_of_different_kinds_are_one_column(make: Make) -> None:
+    """Data are told apart by a word, and by their keys only where they are of one kind."""
+    own = make("completed", 0, [0.5])
+    inline = make("completed", 0, [0.5], data="{inline: {x: [[0, 0]], y: [0]}}")
+    found = groups([own, inline], "test_accuracy")
+    assert [row[1] for row in table(found, "test_accuracy").shown()] == [
+        "points.csv",
+        "inline, 1 examples",
+    ]
+    found = groups([own, make("completed", 0, [0.5], **{"data.test": 0.5})], "test_accuracy")
+    assert "data.test" in titles(found)
+
+
+def test_runs_without_a_config_are_groups_of_their_own(make: Make) -> None:
+    """What cannot be known to be equal is not averaged."""
+    found = [Run(Path(f"lost-{i}"), {"name": "lost"}, None, [], "failed") for i in (0, 1)]
+    assert len(groups(found, "test_accuracy")) == 2
+    assert len(groups([*found, make("completed", 0, [0.5])], "test_accuracy")) == 3
+
+
+def test_columns_without_any_value_are_left_out(make: Make) -> None:
+    """Nothing published and nothing logged takes no room."""
+    found = groups([make("completed", 0, [0.5])], "test_accuracy")
+    assert titles(found) == ["name", "runs", "last", "peak", "s/epoch"]
+
+
+def test_groups_without_the_value_sort_last(make: Make) -> None:
+    """Whatever one sorts by, a group that lacks it stands at the end."""
+    lacking, having = make("completed", 0, []), make("completed", 0, [0.5], eta=2)
+    for name in ("last", "peak", "train-cost", "seconds"):
+        found = sorted(groups([lacking, having], "test_accuracy"), key=sort_key(name))
+        if name != "train-cost":
+            assert found[-1].runs[0] is lacking, name
+
+
+def test_the_caption_says_what_the_figures_are(make: Make) -> None:
+    """Means are called so only where there are several runs, and peaks on the test optimistic."""
+    one = groups([make("completed", 0, [0.5])], "test_accuracy")
+    two = groups([make("completed", 0, [0.5]), make("completed", 1, [0.5])], "test_accuracy")
+    assert caption("test_accuracy", one).startswith("test accuracy %.\n")
+    assert "mean ± standard deviation over seeds" in caption("test_accuracy", two)
+    assert "optimistic" in caption("test_accuracy", one)
+    assert "optimistic" not in caption("validation_accuracy", one)
+    assert caption("train_cost", one) == "train cost."
+
+
+def test_classes_that_were_not_learnt_are_named_by_their_names(train: Train) -> None:
+    """The note says which runs of a group are stuck and on what, and nothing of the others."""
+    stuck = "init={weights: [[[0, 0]], [[0], [0]]], biases: [[0], [9, -9]]}"
+    train("layers=[2, 1, 2]", stuck, "eta=1e-9", "epochs=1")
+    train("epochs=30", "eta=3", "name=good")
+    found, _ = open_all(folders(Path("runs")))
+    (note,) = silent_outputs(groups(found, "test_accuracy"))
+    assert note == "small: 1 of 1 runs never learnt a class: seed 0 (right)"
+    (run,) = [run for run in found if run.name == "small"]
+    assert "Never learnt: right" in page(run)
+    assert class_names(run) == ["left", "right"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_can_write_a_comparison_and_a_list(runs: list[Run], name: str) -> None:
+    """A comparison of every kind of run is written in every format."""
+    text = FORMATS[name](table(groups(runs, "test_accuracy"), "test_accuracy"))
+    assert all(word in text for word in ("small", "quick", "cut", "wild"))
+
+
+def test_a_run_is_shown_whatever_its_record_says(runs: list[Run]) -> None:
+    """A record without provenance costs the provenance and not the page."""
+    run = next(run for run in runs if run.name == "quick")
+    bare = Run(run.folder, {}, run.experiment, run.rows, run.status)
+    assert "completed, 4 of 4 epochs" in page(bare)
+    assert as_record(bare)["config"] == as_record(run)["config"]
+
+
+def test_curves_of_runs_of_unequal_length_are_drawn(make: Make, tmp_path: Path) -> None:
+    """Runs that ended at different epochs, or logged nothing, are a picture all the same."""
+    runs = [
+        make("completed", 0, [0.5, 0.6, 0.7], reference="{test_accuracy: 70}"),
+        make("interrupted", 1, [0.4]),
+        make("diverged", 0, [0.5, float("nan")], eta=9),
+        make("failed", 0, [], eta=8),
+    ]
+    path = tmp_path / "a.svg"
+    draw(groups(runs, "test_accuracy"), ["test_accuracy", "train_cost"], path)
+    text = path.read_text()
+    assert "test accuracy (%)" in text
+    assert "published last 70.00 %" in text
+    assert check_format(Path("A.PDF")) == "pdf"

@@ -1,0 +1,123 @@
+"""Tables, in every format they can be written in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+from unicodedata import combining, east_asian_width
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnexp.views.table import FORMATS, Column, Table, as_text, plain_column
+
+Record = dict[str, Any]
+
+
+def table(records: list[Record], *keys: str) -> Table[Record]:
+    """Lay records out, their keys as columns; numbers flush right."""
+    return Table(
+        [
+            plain_column(key.upper(), key, lambda r, key=key: r.get(key), left=key != "n")  # type: ignore[misc]
+            for key in keys
+        ],
+        records,
+    )
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return sum(2 if east_asian_width(c) in "WF" else not combining(c) for c in text)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_shows_every_cell(name: str) -> None:
+    """Whatever the format, no record and no value is lost."""
+    text = FORMATS[name](table([{"a": "one", "n": 1.5}, {"a": "two", "n": None}], "a", "n"))
+    assert all(word in text for word in ("one", "two", "1.5"))
+    assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_writes_a_table_without_records(name: str) -> None:
+    """Nothing found is a table without rows, and not an error."""
+    text = FORMATS[name](table([], "a", "n"))
+    assert text.endswith("\n")
+    assert "None" not in text
+
+
+def test_cells_are_aligned_under_their_titles() -> None:
+    """Words are flush left, numbers flush right, and a rule stands below the head."""
+    text = as_text(table([{"a": "one", "n": 1}, {"a": "three", "n": 100}], "a", "n"))
+    assert text == "A        N\n─────  ───\none      1\nthree  100\n"
+
+
+def test_wide_and_combining_signs_do_not_disturb_the_columns() -> None:
+    """Alignment counts columns of the terminal, not characters."""
+    lines = as_text(table([{"a": "数字", "n": 1}, {"a": "e\u0301", "n": 2}], "a", "n")).splitlines()
+    assert {width(line) for line in lines} == {7}
+
+
+def test_a_table_that_is_too_wide_is_turned() -> None:
+    """Where the terminal is narrow, titles stand at the left and records side by side."""
+    records = [{"a": f"run-{i}", "b": "b" * 20, "c": "c" * 35, "n": i} for i in range(5)]
+    lines = as_text(table(records, "a", "b", "c", "b", "n"), 88).splitlines()
+    assert all(width(line) <= 88 for line in lines)
+    assert lines[0].split() == ["A", "run-0", "run-1"]
+    assert [line.split()[1:] for line in lines if line.startswith("N")] == [
+        ["0", "1"],
+        ["2", "3"],
+        ["4"],
+    ]
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=80)
+
+
+@given(st.lists(st.tuples(texts, texts), max_size=6), st.integers(70, 200) | st.none())
+def test_no_cell_breaks_out_of_a_table(cells: list[tuple[str, str]], room: int | None) -> None:
+    """Foreign texts can neither break a line nor steer the terminal nor grow beyond its width."""
+    found = Table(
+        [plain_column("A", "a", lambda r: r[0]), plain_column("B", "b", lambda r: r[1])], cells
+    )
+    text = as_text(found, room)
+    assert all(c.isprintable() for line in text.split("\n") for c in line)
+    if room is None:
+        assert len(text.split("\n")) == 2 + len(cells) + 1
+    elif not any(east_asian_width(c) in "WF" for pair in cells for cell in pair for c in cell):
+        assert all(width(line) <= room for line in text.split("\n"))
+
+
+def test_a_column_may_give_several_raw_values() -> None:
+    """A shown cell such as `0.5 ± 0.1` is two columns for programs."""
+    column: Column[Record] = Column("x", lambda r: "0.5 ± 0.1", lambda r: {"mean": 0.5, "sd": 0.1})
+    found = Table([plain_column("A", "a", lambda r: r["a"]), column], [{"a": "one"}])
+    assert json.loads(FORMATS["json"](found)) == [{"a": "one", "mean": 0.5, "sd": 0.1}]
+    (row,) = csv.DictReader(io.StringIO(FORMATS["csv"](found)))
+    assert row == {"a": "one", "mean": "0.5", "sd": "0.1"}
+    assert "0.5 ± 0.1" in FORMATS["md"](found)
+
+
+@given(st.lists(st.fixed_dictionaries({"a": texts, "n": st.none() | st.integers()})))
+def test_csv_and_json_are_read_back_as_they_were(records: list[Record]) -> None:
+    """Commas, quotes, line ends and signs of all languages survive."""
+    found = table(records, "a", "n")
+    assert json.loads(FORMATS["json"](found)) == records
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"](found), newline="")))
+    assert rows == [{k: "" if v is None else str(v) for k, v in r.items()} for r in records]
+
+
+def test_json_has_no_nan() -> None:
+    """A value that is no number is null: NaN and Infinity are no JSON."""
+    values = [float("nan"), float("inf"), -float("inf"), 0.5]
+    text = FORMATS["json"](table([{"n": value} for value in values], "n"))
+    assert [row["n"] for row in json.loads(text)] == [None, None, None, 0.5]
+
+
+def test_a_bar_in_a_markdown_cell_is_no_column() -> None:
+    """Every line of a Markdown table has as many columns as the head, whatever the cells hold."""
+    text = FORMATS["md"](table([{"a": "x|y", "n": 1}], "a", "n"))
+    assert text.splitlines() == ["| A | N |", "| :--- | ---: |", "| x\\|y | 1 |"]

@@ -1,0 +1,82 @@
+"""How numbers are worded."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnexp.config.schema import Reference
+from nnexp.evidence.groups import Spread
+from nnexp.evidence.summary import Point
+from nnexp.views import words
+from nnexp.views.run import against_published, summary_lines
+from nnexp.views.table import NONE
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("test_accuracy", 0.9659, "96.59 %"),
+        ("test_accuracy", 1.0, "100.00 %"),
+        ("test_accuracy", None, NONE),
+        ("train_cost", 0.0123456, "0.0123"),
+        ("train_cost", 1234.5, "1.23e+03"),
+        ("train_cost", float("nan"), "nan"),
+    ],
+)
+def test_accuracies_are_percents_and_costs_have_three_digits(
+    metric: str, value: float | None, text: str
+) -> None:
+    """A fraction is shown in percent with two decimals, a cost with three digits."""
+    assert words.quantity(metric, value) == text
+
+
+@pytest.mark.parametrize(
+    ("metric", "spread", "text"),
+    [
+        ("test_accuracy", Spread(3, 0.9676, 0.0008, 0.967, 0.968), "96.76 ± 0.08"),
+        ("test_accuracy", Spread(1, 0.5, None, 0.5, 0.5), "50.00"),
+        ("train_cost", Spread(2, 0.691, 0.0021, 0.69, 0.693), "0.691 ± 0.002"),
+        ("train_cost", None, NONE),
+    ],
+)
+def test_a_mean_stands_with_its_deviation_to_the_same_place(
+    metric: str, spread: Spread | None, text: str
+) -> None:
+    """Mean ± standard deviation, of one run the value alone, of none a dash."""
+    assert words.spread(metric, spread) == text
+
+
+def test_a_published_figure_is_shown_with_its_statistic() -> None:
+    """What is published is a last value or a peak, and says which."""
+    reference = Reference(test_accuracy=96.59, statistic="peak")
+    assert words.published(reference, "test_accuracy") == "96.59 (peak)"
+    assert words.published(reference, "test_cost") == NONE
+    assert words.published(None, "test_accuracy") == NONE
+
+
+def test_a_run_is_held_against_what_is_published() -> None:
+    """The statistic that is published is the one it is held against, in percent points."""
+    reference = Reference(test_accuracy=96.59, test_cost=0.2, statistic="peak", source="a book")
+    summary = {
+        "test_accuracy": {"last": Point(0.90, 3), "peak": Point(0.9609, 2)},
+        "test_cost": {"last": Point(0.5, 3), "peak": Point(0.25, 1)},
+    }
+    accuracy, cost = against_published(reference, summary)
+    assert "peak test accuracy 96.59 % (a book)" in accuracy
+    assert "here 96.09 %, -0.50 points" in accuracy
+    assert "0.2 (a book); here 0.25" in cost
+    assert "points" not in cost
+    assert against_published(None, summary) == []
+    assert "here" not in against_published(reference, {})[0]
+
+
+def test_a_summary_says_which_figure_was_chosen_on_the_test_set() -> None:
+    """Last, best on validation and peak are told apart, and the optimistic one is called so."""
+    points = {"last": Point(0.8, 9), "best-validation": Point(0.85, 4), "peak": Point(0.9, 7)}
+    assert summary_lines({"test_accuracy": points}, "test_accuracy") == [
+        "test accuracy, last: 80.00 % after epoch 9",
+        "test accuracy, best on validation: 85.00 % after epoch 4",
+        "test accuracy, peak: 90.00 % after epoch 7 (chosen on the test set)",
+    ]
+    assert "chosen" not in summary_lines({"train_cost": {"peak": Point(0.1, 2)}}, "train_cost")[0]
+    assert summary_lines({}, "train_cost") == []
