@@ -46,12 +46,14 @@ class Dataset:
         sets: "train" and, where there are any, "validation" and "test".
         classes: the names of the classes, or None for regression.
         digest: sha256 over all inputs and targets of all sets.
+        image: height and width where the inputs are grey images; else None.
     """
 
     name: str
     sets: dict[str, Examples]
     classes: tuple[str, ...] | None
     digest: str
+    image: tuple[int, int] | None = None
 
     @property
     def train(self) -> Examples:
@@ -90,7 +92,9 @@ def load(
         for array in (part.x, part.y):
             digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
-    return Dataset(parts.name, fitted, classes, digest.hexdigest())
+    shape = parts.train.x.shape[1:]
+    image = (shape[0], shape[1]) if len(shape) == 2 else None
+    return Dataset(parts.name, fitted, classes, digest.hexdigest(), image)
 
 
 def check_targets(dataset: Dataset, cost: str) -> None:
