@@ -60,9 +60,10 @@ def _sample(images: Array, rows: Array, columns: Array) -> Array:
     # A frame of zeros, two pixels wide, is what lies outside.
     framed = np.zeros((n, h + 4, w + 4), images.dtype)
     framed[:, 2:-2, 2:-2] = images
-    for coordinate, size in ((rows, h), (columns, w)):
-        np.clip(coordinate, -2, size, out=coordinate)
-        coordinate += np.asarray(2, images.dtype)
+    np.clip(rows, -2, h, out=rows)
+    np.clip(columns, -2, w, out=columns)
+    rows += np.asarray(2, images.dtype)
+    columns += np.asarray(2, images.dtype)
     at, left = rows.astype(np.int32), columns.astype(np.int32)
     rows -= at
     columns -= left

@@ -1,0 +1,249 @@
+"""Why a network learns slowly, or not at all, in words backed by the figures of its run.
+
+Each rule is a pure function of a `Case` and returns a sentence, or None where it does not apply or
+the run has not logged what it needs. The thresholds were set on the experiments of chapter 3; each
+rule states its own. Adding a rule is one function and one entry in `RULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import isfinite
+from typing import Any
+
+from nnexp.evidence.summary import Point, Row, best, series
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is known of a run.
+
+    Attributes:
+        config: its keys, dotted where nested.
+        status: how it ended.
+        rows: metrics.csv.
+        diagnostics: diagnostics.csv; empty where it was not monitored.
+        recall: fraction of each class's examples that was recognized at the end; empty where
+            there are no classes.
+        classes: their names.
+    """
+
+    config: Mapping[str, Any]
+    status: str
+    rows: Sequence[Row]
+    diagnostics: Sequence[Row] = ()
+    recall: Sequence[float] = ()
+    classes: Sequence[str] = field(default=())
+
+    def last(self, name: str) -> float | None:
+        """Return the last logged value of a column of diagnostics.csv."""
+        values = [row[name] for row in self.diagnostics if row.get(name) is not None]
+        return values[-1] if values else None
+
+
+Rule = Callable[[Case], "str | None"]
+
+
+def _finite(case: Case, metric: str) -> list[Point]:
+    return [point for point in series(case.rows, metric) if isfinite(point.value)]
+
+
+def _percent(fraction: float) -> str:
+    return f"{fraction * 100:.3g} %"
+
+
+def diverged(case: Case) -> str | None:
+    """The run ended because its cost or a parameter was no longer finite."""
+    if case.status != "diverged":
+        return None
+    eta = case.config["eta"]
+    return (
+        f"diverged in epoch {len(case.rows)}: the cost or a parameter is no longer finite; "
+        f"eta {eta:g} is too large here"
+    )
+
+
+def silent_outputs(case: Case) -> str | None:
+    """Name the classes of which less than a tenth of chance is recognized, and why.
+
+    The output is saturated if for more than half of its class's examples it stays below ½ with
+    σ'(z) under a hundredth of its maximum.
+    """
+    lost = [j for j, r in enumerate(case.recall) if r * 10 * len(case.recall) < 1]
+    if not lost or _chance_accuracy(case):
+        return None
+    said = []
+    for j in lost:
+        name, missed = case.classes[j], case.last(f"output_missed_{j}")
+        recall = f"recall of class {name} is {_percent(case.recall[j])}"
+        slope = case.last(f"output_derivative_{j}")
+        if missed is not None and slope is not None and missed > 0.5:
+            said.append(
+                f"output {name} is saturated: mean σ' {slope:.2g}, and {_percent(missed)} of its "
+                f"examples are missed where σ' is near 0; {recall}"
+            )
+        elif missed is not None:
+            said.append(recall)
+        else:
+            said.append(f"{recall}; with diagnostics in monitor the reason would be known")
+    reason = ""
+    if case.config.get("cost") == "quadratic" and "saturated" in " ".join(said):
+        reason = (
+            ": the quadratic cost's gradient carries σ'(z) and cannot move it; "
+            "cross-entropy's does not"
+        )
+    return "; ".join(said) + reason
+
+
+def _chance_accuracy(case: Case) -> float | None:
+    """Return the training accuracy at the end if it is within a half of chance, else None."""
+    points = _finite(case, "train_accuracy")
+    if not points or len(case.recall) < 2:
+        return None
+    return points[-1].value if points[-1].value < 1.5 / len(case.recall) else None
+
+
+def nothing_learnt(case: Case) -> str | None:
+    """Say that the training accuracy ends within a half of chance."""
+    accuracy = _chance_accuracy(case)
+    if accuracy is None:
+        return None
+    eta, n_classes = case.config["eta"], len(case.recall)
+    said = (
+        f"nothing was learnt: training accuracy {_percent(accuracy)}, chance {100 / n_classes:g} %"
+    )
+    decay = case.config.get("l2", 0.0)
+    hidden = case.last("saturated_1")
+    if hidden is not None and hidden > 0.5:
+        return f"{said}; {_percent(hidden)} of the first layer's neurons are saturated"
+    return f"{said}; look at eta ({eta:g})" + (f" and l2 ({decay:g})" if decay else "")
+
+
+def plateau(case: Case) -> str | None:
+    """Find a slow start: the training cost makes less than a tenth of its fall for long.
+
+    Long is at least a tenth of the epochs, and at least 3. Nothing is said where the cost
+    falls by less than a third in all.
+    """
+    points = _finite(case, "train_cost")
+    if len(points) < 4:
+        return None
+    first, low = points[0].value, min(point.value for point in points)
+    if low > first * 2 / 3:
+        return None
+    fall = first - low
+    start = next((p.epoch for p in points if first - p.value >= fall / 10), points[-1].epoch)
+    if start < max(3, len(points) / 10):
+        return None
+    said = (
+        f"a plateau at the start: in the first {start} of {points[-1].epoch} epochs the training "
+        f"cost made a tenth of its fall (from {first:.3g} to {low:.3g})"
+    )
+    wrong = [row["confidently_wrong"] for row in case.diagnostics if "confidently_wrong" in row]
+    slopes = [row.get(_output_slope(case)) for row in case.diagnostics]
+    if wrong and wrong[0] and slopes[0] is not None:
+        said += f"; then {_percent(wrong[0])} of the outputs were confidently wrong"
+    if slopes and slopes[0] is not None:
+        said += f"; the output's mean σ' was {slopes[0]:.2g} after the first epoch"
+    return said
+
+
+def _output_slope(case: Case) -> str:
+    return f"derivative_{len(case.config.get('layers', ())) - 1}"
+
+
+def overfitting(case: Case) -> str | None:
+    """Find a validation cost whose minimum is long past while the training cost goes on falling.
+
+    Long past is in the first half of the epochs; it must have risen by a tenth since.
+    """
+    validation, train = _finite(case, "validation_cost"), _finite(case, "train_cost")
+    low = best(validation, "validation_cost")
+    if low is None or not train or low.epoch > validation[-1].epoch / 2:
+        return None
+    then = next((point.value for point in train if point.epoch == low.epoch), None)
+    rise = validation[-1].value / low.value if low.value > 0 else 1
+    if then is None or rise < 1.1 or train[-1].value >= then:
+        return None
+    return (
+        f"over-fitting: the validation cost was least after epoch {low.epoch} ({low.value:.3g}) "
+        f"and is {validation[-1].value:.3g} now, while the training cost fell from {then:.3g} to "
+        f"{train[-1].value:.3g}; regularization, more data or early stopping may help"
+    )
+
+
+def dead_relus(case: Case) -> str | None:
+    """Find rectified neurons that are active on less than a hundredth of the examples."""
+    if case.config.get("activation") != "relu":
+        return None
+    layers = len(case.config["layers"]) - 2
+    found = {i: case.last(f"saturated_{i}") for i in range(1, layers + 1)}
+    dead = [f"{_percent(f)} of layer {i}" for i, f in found.items() if f is not None and f >= 0.05]
+    if not dead:
+        return None
+    return f"dead relus: {', '.join(dead)} fire on less than 1 % of the examples"
+
+
+def eta_too_small(case: Case) -> str | None:
+    """Find a training cost that falls in 19 of 20 epochs and is still falling at the end.
+
+    Still falling: the last quarter of the epochs has 15 % of the whole fall or more.
+    """
+    points = _finite(case, "train_cost")
+    if len(points) < 8 or case.status != "completed":
+        return None
+    values = [point.value for point in points]
+    falls = sum(b < a for a, b in pairwise(values))
+    total = values[0] - values[-1]
+    late = values[len(values) * 3 // 4] - values[-1]
+    if falls < 0.95 * (len(values) - 1) or total <= 0 or late < 0.15 * total:
+        return None
+    return (
+        f"eta {case.config['eta']:g} may be too small, or the epochs too few: the training cost "
+        f"fell in {falls} of {len(values) - 1} epochs, {_percent(late / total)} of the fall in "
+        f"the last quarter"
+    )
+
+
+def eta_too_large(case: Case) -> str | None:
+    """Find a training cost that jumps up and down to the end.
+
+    In the second half it rises in 3 of 10 epochs or more, and changes by a tenth on average.
+    """
+    values = [point.value for point in _finite(case, "train_cost")]
+    second = values[len(values) // 2 :]
+    if len(second) < 5 or min(second) <= 0 or _chance_accuracy(case):
+        return None
+    pairs = list(pairwise(second))
+    rises = sum(b > a for a, b in pairs)
+    change = sum(abs(b - a) / a for a, b in pairs) / len(pairs)
+    if rises < 0.3 * len(pairs) or change < 0.1:
+        return None
+    return (
+        f"eta {case.config['eta']:g} may be too large: in the second half of the epochs the "
+        f"training cost rose {rises} of {len(pairs)} times and changed by {_percent(change)} an "
+        f"epoch on average"
+    )
+
+
+RULES: dict[str, Rule] = {
+    "diverged": diverged,
+    "nothing_learnt": nothing_learnt,
+    "silent_outputs": silent_outputs,
+    "plateau": plateau,
+    "dead_relus": dead_relus,
+    "overfitting": overfitting,
+    "eta_too_small": eta_too_small,
+    "eta_too_large": eta_too_large,
+}
+
+
+def diagnose(case: Case) -> list[str]:
+    """Return what the rules find; nothing where they know nothing.
+
+    >>> diagnose(Case({"eta": 9.0, "cost": "quadratic"}, "diverged", [{"epoch": 1}]))
+    ['diverged in epoch 1: the cost or a parameter is no longer finite; eta 9 is too large here']
+    """
+    return [said for rule in RULES.values() if (said := rule(case)) is not None]
