@@ -53,7 +53,7 @@ def parameter_row(epoch: int, network: Network, examples: Examples) -> Row:
         row |= {f"b{i}[{j}]": float(value) for j, value in enumerate(b)}
     first = min(len(examples), MAX_OUTPUT_EXAMPLES)
     outputs = network(examples.x[:first] * np.float64(examples.scale))
-    return row | {f"a{i}[{j}]": float(v) for i, a in enumerate(outputs) for j, v in enumerate(a)}
+    return row | {f"a[{i},{j}]": float(v) for i, a in enumerate(outputs) for j, v in enumerate(a)}
 
 
 def diagnostic_row(state: State) -> Row:
