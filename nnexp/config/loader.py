@@ -159,6 +159,15 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
+    # The emitter would write these as line ends, and a reader folds lines.
+    style = '"' if any(char in text for char in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 def dump(experiment: Experiment) -> str:
     """Write an experiment as the YAML that repeats it: `load` gives the same experiment back.
 

@@ -146,6 +146,7 @@ class _Builder:
             if not self.problems:
                 what = f"{MAX_NODES:,} values" if len(key) <= MAX_DEPTH else f"{MAX_DEPTH} levels"
                 self._refuse(node, (), f"larger than the {what} a config may have")
+                self._nodes = MAX_NODES  # what is left need not be looked at
             return None
         self.places[key] = f"{self.file}:{node.start_mark.line + 1}"
         if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:

@@ -24,7 +24,7 @@ from nnexp.experiment.assembly import (
     techniques,
     training_set,
 )
-from nnexp.experiment.rows import Row, diagnostic_row, metric_row, parameter_row
+from nnexp.experiment.rows import Row, diagnostic_row, extra_columns, metric_row, parameter_row
 from nnexp.nn.diagnostics import diagnose
 from nnexp.nn.metrics import Evaluation, evaluate
 from nnexp.nn.network import Network
@@ -99,7 +99,12 @@ def run(
     with blas.one_thread():
         record |= provenance.collect(list(argv))
         writer = RunWriter.create(
-            Path(runs), str(experiment.name), experiment.seed, dump(experiment), record
+            Path(runs),
+            str(experiment.name),
+            experiment.seed,
+            dump(experiment),
+            record,
+            extra_columns(experiment, dataset),
         )
         session = _Session(experiment, dataset, network, writer, progress)
         try:

@@ -317,7 +317,8 @@ def _at_chance(name: str, metric: str) -> Callable[[Runs], Finding]:
                 f"{percent(value)}, diverged",
                 value < 0.15,
                 f"The run diverges in epoch {len(run.rows)}: ηλ/n is {factor:g}, so that each step "
-                f"multiplies the weights by 1 - {factor:g} = {1 - factor:g}. The book's 10 % is what "
+                f"multiplies the weights by 1 - {factor:g} = {1 - factor:g}. The book's 10 % is "
+                "what "
                 "a network of NaNs scores; a smaller λ was not only better, it was necessary.",
             )
         return Finding(

@@ -94,7 +94,10 @@ class Run:
     def predictions(self) -> dict[str, Any] | None:
         """The set's name, labels and predicted classes after the last epoch, or None."""
         try:
-            with np.load(self.folder / PREDICTIONS, allow_pickle=False) as archive:
+            with (
+                (self.folder / PREDICTIONS).open("rb") as stream,
+                np.load(stream, allow_pickle=False) as archive,
+            ):
                 found: dict[str, Any] = {name: archive[name] for name in ("labels", "predicted")}
                 found["set"] = str(archive["set"])
         except _DAMAGED:

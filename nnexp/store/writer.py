@@ -116,9 +116,11 @@ class RunWriter:
 
     def finish(self, status: str, **entries: Any) -> None:
         """Record how the run ended and let go of the folder."""
-        self.update(status=status, finished_at=now(), **entries)
-        for log in self._logs.values():
-            log.stream.close()
+        try:
+            self.update(status=status, finished_at=now(), **entries)
+        finally:
+            for log in self._logs.values():
+                log.stream.close()
 
 
 class _Log:

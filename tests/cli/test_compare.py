@@ -1,0 +1,244 @@
+"""`nnexp compare`: which runs differ in what, and by how much."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nnexp.cli.compare import SORTS
+from nnexp.store.find import folders, open_all
+
+if TYPE_CHECKING:
+    from conftest import Nnexp
+
+
+def strict(text: str) -> Any:
+    """Parse JSON as any program would: NaN and Infinity are no JSON."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def rows_of(gallery: Path, name: str, metric: str) -> list[list[float]]:
+    """Return a metric's values of each run of a name, read from metrics.csv."""
+    found = []
+    for path in sorted(gallery.glob(f"*-{name}-s*")):
+        with (path / "metrics.csv").open(newline="") as stream:
+            found.append([float(row[metric]) for row in csv.DictReader(stream)])
+    return found
+
+
+@pytest.fixture
+def copy(gallery: Path, folder: Path) -> Path:
+    """Give a copy of the runs, to damage."""
+    return Path(shutil.copytree(gallery, folder / "runs")).relative_to(folder)
+
+
+def test_runs_that_differ_only_in_seed_are_one_row(nnexp: Nnexp, gallery: Path) -> None:
+    """Each config is a row, with the figures of its completed runs."""
+    found = {row["name"]: row for row in strict(nnexp("compare", gallery, "--json").stdout)}
+    assert set(found) == {"small", "quick", "cut", "wild"}
+    assert (found["small"]["runs"], found["small"]["runs_completed"]) == (2, 2)
+    assert (found["cut"]["runs"], found["cut"]["runs_completed"]) == (1, 0)
+
+
+@pytest.mark.parametrize("metric", ["test_accuracy", "validation_cost", "train_accuracy"])
+def test_the_figures_are_those_of_the_rows(nnexp: Nnexp, gallery: Path, metric: str) -> None:
+    """Mean, standard deviation, lowest and highest, of last, best on validation and peak."""
+    words = ["compare", gallery, "--metric", metric, "--json"]
+    found = {row["name"]: row for row in strict(nnexp(*words).stdout)}["small"]
+    values = rows_of(gallery, "small", metric)
+    validation = rows_of(gallery, "small", "validation_accuracy")
+    chosen = [v.index(max(v)) for v in validation]
+    pick = max if metric.endswith("accuracy") else min
+    expected = {
+        "last": [v[-1] for v in values],
+        "best-validation": [v[i] for v, i in zip(values, chosen, strict=True)],
+        "peak": [pick(v) for v in values],
+    }
+    for name, figures in expected.items():
+        assert found[f"{metric}_{name}_mean"] == pytest.approx(fmean(figures))
+        assert found[f"{metric}_{name}_sd"] == pytest.approx(stdev(figures))
+        assert found[f"{metric}_{name}_min"] == min(figures)
+        assert found[f"{metric}_{name}_max"] == max(figures)
+
+
+def test_only_what_differs_is_a_column(nnexp: Nnexp, gallery: Path) -> None:
+    """Keys with one value for all runs are left out, and those of one group alone, too."""
+    row = strict(nnexp("compare", gallery, "--json").stdout)[0]
+    assert {"eta", "cost", "output"} <= set(row)
+    assert not {"layers", "epochs", "batch_size", "data.path", "seed", "name.", "tags"} & set(row)
+    (alone,) = strict(
+        nnexp(
+            "compare",
+            gallery.joinpath(),
+            "--json",
+            "--metric",
+            "test_cost",
+            "--runs-dir",
+            gallery,
+            "latest",
+        ).stdout
+    )[:0] or [{}]
+    assert alone == {}
+    pair = [str(path) for path in gallery.glob("*-small-*")]
+    assert "eta" not in strict(nnexp("compare", *pair, "--json").stdout)[0]
+
+
+def test_the_table_marks_runs_that_did_not_complete(nnexp: Nnexp, gallery: Path) -> None:
+    """The table counts completed runs, and says of others how they ended."""
+    result = nnexp("compare", gallery)
+    lines = result.stdout.splitlines()
+    (small,) = [line for line in lines if line.startswith("small ")]
+    (cut,) = [line for line in lines if line.startswith("cut ")]
+    (wild,) = [line for line in lines if line.startswith("wild ")]
+    assert "±" in small
+    assert "1 interrupted" in cut
+    assert "1 diverged" in wild
+    assert "interrupted" not in small
+    assert lines[0].startswith("test accuracy %, mean ± standard deviation over seeds")
+    assert "peak: chosen by looking at the test set, so it is optimistic." in lines
+    assert result.stderr == ""
+
+
+def test_a_published_figure_stands_beside_the_measured_ones(nnexp: Nnexp, gallery: Path) -> None:
+    """The reference of a config is a column, with the statistic it is to be held against."""
+    found = {row["name"]: row for row in strict(nnexp("compare", gallery, "--json").stdout)}
+    assert (found["small"]["published"], found["small"]["published_statistic"]) == (0.9, "peak")
+    assert found["quick"]["published"] is None
+    assert "90.00 (peak)" in nnexp("compare", gallery).stdout
+
+
+def test_each_run_can_have_a_row(nnexp: Nnexp, gallery: Path) -> None:
+    """`--per-run` shows every run by its id, with its status."""
+    found = strict(nnexp("compare", gallery, "--per-run", "--json").stdout)
+    assert {row["run"]: row["status"].partition(" ")[0] for row in found} == {
+        run.id: run.status for run in open_all(folders(gallery))[0]
+    }
+    assert {row["status"] for row in found} == {"completed", "interrupted", "diverged"}
+
+
+def test_csv_and_json_hold_the_same(nnexp: Nnexp, gallery: Path) -> None:
+    """Programs may read either: the same columns and values."""
+    table = list(csv.DictReader(io.StringIO(nnexp("compare", gallery, "--format", "csv").stdout)))
+    rows = strict(nnexp("compare", gallery, "--format", "json").stdout)
+    assert [list(row) for row in table] == [list(row) for row in rows]
+    for line, row in zip(table, rows, strict=True):
+        assert line == {key: "" if value is None else str(value) for key, value in row.items()}
+
+
+def test_markdown_is_a_table(nnexp: Nnexp, gallery: Path) -> None:
+    """`--format md` can be pasted into a page as it is."""
+    lines = nnexp("compare", gallery, "--format", "md").stdout.splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 2 + 4
+    assert len({line.count("|") for line in table}) == 1
+    assert set(table[1]) <= set("|:- ")
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_rows_can_be_sorted_the_best_first(nnexp: Nnexp, gallery: Path, sort: str) -> None:
+    """Accuracies fall, costs, times and names rise, and the largest groups come first."""
+    rows = strict(nnexp("compare", gallery, "--sort", sort, "--json").stdout)
+    keys: dict[str, Any] = {
+        "train-cost": lambda row: row["train_cost_mean"],
+        "seconds": lambda row: row["seconds_per_epoch"],
+        "runs": lambda row: -row["runs"],
+        "name": lambda row: row["name"],
+    }
+    key = keys.get(sort, lambda row: -row[f"test_accuracy_{sort}_mean"])
+    known = [row for row in rows if sort != "train-cost" or row["train_cost_mean"] is not None]
+    assert [key(row) for row in known] == sorted(key(row) for row in known)
+    assert rows[: len(known)] == known
+
+
+def test_costs_are_sorted_the_lowest_first(nnexp: Nnexp, gallery: Path) -> None:
+    """The best cost is the lowest one."""
+    words = ["compare", gallery, "--metric", "train_cost", "--sort", "peak", "--json"]
+    costs = [row["train_cost_peak_mean"] for row in strict(nnexp(*words).stdout)]
+    known = [cost for cost in costs if cost is not None]
+    assert known == sorted(known)
+    assert costs[: len(known)] == known
+
+
+def test_a_metric_that_was_not_logged_is_refused(nnexp: Nnexp, gallery: Path) -> None:
+    """An unknown metric is answered by those that there are."""
+    said = nnexp("compare", gallery, "--metric", "test_acuracy", code=1).stderr
+    assert said.startswith("nnexp: --metric test_acuracy: not logged by these runs; they have ")
+    assert "; did you mean test_accuracy?" in said
+
+
+def test_unsound_folders_are_named_and_the_others_compared(nnexp: Nnexp, copy: Path) -> None:
+    """A foreign folder, a torn line, a lost config: notes on stderr, figures on stdout, code 0."""
+    Path("runs/foreign").mkdir()
+    Path("runs/foreign/run.json").write_text('{"mine": ')
+    (torn,) = copy.glob("*-quick-s0")
+    with (torn / "metrics.csv").open("a") as stream:
+        stream.write("5,2.0,0.1")
+    (lost,) = copy.glob("*-cut-s0")
+    (lost / "config.yaml").unlink()
+    result = nnexp("compare", "--json")
+    assert {row["name"] for row in strict(result.stdout)} == {"small", "quick", "cut", "wild"}
+    notes = result.stderr.splitlines()
+    assert all(note.startswith("note: ") for note in notes)
+    assert len(notes) == 3
+    for name in ("foreign", torn.name, lost.name):
+        assert sum(name in note for note in notes) == 1
+
+
+def test_words_that_stand_for_nothing_are_named_and_the_others_used(
+    nnexp: Nnexp, copy: Path
+) -> None:
+    """One wrong word among several costs a note and not the comparison."""
+    result = nnexp("compare", "runs/*quick*", "nonsense", "--json")
+    assert [row["name"] for row in strict(result.stdout)] == ["quick"]
+    assert result.stderr.startswith("note: nonsense: no such run under runs")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "nnexp: runs: there are no runs yet; start one with: nnexp train"),
+        (["latest"], "nnexp: latest: no such run; there are no runs under runs"),
+        (["mine"], "nnexp: mine: there is no run in this folder"),
+        (["mine/*"], "nnexp: mine/*: no run folder fits this pattern"),
+    ],
+)
+def test_nothing_to_compare_is_exit_code_1(
+    nnexp: Nnexp, folder: Path, words: list[str], said: str
+) -> None:
+    """Without a single run there is a message, and what to do where nothing has been run."""
+    (folder / "mine").mkdir()
+    result = nnexp("compare", *words, code=1)
+    assert result.stderr.startswith(said)
+    assert result.stdout == ""
+
+
+def test_a_folder_of_unreadable_runs_alone_is_exit_code_1(nnexp: Nnexp, folder: Path) -> None:
+    """If no run can be read the notes become the message."""
+    Path("runs/torn").mkdir(parents=True)
+    Path("runs/torn/run.json").write_text("{")
+    assert "torn: not a readable run" in nnexp("compare", code=1).stderr
+
+
+def test_runs_without_any_metric_cannot_be_compared(nnexp: Nnexp, small: Path) -> None:
+    """Runs that monitored nothing say so."""
+    nnexp("train", small, "--set", "monitor=[]")
+    assert nnexp("compare", code=1).stderr == "nnexp: none of the runs has logged a metric\n"
+
+
+def test_a_class_that_was_never_learnt_is_named(nnexp: Nnexp, small: Path) -> None:
+    """A mean hides a network that ignores a class, so the runs that do are listed below it."""
+    stuck = "init={weights: [[[0, 0]], [[0], [0]]], biases: [[0], [9, -9]]}"
+    nnexp("train", small, "-s", "layers=[2, 1, 2]", "-s", stuck, "-s", "eta=1e-9", "--seeds", "0-1")
+    text = nnexp("compare").stdout
+    assert "2 of 2 runs never learnt a class: seed 0 (right), seed 1 (right)" in text

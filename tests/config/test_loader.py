@@ -1,0 +1,205 @@
+"""From a file to an experiment: names, paths, and every problem at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nnexp.config.loader import dump, load
+from nnexp.config.schema import Csv, IdxFolder, Mnist
+from nnexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from conftest import LoadText
+
+MINIMAL = "data: mnist\nlayers: [784, 30, 10]\n"
+
+
+def problems(load_text: LoadText, text: str) -> list[str]:
+    """Return the lines of the message a config is refused with."""
+    with pytest.raises(ConfigError) as caught:
+        load_text(text)
+    return str(caught.value).splitlines()
+
+
+def test_a_minimal_config_has_the_documented_defaults(load_text: LoadText) -> None:
+    """Data and layers are enough: all else has a default."""
+    experiment = load_text(MINIMAL).experiment
+    assert experiment.data == Mnist(name="mnist", train=50_000, validation=10_000, test=10_000)
+    assert (experiment.activation, experiment.output) == ("sigmoid", "sigmoid")
+    assert (experiment.cost, experiment.init) == ("cross_entropy", "scaled")
+    assert (experiment.eta, experiment.epochs, experiment.batch_size) == (0.5, 30, 10)
+    assert (experiment.seed, experiment.dtype) == (0, "float32")
+    assert experiment.monitor == ["train", "validation", "test"]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("xent_30.yaml", "xent_30"),
+        ("eta=0.5.yaml", "eta=0.5"),
+        ("my experiment.yml", "my-experiment"),
+        (".hidden.yaml", "hidden"),
+        ("größe.yaml", "gr--e"),
+        ("***.yaml", "config"),
+    ],
+)
+def test_the_name_is_the_files_name(load_text: LoadText, file: str, name: str) -> None:
+    """Without a name of its own, an experiment is called after its file, as a word for folders."""
+    assert load_text(MINIMAL, name=file).experiment.name == name
+
+
+def test_a_given_name_is_kept(load_text: LoadText) -> None:
+    """The key name comes before the file's name."""
+    assert load_text(MINIMAL + "name: mine", name="other.yaml").experiment.name == "mine"
+
+
+def test_data_paths_are_relative_to_the_configs_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative data path is resolved from where the config lies, not from where one works."""
+    (folder / "sub").mkdir()
+    (folder / "sub" / "a.yaml").write_text("data: {path: ../points.csv, target: y}\nlayers: [1, 2]")
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    data = load(Path("../sub/a.yaml")).experiment.data
+    assert isinstance(data, Csv)
+    assert data.path == str(folder.resolve() / "points.csv")
+
+
+def test_a_data_path_may_begin_at_home(
+    load_text: LoadText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tilde stands for the home folder, and an unknown user's is refused by line."""
+    monkeypatch.setenv("HOME", "/home/me")
+    data = load_text("data: {path: ~/digits}\nlayers: [4, 2]").experiment.data
+    assert isinstance(data, IdxFolder)
+    assert data.path == "/home/me/digits"
+    found = problems(load_text, "data: {path: ~nobody-at-all/digits}\nlayers: [4, 2]")
+    assert found[0].startswith("a.yaml:1: data.path: '~nobody-at-all/digits' leads nowhere")
+
+
+@pytest.mark.parametrize("path", ['"a\\0b"', "loop", "loop/points.csv"])
+def test_a_data_path_that_leads_nowhere_is_refused(
+    load_text: LoadText, folder: Path, path: str
+) -> None:
+    """NUL characters and links to themselves are refused by line and key."""
+    (folder / "loop").symlink_to("loop")
+    found = problems(load_text, f"layers: [4, 2]\ndata: {{path: {path}, target: y}}")
+    assert found
+    assert all(line.startswith("a.yaml:2: data.") for line in found)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("a.csv", "csv"), ("A.CSV", "csv"), ("a.npz", "npz"), ("a", "idx"), ("a.csv/b", "idx")],
+)
+def test_the_ending_of_a_path_names_the_format(load_text: LoadText, path: str, kind: str) -> None:
+    """CSV and NPZ files are known by their endings; all else is a folder of IDX files."""
+    target = ", target: y" if kind == "csv" else ""
+    data = load_text(f"data: {{path: {path}{target}}}\nlayers: [4, 2]").experiment.data
+    assert data.kind == kind
+
+
+def test_a_file_with_a_byte_order_mark_is_read(load_text: LoadText) -> None:
+    """What some editors put in front of a text is no part of the first key."""
+    assert load_text("\ufeff" + MINIMAL).experiment.layers == [784, 30, 10]
+
+
+def test_bytes_that_are_no_text_are_refused(folder: Path) -> None:
+    """A file that is not UTF-8 is named as such."""
+    Path("a.yaml").write_bytes(b"data: mnist\ndescription: caf\xe9\n")
+    with pytest.raises(ConfigError, match=r"^a\.yaml: is not UTF-8 text$"):
+        load(Path("a.yaml"))
+
+
+def test_a_missing_file_is_named_with_the_one_that_is_meant(folder: Path) -> None:
+    """A forgotten ending or folder is suggested where such a config exists."""
+    with pytest.raises(ConfigError, match=r"^a: cannot be read: No such file or directory$"):
+        load(Path("a"))
+    Path("a.yaml").write_text(MINIMAL)
+    with pytest.raises(ConfigError, match=r"; did you mean a\.yaml\?$"):
+        load(Path("a"))
+    Path("configs").mkdir()
+    Path("configs/b.yaml").write_text(MINIMAL)
+    with pytest.raises(ConfigError, match=r"; did you mean configs/b\.yaml\?$"):
+        load(Path("b.yaml"))
+
+
+def test_a_folder_is_no_config(folder: Path) -> None:
+    """A folder where a file is due is refused by the system's own words."""
+    with pytest.raises(ConfigError, match=r"cannot be read: Is a directory"):
+        load(folder)
+
+
+def test_all_problems_are_reported_at_once_in_the_order_of_the_file(load_text: LoadText) -> None:
+    """One look at the message is enough to mend a config, from top to bottom."""
+    text = (
+        "eta: fast\nlayers: [784, 0, 10]\ncosts: quadratic\nmonitor: [train, train, tests]\n"
+        "data: {name: mnist, train: -1, tets: 5}\ndtype: float16\ninit: {weights: []}\n"
+        "reference: {test_accuracy: 0.97}\n"
+    )
+    found = problems(load_text, text)
+    lines = [int(line.split(":")[1]) for line in found]
+    assert lines == sorted(lines)
+    assert [line.split(": ")[1] for line in found] == [
+        "eta",
+        "layers.1",
+        "costs",
+        "monitor.2",
+        "data.train",
+        "data.tets",
+        "dtype",
+        "init.biases",
+        "reference.test_accuracy",
+    ]
+
+
+def test_rules_between_keys_are_checked_although_other_keys_are_wrong(load_text: LoadText) -> None:
+    """A wrong eta does not hide that cost and output do not belong together."""
+    found = problems(load_text, MINIMAL + "eta: 0\ncost: log_likelihood\n")
+    assert [line.partition(" is not ")[0] for line in found] == [
+        "a.yaml:3: eta: 0",
+        "a.yaml:4: cost: log_likelihood",
+    ]
+
+
+def test_a_wrong_key_is_reported_once(load_text: LoadText) -> None:
+    """A value that fits none of several forms gives one message and not one a form."""
+    assert len(problems(load_text, MINIMAL + "init: zeros")) == 1
+    assert len(problems(load_text, "data: 3\nlayers: [784, 10]")) == 1
+    assert len(problems(load_text, MINIMAL + "cost: quadratik")) == 1
+
+
+def test_missing_keys_are_named(load_text: LoadText) -> None:
+    """An experiment needs data and layers."""
+    assert problems(load_text, "eta: 1") == [
+        "a.yaml:1: data: is missing",
+        "a.yaml:1: layers: is missing",
+    ]
+
+
+def test_another_seed_changes_nothing_else(load_text: LoadText) -> None:
+    """`with_seed` gives the same experiment but for its seed."""
+    config = load_text(MINIMAL)
+    seeded = config.with_seed(7)
+    assert seeded.experiment.seed == 7
+    assert seeded.with_seed(0).experiment == config.experiment
+
+
+def test_a_later_finding_is_worded_with_its_line(load_text: LoadText) -> None:
+    """What is found when the data are read is reported at the key's line, too."""
+    config = load_text(MINIMAL)
+    assert str(config.error(("layers",), "too long")) == "a.yaml:2: layers: too long"
+    assert str(config.error(("data", "path"), "gone")) == "a.yaml:1: data.path: gone"
+
+
+def test_the_written_config_holds_every_key_that_has_a_value(load_text: LoadText) -> None:
+    """A dump leaves nothing to defaults that may change one day."""
+    text = dump(load_text(MINIMAL + "monitor: []\n").experiment)
+    assert "epochs: 30\n" in text
+    assert "data: {name: mnist, train: 50000, validation: 10000, test: 10000}\n" in text
+    assert "monitor: []\n" in text
+    assert "reference" not in text

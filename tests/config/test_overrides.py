@@ -1,0 +1,151 @@
+"""Overrides of the command line: dotted keys, YAML values; and seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnexp.config.seeds import parse_seeds
+from nnexp.errors import ConfigError, NnexpError, OptionError
+
+if TYPE_CHECKING:
+    from conftest import LoadText
+
+TEXT = """\
+data: mnist
+layers: [784, 30, 10]
+eta: 0.5
+reference: {test_accuracy: 95.0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "changed"),
+    [
+        ("eta=1e-3", {"eta": 0.001}),
+        ("  eta = 2 ", {"eta": 2.0}),
+        ("layers=[784, 10]", {"layers": [784, 10]}),
+        ("layers.1=50", {"layers": [784, 50, 10]}),
+        ("data.train=1000", {"data": {"name": "mnist", "train": 1000}}),
+        ("data={name: mnist, test: 5}", {"data": {"name": "mnist", "test": 5}}),
+        ("monitor=[]", {"monitor": []}),
+        ("name='08'", {"name": "08"}),
+        ("description='a: b'", {"description": "a: b"}),
+        ("reference.source=a book", {"reference": {"test_accuracy": 95.0, "source": "a book"}}),
+        ("reference=", {"reference": None}),
+    ],
+)
+def test_an_override_changes_its_key_and_nothing_else(
+    load_text: LoadText, override: str, changed: dict[str, Any]
+) -> None:
+    """`--set` gives what the same words in the file would give."""
+    plain = load_text(TEXT).experiment.model_dump()
+    found = load_text(TEXT, override).experiment.model_dump()
+    ((key, value),) = changed.items()
+    if isinstance(value, dict):
+        assert {name: found[key][name] for name in value} == value
+        value = {**plain[key], **value}
+    assert found == {**plain, key: value}
+
+
+def test_the_last_of_two_overrides_counts(load_text: LoadText) -> None:
+    """Overrides are applied from left to right."""
+    config = load_text(TEXT, "eta=1", "eta=2", "layers.1=5", "layers=[784, 7, 10]", "layers.1=6")
+    assert (config.experiment.eta, config.experiment.layers) == (2.0, [784, 6, 10])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("eta", "--set eta: KEY=VALUE is due, as in --set eta=0.1"),
+        ("=3", "--set =3: KEY=VALUE is due, as in --set eta=0.1"),
+        ("layers.5=3", "--set layers.5=3: layers has no part 5"),
+        ("layers.-1=3", "--set layers.-1=3: layers has no part -1"),
+        ("layers.x=3", "--set layers.x=3: layers has no part x"),
+        ("layers.²=3", "--set layers.²=3: layers has no part ²"),
+        ("layers.1.2=3", "--set layers.1.2=3: layers.1 has no part 2"),
+        ("layers.5.2=3", "--set layers.5.2=3: there is no 5 to set a part of"),
+        ("eta.x=1", "--set eta.x=1: eta has no part x"),
+    ],
+)
+def test_an_override_that_leads_nowhere_is_refused(
+    load_text: LoadText, override: str, message: str
+) -> None:
+    """What is no KEY=VALUE, or names a part that is not there, is refused in the user's words."""
+    with pytest.raises(OptionError) as caught:
+        load_text(TEXT, override)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("eta=fast", "--set eta=fast: eta: 'fast' is not allowed: a number is due"),
+        ("eta=[", "--set eta=[:1: not YAML: "),
+        ("layers.1=0", "--set layers.1=0: layers.1: 0 is not allowed: a number from 1 is due"),
+        ("etta=1", "--set etta=1: etta: unknown key; did you mean eta?"),
+        ("data.trian=1", "--set data.trian=1: data.trian: unknown key; did you mean train?"),
+        ("layers=[784, 5]", "--set layers=[784, 5]: layers: [784, 5] does not fit MNIST"),
+    ],
+)
+def test_a_wrong_value_is_blamed_on_the_override(
+    load_text: LoadText, override: str, message: str
+) -> None:
+    """A problem that an override caused points at the option and not at a line of the file."""
+    with pytest.raises(ConfigError) as caught:
+        load_text(TEXT, override)
+    assert str(caught.value).startswith(message)
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("0", [0]),
+        ("0-3", [0, 1, 2, 3]),
+        ("3,1", [3, 1]),
+        ("0-2, 7 ,9-10", [0, 1, 2, 7, 9, 10]),
+        ("5-5", [5]),
+        ("007", [7]),
+    ],
+)
+def test_seeds_are_ranges_and_lists(text: str, seeds: list[int]) -> None:
+    """`--seeds` takes ranges, lists and mixtures, and keeps their order."""
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "written as"),
+        ("a", "written as"),
+        ("1-", "written as"),
+        ("-1", "written as"),
+        ("1,,2", "written as"),
+        ("1.5", "written as"),
+        ("٣", "written as"),
+        ("3-1", "3-1 runs backwards"),
+        ("1,2,1", "seed 1 stands twice"),
+        ("0-5,3", "seed 3 stands twice"),
+        ("0-99999999999", "more than 10,000 seeds"),
+    ],
+)
+def test_other_seeds_are_refused(text: str, said: str) -> None:
+    """What is no list of different seeds is refused, an endless one before it is made."""
+    with pytest.raises(OptionError, match=said):
+        parse_seeds(text)
+
+
+@given(st.text("0123456789-, ", max_size=12) | st.text(max_size=8))
+def test_any_text_gives_seeds_or_a_message(text: str) -> None:
+    """Seeds that are taken are different whole numbers; everything else is a NnexpError."""
+    try:
+        seeds = parse_seeds(text)
+    except NnexpError:
+        return
+    assert seeds
+    assert len(set(seeds)) == len(seeds)
+    assert min(seeds) >= 0

@@ -1,0 +1,93 @@
+"""The MNIST in the package: the published files, the published counts, the book's split."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+
+import numpy as np
+import pytest
+
+from nnexp.data import embedded, load
+from nnexp.data.idx import read_idx
+from nnexp.data.parts import Part
+from nnexp.nn.types import Array
+
+# How often each digit occurs in the published training and test files.
+TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, Array]:
+    """The four files as arrays, read whole."""
+    return {name: read_idx(embedded.FOLDER / f"{name}.gz") for name in embedded.SHA256}
+
+
+def assert_part(part: Part | None, x: Array, y: Array) -> None:
+    """Compare a set with the images and labels that are due."""
+    assert part is not None
+    np.testing.assert_array_equal(part.x, x)
+    np.testing.assert_array_equal(part.y, y)
+
+
+def test_files_are_those_that_were_published() -> None:
+    """Unpacked, each embedded file has the published sha256."""
+    assert len(embedded.SHA256) == 4
+    for name, digest in embedded.SHA256.items():
+        packed = (embedded.FOLDER / f"{name}.gz").read_bytes()
+        assert hashlib.sha256(gzip.decompress(packed)).hexdigest() == digest, name
+
+
+def test_sizes_and_counts(files: dict[str, Array]) -> None:
+    """There are 60,000 and 10,000 images of 28 x 28, and as many of each digit as published."""
+    for part, n, counts in (("train", 60_000, TRAIN_COUNTS), ("t10k", 10_000, TEST_COUNTS)):
+        images, labels = files[f"{part}-images-idx3-ubyte"], files[f"{part}-labels-idx1-ubyte"]
+        assert images.shape == (n, 28, 28)
+        assert images.dtype == np.uint8
+        assert np.bincount(labels).tolist() == counts
+
+
+def test_the_split_of_the_book(files: dict[str, Array]) -> None:
+    """Training takes the first 50,000 images, validation the last 10,000 of the same file."""
+    parts = embedded.read(embedded.SIZES)
+    x, y = files["train-images-idx3-ubyte"], files["train-labels-idx1-ubyte"]
+    assert_part(parts.train, x[:50_000], y[:50_000])
+    assert_part(parts.validation, x[50_000:], y[50_000:])
+    assert_part(parts.test, files["t10k-images-idx3-ubyte"], files["t10k-labels-idx1-ubyte"])
+
+
+def test_the_first_so_many(files: dict[str, Array]) -> None:
+    """Smaller sets are the first so many of each of the book's sets."""
+    parts = embedded.read({"train": 1000, "validation": 100, "test": 10_000})
+    x, y = files["train-images-idx3-ubyte"], files["train-labels-idx1-ubyte"]
+    assert_part(parts.train, x[:1000], y[:1000])
+    assert_part(parts.validation, x[50_000:50_100], y[50_000:50_100])
+    assert parts.test is not None
+    assert len(parts.test.x) == 10_000
+
+
+def test_no_validation_and_no_test(files: dict[str, Array]) -> None:
+    """A size of 0 leaves a set out, and the training images stay the same ones."""
+    parts = embedded.read({"train": 20, "validation": 0, "test": 0})
+    assert list(parts.sets()) == ["train"]
+    assert_part(
+        parts.train,
+        files["train-images-idx3-ubyte"][:20],
+        files["train-labels-idx1-ubyte"][:20],
+    )
+
+
+def test_fitted_to_a_network(files: dict[str, Array]) -> None:
+    """Images stay bytes, to be scaled by 1/256 as the book's are; labels become one-hot."""
+    options = {"train": 300, "validation": 20, "test": 10}
+    data = load("mnist", options, n_in=784, n_out=10, dtype=np.float32)
+    assert {name: len(examples) for name, examples in data.sets.items()} == options
+    assert data.classes == tuple("0123456789")
+    labels = files["train-labels-idx1-ubyte"][:300]
+    np.testing.assert_array_equal(data.train.y, np.eye(10)[labels])
+    np.testing.assert_array_equal(data.train.labels, labels)
+    assert data.train.x.dtype == np.uint8
+    assert data.train.y.dtype == np.float32
+    images = files["train-images-idx3-ubyte"][:300].reshape(300, 784)
+    np.testing.assert_array_equal(data.train.inputs, images / 256)
