@@ -2,7 +2,7 @@
 
 from nnexp.experiment.assembly import DataCache, initial_network, load_data
 from nnexp.experiment.rows import Row
-from nnexp.experiment.run import Outcome, Progress, Silence, plain_summary, run
+from nnexp.experiment.session import Outcome, Progress, Silence, plain_summary, run
 
 __all__ = [
     "DataCache",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,22 +21,29 @@ MAX_OUTPUT_EXAMPLES = 10
 
 
 def extra_columns(experiment: Experiment, dataset: Dataset) -> list[str]:
-    """Name the columns of metrics.csv that only some runs have."""
+    """Name the columns of metrics.csv that only some runs have.
+
+    With regularization, the cost without the penalty; for a regression with the quadratic cost, R².
+    """
     kinds = ["data_cost"] if experiment.l1 or experiment.l2 else []
     if dataset.train.labels is None and experiment.cost == "quadratic":
         kinds.append("r2")
     return [f"{name}_{kind}" for kind in kinds for name in SETS]
 
 
-def metric_row(record: EpochRecord, sets: Mapping[str, Examples]) -> Row:
+def metric_row(
+    record: EpochRecord, sets: Mapping[str, Examples], extra: Collection[str] = ()
+) -> Row:
     """Return an epoch's values by column of metrics.csv."""
     row: Row = {"epoch": record.epoch, "eta": record.eta}
+    more: Row = {}
     for name, evaluation in record.evaluations.items():
         row[f"{name}_cost"] = evaluation.cost + record.penalty
         row[f"{name}_accuracy"] = evaluation.accuracy
-        row[f"{name}_data_cost"] = evaluation.cost
-        row[f"{name}_r2"] = _r2(evaluation.cost, sets[name])
-    return row
+        more[f"{name}_data_cost"] = evaluation.cost
+        if f"{name}_r2" in extra:
+            more[f"{name}_r2"] = _r2(evaluation.cost, sets[name])
+    return row | {column: more[column] for column in extra if column in more}
 
 
 def _r2(cost: float, examples: Examples) -> float | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from math import nan
 
 import numpy as np
 
@@ -73,7 +74,7 @@ class SGD:
         self.techniques = techniques or Techniques()
         self.change = np.zeros_like(network.parameters)
         self.velocity = np.zeros_like(self.change) if self.techniques.momentum else None
-        self._eta = 0.0
+        self._eta = nan
         self._update = self._plan_update()
         self._steps: dict[int, Step] = {}
         self._rates: dict[int, Array] = {}
@@ -173,7 +174,7 @@ class SGD:
         for size in {len(x) for x, _, _ in batches}:
             if size not in self._steps:
                 self._steps[size] = self._compile(size)
-                self._eta = 0.0
+                self._eta = nan
         if eta != self._eta:
             self._set_eta(eta)
         steps = self._steps

@@ -144,6 +144,7 @@ class _Session:
     def train(self) -> str:
         experiment, sets = self.experiment, self.dataset.sets
         clock = _Clock()
+        extra = extra_columns(experiment, self.dataset)
         examples = training_set(experiment, self.dataset)
         records = train(
             self.network,
@@ -163,7 +164,7 @@ class _Session:
         )
         for record in records:
             self._log_extras(record)
-            row = metric_row(record, sets) | clock.evaluated() | {"finished_at": now()}
+            row = metric_row(record, sets, extra) | clock.evaluated() | {"finished_at": now()}
             self.writer.append(row)
             self.rows.append(row)
             self.logged, self.last = self.network.copy(), record.evaluations
