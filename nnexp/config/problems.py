@@ -12,6 +12,7 @@ from nnexp.config.yaml import Key
 from nnexp.data.embedded import CLASSES, INPUTS
 from nnexp.errors import did_you_mean, one_of
 from nnexp.nn.costs import legal_costs, legal_outputs
+from nnexp.nn.initializers import INITIALIZERS
 
 Finding = tuple[Key, str]
 
@@ -20,7 +21,14 @@ _FORMS: dict[str, str] = {
     "{inline: {x: [...], y: [...]}}",
     "schedule": "constant, cosine, {name: step, every: N}, {name: exponential, factor: F} or "
     "{name: halve, patience: N}",
+    "init": f"{', '.join(INITIALIZERS)}, {{hidden: NAME, output: NAME}} or "
+    "{weights: [...], biases: [...]}",
+    "dropout": "a number from 0 and below 1, or a list of one a hidden layer",
+    "expand": "a mapping is due, such as {shifts: true}, {rotate: 15} or {elastic: {}}",
+    "early_stopping": "a mapping is due, such as {patience: 10}",
 }
+# Keys whose values have several forms; pydantic puts the form's tag after the key.
+_TAGGED = ("data", "schedule", "init", "dropout")
 _WORDS = "a word of letters, digits and . _ + = - is due, at most 100 of them"
 _MODELS: dict[Key, type[BaseModel]] = {
     (): schema.Experiment,
@@ -73,6 +81,8 @@ def _key(error: Any, values: Any) -> Key:
     key: list[str | int] = []
     for i, part in enumerate(error["loc"]):
         last = i == len(error["loc"]) - 1
+        if i == 1 and key[0] in _TAGGED:
+            continue
         if isinstance(values, dict) and (part in values or (last and error["type"] == "missing")):
             key.append(part)
             values = values.get(part)
@@ -90,7 +100,14 @@ def _unknown(error: Any, key: Key, values: Mapping[str, Any]) -> str:
 
 def _choice(error: Any, key: Key, values: Mapping[str, Any]) -> str:
     names = [word.strip("' ") for word in error["ctx"]["expected"].replace(" or ", ", ").split(",")]
-    return f"{one_of(names)}{did_you_mean(str(error['input']), names)}"
+    form = _FORMS["schedule"] if key == ("schedule",) else one_of(names)
+    return f"{form}{did_you_mean(str(error['input']), names)}"
+
+
+def _form(error: Any, key: Key, values: Mapping[str, Any]) -> str:
+    name = error["input"].get("name") if isinstance(error["input"], dict) else None
+    hint = did_you_mean(str(name), _SCHEDULES) if name and key == ("schedule",) else ""
+    return f"{_FORMS[str(key[0])]}{hint}"
 
 
 def _bound(error: Any, key: Key, values: Mapping[str, Any]) -> str:
@@ -107,8 +124,8 @@ _SENTENCES: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
     "string_too_short": lambda error, key, values: "is empty",
 }
 _ALLOWED: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
-    "union_tag_not_found": lambda error, key, values: _FORMS[str(key[0])],
-    "union_tag_invalid": lambda error, key, values: _FORMS[str(key[0])],
+    "union_tag_not_found": _form,
+    "union_tag_invalid": _form,
     "literal_error": _choice,
     "finite_number": lambda error, key, values: "a finite number is due",
     "too_short": lambda error, key, values: f"at least {error['ctx']['min_length']} values are due",
@@ -122,7 +139,9 @@ def _word(error: Any, key: Key, values: Mapping[str, Any]) -> str:
     kind = error["type"]
     if kind in _SENTENCES:
         return _SENTENCES[kind](error, key, values)
-    if kind in _TYPES:
+    if kind in _TYPES and len(key) == 1 and key[0] in _FORMS:
+        allowed = _FORMS[str(key[0])]
+    elif kind in _TYPES:
         allowed = f"{_TYPES[kind]} is due"
     elif kind in _ALLOWED:
         allowed = _ALLOWED[kind](error, key, values)
@@ -207,7 +226,8 @@ def _monitor_names_each_once(v: Mapping[str, Any]) -> Iterator[Finding]:
 def _dropout_fits_layers(v: Mapping[str, Any]) -> Iterator[Finding]:
     dropout, hidden = v["dropout"], len(v["layers"]) - 2
     if isinstance(dropout, list) and len(dropout) != hidden:
-        yield ("dropout",), f"{len(dropout)} given; layers {v['layers']} have {hidden} hidden"
+        given = f"{len(dropout)} given where one a hidden layer is due"
+        yield ("dropout",), f"{given}: layers {v['layers']} have {hidden}"
     elif not hidden and dropout:
         yield ("dropout",), f"layers {v['layers']} have no hidden layer to drop neurons from"
 
@@ -237,7 +257,7 @@ def _watched_is_monitored(v: Mapping[str, Any]) -> Iterator[Finding]:
         watched["schedule"] = "validation"
     for key, name in watched.items():
         if name not in v["monitor"]:
-            yield (key,), f"watches the {name} set, which monitor does not list"
+            yield (key,), f"watches the {name} set: add {name} to monitor"
 
 
 _RULES: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Iterator[Finding]]], ...] = (

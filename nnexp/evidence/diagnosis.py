@@ -8,9 +8,10 @@ rule states its own. Adding a rule is one function and one entry in `RULES`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
+from statistics import fmean
 from typing import Any
 
 from nnexp.evidence.summary import Point, Row, best, series
@@ -28,6 +29,7 @@ class Case:
         recall: fraction of each class's examples that was recognized at the end; empty where
             there are no classes.
         classes: their names.
+        examples: how many examples the recall was counted on.
     """
 
     config: Mapping[str, Any]
@@ -35,7 +37,8 @@ class Case:
     rows: Sequence[Row]
     diagnostics: Sequence[Row] = ()
     recall: Sequence[float] = ()
-    classes: Sequence[str] = field(default=())
+    classes: Sequence[str] = ()
+    examples: int = 0
 
     def last(self, name: str) -> float | None:
         """Return the last logged value of a column of diagnostics.csv."""
@@ -72,35 +75,39 @@ def silent_outputs(case: Case) -> str | None:
     σ'(z) under a hundredth of its maximum.
     """
     lost = [j for j, r in enumerate(case.recall) if r * 10 * len(case.recall) < 1]
-    if not lost or _chance_accuracy(case):
+    if not lost or _few(case) or _chance_accuracy(case):
         return None
-    said = []
-    for j in lost:
-        name, missed = case.classes[j], case.last(f"output_missed_{j}")
-        recall = f"recall of class {name} is {_percent(case.recall[j])}"
-        slope = case.last(f"output_derivative_{j}")
-        if missed is not None and slope is not None and missed > 0.5:
-            said.append(
-                f"output {name} is saturated: mean σ' {slope:.2g}, and {_percent(missed)} of its "
-                f"examples are missed where σ' is near 0; {recall}"
-            )
-        elif missed is not None:
-            said.append(recall)
-        else:
-            said.append(f"{recall}; with diagnostics in monitor the reason would be known")
-    reason = ""
-    if case.config.get("cost") == "quadratic" and "saturated" in " ".join(said):
-        reason = (
+    saturated = {j for j in lost if (case.last(f"output_missed_{j}") or 0) > 0.5}
+    said = [
+        f"output {case.classes[j]} is saturated: mean σ' "
+        f"{case.last(f'output_derivative_{j}') or 0:.2g}, and "
+        f"{_percent(case.last(f'output_missed_{j}') or 0)} of its examples are missed where σ' is "
+        f"near 0; recall of class {case.classes[j]} is {_percent(case.recall[j])}"
+        for j in lost
+        if j in saturated
+    ]
+    if saturated and case.config.get("cost") == "quadratic":
+        said[-1] += (
             ": the quadratic cost's gradient carries σ'(z) and cannot move it; "
             "cross-entropy's does not"
         )
-    return "; ".join(said) + reason
+    rest = [f"{case.classes[j]} ({_percent(case.recall[j])})" for j in lost if j not in saturated]
+    if rest:
+        said.append(f"hardly recognized: class {', '.join(rest)}")
+        if not case.diagnostics:
+            said[-1] += "; with diagnostics in monitor the reason could be told"
+    return "; ".join(said)
+
+
+def _few(case: Case) -> bool:
+    """Tell whether there are too few examples, under ten a class, to speak of chance."""
+    return case.examples < 10 * len(case.recall)
 
 
 def _chance_accuracy(case: Case) -> float | None:
     """Return the training accuracy at the end if it is within a half of chance, else None."""
     points = _finite(case, "train_accuracy")
-    if not points or len(case.recall) < 2:
+    if not points or len(case.recall) < 2 or _few(case):
         return None
     return points[-1].value if points[-1].value < 1.5 / len(case.recall) else None
 
@@ -187,44 +194,58 @@ def dead_relus(case: Case) -> str | None:
 
 
 def eta_too_small(case: Case) -> str | None:
-    """Find a training cost that falls in 19 of 20 epochs and is still falling at the end.
+    """Find a training cost that falls in 19 of 20 epochs and a run that is still learning.
 
-    Still falling: the last quarter of the epochs has 15 % of the whole fall or more.
+    Still learning: the last quarter of the epochs has 15 % or more of the whole fall of the cost,
+    or of a rise of the training accuracy by a point or more.
     """
-    points = _finite(case, "train_cost")
-    if len(points) < 8 or case.status != "completed":
+    costs = [point.value for point in _finite(case, "train_cost")]
+    accuracies = [point.value for point in _finite(case, "train_accuracy")]
+    if len(costs) < 8 or case.status != "completed":
         return None
-    values = [point.value for point in points]
-    falls = sum(b < a for a, b in pairwise(values))
-    total = values[0] - values[-1]
-    late = values[len(values) * 3 // 4] - values[-1]
-    if falls < 0.95 * (len(values) - 1) or total <= 0 or late < 0.15 * total:
+    falls = sum(b < a for a, b in pairwise(costs))
+    if falls < 0.95 * (len(costs) - 1) or costs[-1] >= costs[0]:
         return None
+    fall = _late_share(costs)
+    rise = _late_share(accuracies) if accuracies and accuracies[-1] - accuracies[0] >= 0.01 else 0
+    if fall < 0.15 and rise < 0.15:
+        return None
+    share = (
+        f"{_percent(fall)} of its fall"
+        if fall >= 0.15
+        else f"{_percent(rise)} of the accuracy's rise"
+    )
     return (
         f"eta {case.config['eta']:g} may be too small, or the epochs too few: the training cost "
-        f"fell in {falls} of {len(values) - 1} epochs, {_percent(late / total)} of the fall in "
-        f"the last quarter"
+        f"fell in {falls} of {len(costs) - 1} epochs, and the last quarter of them made {share}"
     )
 
 
-def eta_too_large(case: Case) -> str | None:
-    """Find a training cost that jumps up and down to the end.
+def _late_share(values: Sequence[float]) -> float:
+    """Return what part of the whole change the last quarter made."""
+    return (values[-1] - values[len(values) * 3 // 4]) / (values[-1] - values[0])
 
-    In the second half it rises in 3 of 10 epochs or more, and changes by a tenth on average.
+
+def eta_too_large(case: Case) -> str | None:
+    """Find a training cost that jumps up and down and no longer falls.
+
+    In the second half it rises in 3 of 10 epochs or more, changes by 4 % on average, and the mean
+    of the last quarter is not 3 % below that of the quarter before.
     """
     values = [point.value for point in _finite(case, "train_cost")]
     second = values[len(values) // 2 :]
-    if len(second) < 5 or min(second) <= 0 or _chance_accuracy(case):
+    if len(second) < 6 or min(second) <= 0 or _chance_accuracy(case):
         return None
-    pairs = list(pairwise(second))
-    rises = sum(b > a for a, b in pairs)
-    change = sum(abs(b - a) / a for a, b in pairs) / len(pairs)
-    if rises < 0.3 * len(pairs) or change < 0.1:
+    rises = sum(b > a for a, b in pairwise(second))
+    pairs = len(second) - 1
+    change = sum(abs(b - a) / a for a, b in pairwise(second)) / pairs
+    third, fourth = second[: len(second) // 2], second[len(second) // 2 :]
+    if rises < 0.3 * pairs or change < 0.04 or fmean(fourth) < 0.97 * fmean(third):
         return None
     return (
         f"eta {case.config['eta']:g} may be too large: in the second half of the epochs the "
-        f"training cost rose {rises} of {len(pairs)} times and changed by {_percent(change)} an "
-        f"epoch on average"
+        f"training cost rose {rises} of {pairs} times, changed by {_percent(change)} an epoch on "
+        f"average, and came no further down"
     )
 
 

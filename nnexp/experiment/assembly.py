@@ -8,7 +8,7 @@ import numpy as np
 
 from nnexp import data
 from nnexp.config.loader import Config
-from nnexp.config.schema import Experiment, ExplicitInit, LayerwiseInit
+from nnexp.config.schema import Experiment, ExplicitInit, HalveSchedule, LayerwiseInit
 from nnexp.data import Dataset, MisfitError, expansion
 from nnexp.nn.examples import Examples
 from nnexp.nn.initializers import INITIALIZERS
@@ -61,6 +61,17 @@ def _check_fit(config: Config, dataset: Dataset) -> None:
     experiment = config.experiment
     if experiment.expand and dataset.image is None:
         raise config.error(("expand",), f"needs images; {dataset.name} has rows of numbers")
+    stopping = experiment.early_stopping
+    watched = {"early_stopping": stopping.metric} if stopping else {}
+    if isinstance(experiment.schedule, HalveSchedule):
+        watched["schedule"] = "validation_cost"
+    for key, metric in watched.items():
+        name, _, kind = metric.rpartition("_")
+        if name not in dataset.sets:
+            raise config.error((key,), f"watches the {name} set; {dataset.name} has none")
+        if kind == "accuracy" and dataset.sets[name].labels is None:
+            message = f"{metric}: {dataset.name} has no classes; use {name}_cost"
+            raise config.error((key, "metric"), message)
     size = initial_network(experiment).parameters.size
     if "parameters" in experiment.monitor and size > MAX_PARAMETERS:
         limit = f"at most {MAX_PARAMETERS:,} can be logged"

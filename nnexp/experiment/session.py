@@ -175,6 +175,7 @@ class _Session:
                 return "diverged"
         return "completed"
 
+    @np.errstate(over="ignore", invalid="ignore")
     def _log_extras(self, record: EpochRecord) -> None:
         if "parameters" in self.experiment.monitor:
             row = parameter_row(record.epoch, self.network, self.dataset.train)

@@ -36,8 +36,9 @@ class Penalty:
         2.65
         """
         total = 0.0
-        if self:
-            for w in network.weights:
+        # A diverging run is told by its cost.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for w in network.weights if self else ():
                 total += self.l2 / 2 * float(np.square(w, dtype=np.float64).sum())
                 total += self.l1 * float(np.abs(w).sum(dtype=np.float64))
         return total / self.n

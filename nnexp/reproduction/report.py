@@ -24,7 +24,7 @@ def write(runs: Runs, path: Path, *, quick: bool) -> tuple[int, int]:
     pictures.mkdir(parents=True, exist_ok=True)
     parts = [_head(runs, sum(verdicts), len(verdicts), quick=quick), _table(found)]
     for claim, finding in found:
-        parts.append(f"## {claim.title}\n\n{claim.says} {finding.sentence}")
+        parts.append(f"## {claim.title}\n\n*The book:* {claim.says}\n\n*Here:* {finding.sentence}")
         if claim.figure:
             draw(claim.figure, runs, pictures / f"{claim.figure}.svg")
             parts.append(f"![{claim.title}]({pictures.name}/{claim.figure}.svg)")

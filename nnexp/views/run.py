@@ -185,6 +185,7 @@ def diagnosis(run: Run) -> list[str]:
             run.log(DIAGNOSTICS),
             _recall(run),
             class_names(run),
+            len(found["labels"]) if (found := run.predictions) else 0,
         )
     )
 
