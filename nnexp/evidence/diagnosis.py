@@ -41,8 +41,8 @@ class Case:
     examples: int = 0
 
     def last(self, name: str) -> float | None:
-        """Return the last logged value of a column of diagnostics.csv."""
-        values = [row[name] for row in self.diagnostics if row.get(name) is not None]
+        """Return the last finite value of a column of diagnostics.csv."""
+        values = [v for row in self.diagnostics if (v := row.get(name)) is not None and isfinite(v)]
         return values[-1] if values else None
 
 
@@ -105,15 +105,20 @@ def _few(case: Case) -> bool:
 
 
 def _chance_accuracy(case: Case) -> float | None:
-    """Return the training accuracy at the end if it is within a half of chance, else None."""
+    """Return the training accuracy at the end if it is at chance, else None.
+
+    That is within a half of chance and a twentieth of the way to 1.
+    """
     points = _finite(case, "train_accuracy")
     if not points or len(case.recall) < 2 or _few(case):
         return None
-    return points[-1].value if points[-1].value < 1.5 / len(case.recall) else None
+    chance = 1 / len(case.recall)
+    limit = chance + min(chance / 2, (1 - chance) / 20)
+    return points[-1].value if points[-1].value < limit else None
 
 
 def nothing_learnt(case: Case) -> str | None:
-    """Say that the training accuracy ends within a half of chance."""
+    """Say that the training accuracy ends at chance."""
     accuracy = _chance_accuracy(case)
     if accuracy is None:
         return None
@@ -131,8 +136,8 @@ def nothing_learnt(case: Case) -> str | None:
 def plateau(case: Case) -> str | None:
     """Find a slow start: the training cost makes less than a tenth of its fall for long.
 
-    Long is at least a tenth of the epochs, and at least 3. Nothing is said where the cost
-    falls by less than a third in all.
+    Long is at least a tenth of the epochs evaluated, and at least 3. Nothing is said where the
+    cost falls by less than a third in all.
     """
     points = _finite(case, "train_cost")
     if len(points) < 4:
@@ -141,24 +146,20 @@ def plateau(case: Case) -> str | None:
     if low > first * 2 / 3:
         return None
     fall = first - low
-    start = next((p.epoch for p in points if first - p.value >= fall / 10), points[-1].epoch)
-    if start < max(3, len(points) / 10):
+    long = next(i for i, p in enumerate(points, 1) if first - p.value >= fall / 10)
+    if long < max(3, len(points) / 10):
         return None
     said = (
-        f"a plateau at the start: in the first {start} of {points[-1].epoch} epochs the training "
-        f"cost made a tenth of its fall (from {first:.3g} to {low:.3g})"
+        f"a plateau at the start: in the first {points[long - 1].epoch} of {points[-1].epoch} "
+        f"epochs the training cost made a tenth of its fall (from {first:.3g} to {low:.3g})"
     )
-    wrong = [row["confidently_wrong"] for row in case.diagnostics if "confidently_wrong" in row]
-    slopes = [row.get(_output_slope(case)) for row in case.diagnostics]
-    if wrong and wrong[0] and slopes[0] is not None:
-        said += f"; then {_percent(wrong[0])} of the outputs were confidently wrong"
-    if slopes and slopes[0] is not None:
-        said += f"; the output's mean σ' was {slopes[0]:.2g} after the first epoch"
+    state = case.diagnostics[0] if case.diagnostics else {}
+    wrong = state.get("confidently_wrong") or 0.0
+    slope = state.get(f"derivative_{len(case.config.get('layers', ())) - 1}")
+    if slope is not None and isfinite(slope):
+        said += f"; then {_percent(wrong)} of the outputs were confidently wrong" * (wrong > 0)
+        said += f"; the output's mean σ' was {slope:.2g} after the first epoch"
     return said
-
-
-def _output_slope(case: Case) -> str:
-    return f"derivative_{len(case.config.get('layers', ())) - 1}"
 
 
 def overfitting(case: Case) -> str | None:

@@ -34,8 +34,8 @@ def main(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: bool) ->
     loaded = [load(path) for path in paths]
     if quick:
         loaded = [config.shortened(QUICK) for config in loaded]
-    missing, there = due(loaded, runs_dir)
-    click.echo(f"{len(loaded)} experiments, {len(there)} complete in {runs_dir}", err=True)
+    missing, _ = due(loaded, runs_dir)
+    click.echo(f"{len(loaded)} experiments; {len(missing)} runs are due in {runs_dir}", err=True)
     work = sum(job.work for job in missing)
     failed: list[Done] = []
     with tqdm(total=work, unit="examples", unit_scale=True, disable=None) as bar:
@@ -54,8 +54,8 @@ def main(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: bool) ->
     runs = complete(runs_dir)
     named = {str(c.experiment.name): runs[key(c.experiment)] for c in loaded}
     yes, claims = write(named, output, quick=quick)
-    mark = " (QUICK: not a reproduction)" if quick else ""
-    click.echo(f"{yes} of {claims} claims repeat{mark}: {output}")
+    said = "QUICK: all ran, nothing is judged" if quick else f"{yes} of {claims} claims repeat"
+    click.echo(f"{said}: {output}")
 
 
 if __name__ == "__main__":

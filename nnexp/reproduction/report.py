@@ -22,7 +22,7 @@ def write(runs: Runs, path: Path, *, quick: bool) -> tuple[int, int]:
     verdicts = [finding.repeats for _, finding in found if finding.repeats is not None]
     pictures = path.with_suffix("")
     pictures.mkdir(parents=True, exist_ok=True)
-    parts = [_head(runs, sum(verdicts), len(verdicts), quick=quick), _table(found)]
+    parts = [_head(runs, sum(verdicts), len(verdicts), quick=quick), _table(found, quick=quick)]
     for claim, finding in found:
         parts.append(f"## {claim.title}\n\n*The book:* {claim.says}\n\n*Here:* {finding.sentence}")
         if claim.figure:
@@ -36,6 +36,7 @@ def write(runs: Runs, path: Path, *, quick: bool) -> tuple[int, int]:
 def _head(runs: Runs, yes: int, claims: int, *, quick: bool) -> str:
     epochs = sum(len(run.rows) for run in runs.values())
     lines = ["# Chapter 3, repeated"]
+    verdict = "Nothing is judged." if quick else f"Of {claims} claims, {yes} repeat."
     if quick:
         lines.append(
             "**QUICK: every experiment had a fraction of its epochs. This only shows that "
@@ -49,17 +50,18 @@ def _head(runs: Runs, yes: int, claims: int, *, quick: bool) -> str:
         "epochs, "
         "seed 0, one run each, as in the book. `make chapter3` made this page from the run "
         "folders. "
-        f"Of {claims} claims, {yes} repeat. A claim about two runs here is about these two runs, "
+        f"{verdict} A claim about two runs here is about these two runs, "
         "not yet "
         "about the methods."
     )
     return "\n\n".join(lines)
 
 
-def _table(found: list[tuple[Claim, Finding]]) -> str:
+def _table(found: list[tuple[Claim, Finding]], *, quick: bool) -> str:
     lines = ["| experiment | the book says | measured | repeats |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| {claim.title} | {claim.says} | {finding.measured} | {_VERDICTS[finding.repeats]} |"
+        f"| {claim.title} | {claim.says} | {finding.measured} | "
+        f"{'quick' if quick else _VERDICTS[finding.repeats]} |"
         for claim, finding in found
     ]
     return "\n".join(lines)

@@ -157,7 +157,10 @@ def _outcome(job: Job, future: Future[tuple[str, str]]) -> Done:
 
 
 def due(configs: Iterable[Config], runs: Path) -> tuple[list[Job], Mapping[str, Run]]:
-    """Return the jobs that are not complete under a folder, and the runs that are."""
+    """Return the jobs that are not complete under a folder, and the runs that are.
+
+    Configs that differ only in words (name, description, tags, reference) are one job.
+    """
     there = complete(runs)
-    jobs = [Job(config, runs) for config in configs if key(config.experiment) not in there]
-    return jobs, there
+    wanted = {key(config.experiment): config for config in configs}
+    return [Job(config, runs) for k, config in wanted.items() if k not in there], there
