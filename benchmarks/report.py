@@ -63,9 +63,9 @@ class Results:
             yield Target(f"{size}: time over the floor", OVER_THE_FLOOR[hidden], measured, "x")
         for hidden, race in self.techniques.items():
             size = f"784-{hidden}-10"
-            for name, times in OVER_PLAIN.items():
+            for name, most in OVER_PLAIN.items():
                 measured = ratio(race, name, "plain")
-                yield Target(f"{size}: {name}, time over plain", times, measured, "x")
+                yield Target(f"{size}: {name}, time over plain", most, measured, "x")
             share = 100 * ratio(race, "diagnosis", "evaluation")
             yield Target(f"{size}: diagnosis, of an epoch", 100 * MOST_DIAGNOSIS, share, "%")
         overhead = median(run.overhead for run in self.runs)
