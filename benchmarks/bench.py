@@ -1,4 +1,4 @@
-"""`make bench`: nnexp's speed against other programs, against its floor, and from outside."""
+"""`make bench`: nnexp's speed against other programs, its floor and itself, and from outside."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ def main() -> int:
     quick: bool = options.quick
     env = environment.one_thread(options.blas_kernel)
     outside = environment.neutral(options.blas_kernel)
-    try:
-        races = {
+
+    def races(contenders: race.Contenders) -> dict[int, race.Race]:
+        return {
             hidden: race.run(
+                contenders,
                 hidden,
                 images=QUICK_IMAGES if quick else race.EPOCH,
                 rounds=options.rounds or (QUICK_ROUNDS if quick else ROUNDS),
@@ -36,6 +38,9 @@ def main() -> int:
             )
             for hidden in SIZES
         }
+
+    try:
+        contenders, techniques = races(race.CONTENDERS), races(race.TECHNIQUES)
         overrides = ["epochs=2"] if quick else []
         _say("the whole program")
         runs = [program.whole_run(outside, overrides) for _ in range(1 if quick else RUNS)]
@@ -47,7 +52,7 @@ def main() -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return 130
-    results = report.Results(environment.machine(), quick, races, runs, started)
+    results = report.Results(environment.machine(), quick, contenders, techniques, runs, started)
     print(json.dumps(report.record(results), indent=2) if options.json else report.text(results))
     return 0
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnexp import data
+from nnexp.data import Dataset
 from nnexp.nn.examples import Examples
 from nnexp.nn.initializers import scaled
 from nnexp.nn.network import Network
@@ -20,7 +21,7 @@ Layers = list[tuple[Array, Array]]
 INPUTS, OUTPUTS = 784, 10
 BATCH = 10
 ETA = 0.5
-TEST_IMAGES = 10_000
+HELD_OUT = {"validation": 10_000, "test": 10_000}
 
 
 class Trains(Protocol):
@@ -32,8 +33,12 @@ class Trains(Protocol):
 
     examples: int
 
-    def epoch(self) -> None:
-        """Train in a fresh random order, drawn within the call."""
+    def epoch(self) -> float | None:
+        """Train in a fresh random order, drawn within the call.
+
+        Returns:
+            The seconds that count, where the call as a whole is not what is to be timed.
+        """
 
     def layers(self) -> Layers | None:
         """Return W (n_out, n_in) and b (n_out,) of each layer; None where nothing is learnt."""
@@ -41,17 +46,16 @@ class Trains(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One size of network, the training set and the weights all contenders begin with."""
+    """One size of network, the data and the weights all contenders begin with."""
 
-    train: Examples
-    test: Examples
+    dataset: Dataset
     network: Network
     rng: np.random.Generator
 
     @classmethod
     def load(cls, hidden: int, images: int) -> Work:
         """Load the first `images` of the training set and draw a network 784-hidden-10."""
-        options = {"train": images, "validation": 0, "test": TEST_IMAGES}
+        options = {"train": images} | HELD_OUT
         loaded = data.load("mnist", options, n_in=INPUTS, n_out=OUTPUTS, dtype=np.float32)
         network = Network.random(
             (INPUTS, hidden, OUTPUTS),
@@ -61,7 +65,12 @@ class Work:
             rng=streams(0)["init"],
             dtype=np.float32,
         )
-        return cls(loaded.train, loaded.sets["test"], network, streams(0)["shuffle"])
+        return cls(loaded, network, streams(0)["shuffle"])
+
+    @property
+    def train(self) -> Examples:
+        """The training set."""
+        return self.dataset.train
 
     @property
     def images(self) -> int:
@@ -89,7 +98,8 @@ class Work:
 
     def accuracy(self, layers: Layers) -> float:
         """Return the fraction of the test set these layers classify rightly."""
-        a: Array = self.test.x * np.float32(self.test.scale)
+        test = self.dataset.sets["test"]
+        a: Array = test.x * np.float32(test.scale)
         for w, b in layers:
             a = 1 / (1 + np.exp(-(a @ w.T + b)))
-        return float(np.mean(a.argmax(axis=1) == self.test.labels))
+        return float(np.mean(a.argmax(axis=1) == test.labels))

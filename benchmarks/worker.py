@@ -1,6 +1,6 @@
 """A contender's process: one CPU, one thread, one warm-up, then a turn for every line it reads.
 
-    python benchmarks/worker.py MODULE HIDDEN IMAGES TURN_SECONDS
+    python benchmarks/worker.py HIDDEN IMAGES TURN_SECONDS MODULE [SETTING ...]
 
 It answers each line in JSON. Started by `race.py`.
 """
@@ -29,14 +29,16 @@ def pin() -> None:
 def turn(contender: Trains, seconds: float) -> list[float]:
     """Time one epoch after the other, at least one, until so many seconds have passed."""
     times: list[float] = []
-    while sum(times) < seconds:
-        before = perf_counter()
-        contender.epoch()
-        times.append(perf_counter() - before)
+    after = start = perf_counter()
+    while after < start + seconds:
+        before = after
+        counted = contender.epoch()
+        after = perf_counter()
+        times.append(after - before if counted is None else counted)
     return times
 
 
-def main(module: str, hidden: int, images: int, seconds: float) -> None:
+def main(hidden: int, images: int, seconds: float, module: str, *settings: str) -> None:
     """Warm up, say so, then take turns until the input ends."""
     pin()
     # Ctrl-C ends the driver, and the end of the input this process.
@@ -53,7 +55,7 @@ def main(module: str, hidden: int, images: int, seconds: float) -> None:
     from work import Work
 
     work = Work.load(hidden, images)
-    contender: Trains = import_module(f"contenders.{module}").Contender(work)
+    contender: Trains = import_module(f"contenders.{module}").Contender(work, *settings)
     contender.epoch()
     layers = contender.layers()
     answer(
@@ -72,4 +74,4 @@ def main(module: str, hidden: int, images: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:])

@@ -35,7 +35,12 @@ def _type(node: dict[str, Any], definitions: dict[str, Any]) -> str:
     if node.get("type") == "array":
         inner = _type(node.get("items", {}), definitions)
         return f"list of {inner}" if "`" not in inner else f"list from {inner}"
-    names = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true, false"}
+    names = {
+        "integer": "whole number",
+        "number": "number",
+        "string": "text",
+        "boolean": "true, false",
+    }
     word = names.get(node.get("type", ""), "any")
     bounds = {
         "exclusiveMinimum": "above",

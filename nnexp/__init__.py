@@ -9,8 +9,9 @@ The layers, each importing only from those before it:
     evidence       the numbers of runs in, summaries out
     store          run folders: create, append, finish, find, read
     experiment     one run: config -> data -> nn -> store
+    study          many runs
     views          runs in; tables and plots out
-    cli            options in, exit codes out
+    cli            options in, exit codes out; reproduction: chapter 3 as a whole
 
 From Python:
 

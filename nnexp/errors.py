@@ -53,6 +53,10 @@ class ConfigError(NnexpError):
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Problem, ...]]]:
+        """Let a worker process hand the error on."""
+        return type(self), (self.problems,)
+
 
 def one_of(choices: Iterable[str]) -> str:
     """Word a list of choices.

@@ -76,7 +76,7 @@ def test_the_order_of_examples_depends_on_the_seed_alone(
         states.append(words["shuffle"].bit_generator.state)
         return train_epochs(*args, **words)
 
-    monkeypatch.setattr("nnexp.experiment.train", spy)
+    monkeypatch.setattr("nnexp.experiment.session.train", spy)
     train("init=scaled")
     for change in ("init=large", "cost=quadratic", "layers=[2, 9, 9, 2]", "eta=0.1", "monitor=[]"):
         train(change)

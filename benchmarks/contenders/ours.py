@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from work import BATCH, ETA, Layers, Work
+from program import CONFIG, ROOT
+from work import BATCH, ETA, INPUTS, OUTPUTS, Layers, Work
 
+from nnexp.config.loader import load
+from nnexp.experiment import assembly
 from nnexp.nn.training import train
 
 
 class Contender:
-    """One `next` is one epoch: permutation, gather, scaling, steps and the check for NaN."""
+    """One `next` is one epoch: permutation, gather, scaling, steps and the check for NaN.
 
-    def __init__(self, work: Work) -> None:
-        self.examples = work.images
+    Settings are as `nnexp train --set` takes them; without any it is plain and not evaluated.
+    """
+
+    def __init__(self, work: Work, *settings: str) -> None:
+        layers = f"layers=[{INPUTS}, {work.hidden}, {OUTPUTS}]"
+        plain = [layers, f"batch_size={BATCH}", f"eta={ETA}", "monitor=[]"]
+        self.experiment = experiment = load(ROOT / CONFIG, [*plain, *settings]).experiment
+        examples = assembly.training_set(experiment, work.dataset)
+        self.examples = len(examples)
         self.network = work.network.copy()
         self.records = train(
             self.network,
-            work.train,
-            cost="cross_entropy",
-            eta=ETA,
+            examples,
+            cost=experiment.cost,
+            eta=experiment.eta,
             epochs=1_000_000,
-            batch_size=BATCH,
+            batch_size=experiment.batch_size,
             shuffle=work.rng,
-            monitored={},
+            monitored={name: work.dataset.sets[name] for name in experiment.monitor},
+            techniques=assembly.techniques(experiment, work.dataset, self.examples),
         )
 
     def epoch(self) -> None:

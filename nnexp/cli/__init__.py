@@ -22,6 +22,11 @@ from nnexp.errors import NnexpError, did_you_mean
 INTERRUPTED = 130
 
 
+def _printable(text: str) -> str:
+    """Keep what a stranger's file put into a message from steering the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 class _Group(click.Group):
     """The one place where errors become messages and exit codes."""
 
@@ -29,7 +34,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except NnexpError as error:
-            click.echo(f"nnexp: {error}", err=True)
+            click.echo(f"nnexp: {_printable(str(error))}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("nnexp: interrupted", err=True)

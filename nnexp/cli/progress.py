@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnexp.config.schema import Experiment
-    from nnexp.experiment import Progress, Row
+    from nnexp.experiment import Progress
+    from nnexp.experiment.rows import Row
 
 
 @contextmanager

@@ -28,6 +28,11 @@ class Config:
         """Return the same config with another seed."""
         return Config(self.experiment.model_copy(update={"seed": seed}), self.document)
 
+    def shortened(self, factor: int) -> Config:
+        """Return the same config with a fraction of its epochs, at least one."""
+        epochs = max(1, self.experiment.epochs // factor)
+        return Config(self.experiment.model_copy(update={"epochs": epochs}), self.document)
+
     def error(self, key: Key, message: str) -> ConfigError:
         """Return the error that says what is wrong with a key, and where it stands."""
         where = self.document.where(key)

@@ -16,19 +16,36 @@ from nnexp.nn.initializers import INITIALIZERS
 
 Finding = tuple[Key, str]
 
-_DATA_FORMS = (
-    "mnist, {name: mnist, train: N}, {path: FILE or FOLDER} or {inline: {x: [...], y: [...]}}"
-)
+_FORMS: dict[str, str] = {
+    "data": "mnist, {name: mnist, train: N}, {path: FILE or FOLDER} or "
+    "{inline: {x: [...], y: [...]}}",
+    "schedule": "constant, cosine, {name: step, every: N}, {name: exponential, factor: F} or "
+    "{name: halve, patience: N}",
+    "init": f"{', '.join(INITIALIZERS)}, {{hidden: NAME, output: NAME}} or "
+    "{weights: [...], biases: [...]}",
+    "dropout": "a number from 0 and below 1, or a list of one a hidden layer",
+    "expand": "a mapping is due, such as {shifts: true}, {rotate: 15} or {elastic: {}}",
+    "early_stopping": "a mapping is due, such as {patience: 10}",
+}
+# Keys whose values have several forms; pydantic puts the form's tag after the key.
+_TAGGED = ("data", "schedule", "init", "dropout")
 _WORDS = "a word of letters, digits and . _ + = - is due, at most 100 of them"
 _MODELS: dict[Key, type[BaseModel]] = {
     (): schema.Experiment,
-    ("init",): schema.ExplicitInit,
     ("reference",): schema.Reference,
+    ("early_stopping",): schema.EarlyStopping,
+    ("expand",): schema.Expand,
+    ("expand", "elastic"): schema.Elastic,
     ("data", "inline"): schema.InlineExamples,
 }
-_FORMS: dict[str, type[BaseModel]] = {
+_DATA: dict[str, type[BaseModel]] = {
     model.kind: model
     for model in (schema.Mnist, schema.IdxFolder, schema.Npz, schema.Csv, schema.Inline)
+}
+_SCHEDULES: dict[str, type[BaseModel]] = {
+    "step": schema.StepSchedule,
+    "exponential": schema.ExponentialSchedule,
+    "halve": schema.HalveSchedule,
 }
 _TYPES = {
     "int_type": "a whole number",
@@ -59,13 +76,20 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _key(error: Any) -> Key:
-    # pydantic puts the tag of a union, or the type of its member, between the keys.
-    first, *rest = error["loc"]
-    if first == "data":
-        rest = rest[1:]
-    members = (schema.ExplicitInit.__name__, "[")
-    return (first, *(p for p in rest if isinstance(p, int) or not any(m in p for m in members)))
+def _key(error: Any, values: Any) -> Key:
+    """Return where an error is, without the tags of unions that pydantic puts between the keys."""
+    key: list[str | int] = []
+    for i, part in enumerate(error["loc"]):
+        last = i == len(error["loc"]) - 1
+        if i == 1 and key[0] in _TAGGED:
+            continue
+        if isinstance(values, dict) and (part in values or (last and error["type"] == "missing")):
+            key.append(part)
+            values = values.get(part)
+        elif isinstance(values, list) and isinstance(part, int):
+            key.append(part)
+            values = values[part]
+    return tuple(key)
 
 
 def _unknown(error: Any, key: Key, values: Mapping[str, Any]) -> str:
@@ -76,7 +100,14 @@ def _unknown(error: Any, key: Key, values: Mapping[str, Any]) -> str:
 
 def _choice(error: Any, key: Key, values: Mapping[str, Any]) -> str:
     names = [word.strip("' ") for word in error["ctx"]["expected"].replace(" or ", ", ").split(",")]
-    return f"{one_of(names)}{did_you_mean(str(error['input']), names)}"
+    form = _FORMS["schedule"] if key == ("schedule",) else one_of(names)
+    return f"{form}{did_you_mean(str(error['input']), names)}"
+
+
+def _form(error: Any, key: Key, values: Mapping[str, Any]) -> str:
+    name = error["input"].get("name") if isinstance(error["input"], dict) else None
+    hint = did_you_mean(str(name), _SCHEDULES) if name and key == ("schedule",) else ""
+    return f"{_FORMS[str(key[0])]}{hint}"
 
 
 def _bound(error: Any, key: Key, values: Mapping[str, Any]) -> str:
@@ -93,7 +124,8 @@ _SENTENCES: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
     "string_too_short": lambda error, key, values: "is empty",
 }
 _ALLOWED: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
-    "union_tag_not_found": lambda error, key, values: _DATA_FORMS,
+    "union_tag_not_found": _form,
+    "union_tag_invalid": _form,
     "literal_error": _choice,
     "finite_number": lambda error, key, values: "a finite number is due",
     "too_short": lambda error, key, values: f"at least {error['ctx']['min_length']} values are due",
@@ -107,7 +139,9 @@ def _word(error: Any, key: Key, values: Mapping[str, Any]) -> str:
     kind = error["type"]
     if kind in _SENTENCES:
         return _SENTENCES[kind](error, key, values)
-    if kind in _TYPES:
+    if kind in _TYPES and len(key) == 1 and key[0] in _FORMS:
+        allowed = _FORMS[str(key[0])]
+    elif kind in _TYPES:
         allowed = f"{_TYPES[kind]} is due"
     elif kind in _ALLOWED:
         allowed = _ALLOWED[kind](error, key, values)
@@ -118,7 +152,12 @@ def _word(error: Any, key: Key, values: Mapping[str, Any]) -> str:
 
 def _model_of(key: Key, values: Mapping[str, Any]) -> type[BaseModel]:
     if key == ("data",):
-        return _FORMS[schema.data_kind(values["data"]) or "mnist"]
+        return _DATA[schema.data_kind(values["data"]) or "mnist"]
+    if key == ("schedule",):
+        return _SCHEDULES[values["schedule"]["name"]]
+    if key == ("init",):
+        explicit = {"weights", "biases"} & set(values["init"])
+        return schema.ExplicitInit if explicit else schema.LayerwiseInit
     return _MODELS.get(key, schema.Experiment)
 
 
@@ -126,21 +165,10 @@ def findings(error: ValidationError, values: Mapping[str, Any]) -> Iterator[Find
     """Yield pydantic's findings as key and message, one a key."""
     seen: set[Key] = set()
     for item in error.errors(include_url=False):
-        key = _key(item)
-        if key == ("init",) and not isinstance(item["input"], dict):
-            choices = list(INITIALIZERS)
-            said = did_you_mean(str(item["input"]), choices)
-            message = (
-                f"{shown(item['input'])} is not allowed: {', '.join(choices)} or "
-                f"{{weights: [...], biases: [...]}}{said}"
-            )
-        elif key[:1] == ("init",) and item["type"] == "literal_error":
-            continue
-        else:
-            message = _word(item, key, values)
+        key = _key(item, values)
         if key not in seen:
             seen.add(key)
-            yield key, message
+            yield key, _word(item, key, values)
 
 
 def _cost_fits_output(v: Mapping[str, Any]) -> Iterator[Finding]:
@@ -165,7 +193,12 @@ def _layers_fit_mnist(v: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _init_fits_layers(v: Mapping[str, Any]) -> Iterator[Finding]:
-    if not isinstance(v["init"], dict):
+    init = v["init"]
+    deep = len(v["layers"]) > 2
+    if deep and (init == "zeros" or (isinstance(init, dict) and init.get("hidden") == "zeros")):
+        message = "zeros would keep all hidden neurons alike for ever"
+        yield ("init",), f"{message}: use {{hidden: scaled, output: zeros}}"
+    if not isinstance(init, dict) or "weights" not in init:
         return
     pairs = list(zip(v["layers"][:-1], v["layers"][1:], strict=True))
     for kind in ("weights", "biases"):
@@ -190,12 +223,54 @@ def _monitor_names_each_once(v: Mapping[str, Any]) -> Iterator[Finding]:
         yield ("monitor",), f"{doubled[0]} stands twice"
 
 
+def _dropout_fits_layers(v: Mapping[str, Any]) -> Iterator[Finding]:
+    dropout, hidden = v["dropout"], len(v["layers"]) - 2
+    if isinstance(dropout, list) and len(dropout) != hidden:
+        given = f"{len(dropout)} given where one a hidden layer is due"
+        yield ("dropout",), f"{given}: layers {v['layers']} have {hidden}"
+    elif not hidden and dropout:
+        yield ("dropout",), f"layers {v['layers']} have no hidden layer to drop neurons from"
+
+
+def _nesterov_has_momentum(v: Mapping[str, Any]) -> Iterator[Finding]:
+    if v["nesterov"] and not v["momentum"]:
+        yield ("nesterov",), "is a form of momentum: give momentum as well, such as 0.9"
+
+
+def _temperature_has_softmax(v: Mapping[str, Any]) -> Iterator[Finding]:
+    if v["temperature"] != 1 and v["output"] != "softmax":
+        yield ("temperature",), f"belongs to output softmax; output is {v['output']}"
+
+
+def _expand_has_images(v: Mapping[str, Any]) -> Iterator[Finding]:
+    kind = schema.data_kind(v["data"])
+    if v["expand"] and kind in ("csv", "inline"):
+        yield ("expand",), f"needs images; data from {kind} are rows of numbers"
+
+
+def _watched_is_monitored(v: Mapping[str, Any]) -> Iterator[Finding]:
+    watched: dict[str, str] = {}
+    if isinstance(v["early_stopping"], dict):
+        metric = v["early_stopping"].get("metric", "validation_accuracy")
+        watched["early_stopping"] = str(metric).rpartition("_")[0]
+    if isinstance(v["schedule"], dict) and v["schedule"].get("name") == "halve":
+        watched["schedule"] = "validation"
+    for key, name in watched.items():
+        if name not in v["monitor"]:
+            yield (key,), f"watches the {name} set: add {name} to monitor"
+
+
 _RULES: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Iterator[Finding]]], ...] = (
     (("cost", "output"), _cost_fits_output),
     (("output", "layers"), _softmax_has_company),
     (("data", "layers"), _layers_fit_mnist),
     (("init", "layers"), _init_fits_layers),
     (("monitor",), _monitor_names_each_once),
+    (("dropout", "layers"), _dropout_fits_layers),
+    (("nesterov", "momentum"), _nesterov_has_momentum),
+    (("temperature", "output"), _temperature_has_softmax),
+    (("expand", "data"), _expand_has_images),
+    (("early_stopping", "schedule", "monitor"), _watched_is_monitored),
 )
 
 

@@ -18,6 +18,8 @@ from nnexp.nn.initializers import INITIALIZERS
 from nnexp.nn.types import DTYPES
 
 SETS = ("train", "validation", "test")
+METRICS = tuple(f"{name}_{kind}" for name in SETS for kind in ("accuracy", "cost"))
+EXTRAS = ("diagnostics", "parameters")
 STATISTICS = ("last", "best-validation", "peak")
 
 
@@ -34,11 +36,16 @@ class Choice:
         return core_schema.literal_schema(list(self.names))
 
 
+def _choice(table: Any) -> WithJsonSchema:
+    return WithJsonSchema({"enum": list(table), "type": "string"})
+
+
 Natural = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Percent = Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)]
 Word = Annotated[
     str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=-]*$")
@@ -166,6 +173,115 @@ class ExplicitInit(_Strict):
     biases: list[list[Real]]
 
 
+class LayerwiseInit(_Strict):
+    """One initializer for the hidden layers, another for the output layer."""
+
+    hidden: Annotated[str, Choice(tuple(INITIALIZERS)), _choice(INITIALIZERS)]
+    output: Annotated[str, Choice(tuple(INITIALIZERS)), _choice(INITIALIZERS)]
+
+
+def _init_kind(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return "explicit" if {"weights", "biases"} & set(value) else "layers"
+    if isinstance(value, ExplicitInit):
+        return "explicit"
+    return "word" if isinstance(value, str) else "layers"
+
+
+Init = Annotated[
+    Annotated[str, Choice(tuple(INITIALIZERS)), _choice(INITIALIZERS), Tag("word")]
+    | Annotated[LayerwiseInit, Tag("layers")]
+    | Annotated[ExplicitInit, Tag("explicit")],
+    Discriminator(_init_kind),
+]
+Dropout = Annotated[
+    Annotated[Fraction, Tag("one")] | Annotated[list[Fraction], Tag("each")],
+    Discriminator(lambda value: "each" if isinstance(value, list) else "one"),
+]
+
+
+class Elastic(_Strict):
+    """A smooth random displacement of each pixel."""
+
+    alpha: Positive = Field(34.0, description="strength, pixels")
+    sigma: Positive = Field(4.0, description="smoothness, pixels")
+
+
+class Expand(_Strict):
+    """Artificial expansion of a training set of images; the random ones are fresh each epoch."""
+
+    shifts: bool = Field(
+        False, description="add each image moved by one pixel right, left, down and up: 5 n"
+    )
+    rotate: Annotated[float, Field(gt=0, le=180, allow_inf_nan=False)] | None = Field(
+        None, description="turn by up to so many degrees"
+    )
+    affine: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = Field(
+        None, description="stretch and shear: matrix entries differ from 1 by up to so much"
+    )
+    elastic: Elastic | None = Field(None, description="bend, as in Simard et al. 2003")
+
+    def random(self) -> dict[str, dict[str, float]]:
+        """Return the random expansions by name, each with its parameters."""
+        given: dict[str, dict[str, float]] = {}
+        if self.rotate is not None:
+            given["rotate"] = {"degrees": self.rotate}
+        if self.affine is not None:
+            given["affine"] = {"strength": self.affine}
+        if self.elastic is not None:
+            given["elastic"] = self.elastic.model_dump()
+        return given
+
+
+class StepSchedule(_Strict):
+    """η times `factor` after every so many epochs."""
+
+    name: Literal["step"]
+    every: Natural = Field(description="epochs")
+    factor: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.5
+
+
+class ExponentialSchedule(_Strict):
+    """η times `factor` after each epoch."""
+
+    name: Literal["exponential"]
+    factor: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+
+
+class HalveSchedule(_Strict):
+    """The book's: halve η when validation accuracy has not improved; end at η/`stop`."""
+
+    name: Literal["halve"]
+    patience: Natural = Field(10, description="epochs without improvement before η is halved")
+    stop: Annotated[int, Field(ge=2)] = Field(128, description="end when η has fallen to η/stop")
+
+
+class EarlyStopping(_Strict):
+    """Stop when a metric has not improved: the book's no-improvement-in-n."""
+
+    metric: Annotated[str, Choice(METRICS), _choice(METRICS)] = "validation_accuracy"
+    patience: Natural = Field(10, description="epochs without improvement before stopping")
+    min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="what counts as improvement must be larger than this"
+    )
+
+
+def _schedule_kind(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return str(value.get("name"))
+    return "word" if isinstance(value, str) else getattr(value, "name", None)
+
+
+PlainSchedule = ("constant", "cosine")
+Schedule = Annotated[
+    Annotated[str, Choice(PlainSchedule), _choice(PlainSchedule), Tag("word")]
+    | Annotated[StepSchedule, Tag("step")]
+    | Annotated[ExponentialSchedule, Tag("exponential")]
+    | Annotated[HalveSchedule, Tag("halve")],
+    Discriminator(_schedule_kind),
+]
+
+
 class Reference(_Strict):
     """A published figure, shown beside the measured one. Accuracies are in percent."""
 
@@ -175,6 +291,7 @@ class Reference(_Strict):
     test_cost: Real | None = None
     validation_cost: Real | None = None
     train_cost: Real | None = None
+    output: Real | None = Field(None, description="of a single neuron, for its only example")
     statistic: Literal["last", "best-validation", "peak"] = Field(
         "last", description="which of the run's values the figure is to be held against"
     )
@@ -184,10 +301,6 @@ class Reference(_Strict):
         """Return the published figures by metric; accuracies as fractions, as in metrics.csv."""
         given = self.model_dump(exclude={"statistic", "source"}, exclude_none=True)
         return {m: v / 100 if m.endswith("accuracy") else v for m, v in given.items()}
-
-
-def _choice(table: Any) -> WithJsonSchema:
-    return WithJsonSchema({"enum": list(table), "type": "string"})
 
 
 class Experiment(_Strict):
@@ -211,23 +324,50 @@ class Experiment(_Strict):
     cost: Annotated[str, Choice(tuple(COSTS)), _choice(COSTS)] = Field(
         "cross_entropy", description="what is minimised"
     )
-    init: Annotated[str, Choice(tuple(INITIALIZERS)), _choice(INITIALIZERS)] | ExplicitInit = Field(
-        "scaled",
-        description="large: N(0, 1); scaled: weights N(0, 1/n_in), biases N(0, 1); or explicit",
+    temperature: Positive = Field(
+        1.0, description="softmax's constant c: a_j = exp(c z_j) / Σ exp(c z_k)"
     )
+    init: Init = Field("scaled", description="initial parameters: see Initial parameters")
     eta: Positive = Field(0.5, description="learning rate η")
+    schedule: Schedule = Field(
+        "constant", description="of η: `constant`, `cosine`, or a mapping with a name"
+    )
     epochs: Natural = Field(30, description="passes over the training set")
     batch_size: Natural = Field(10, description="examples a step")
+    l2: Strength = Field(
+        0.0, description="λ of L2 regularization: (λ/2n) Σ w² is added to the cost"
+    )
+    l1: Strength = Field(
+        0.0, description="λ of L1 regularization: (λ/n) Σ |w| is added to the cost"
+    )
+    dropout: Dropout = Field(
+        0.0, description="fraction of hidden neurons left out in a step; or one a hidden layer"
+    )
+    momentum: Fraction = Field(0.0, description="co-efficient μ of the velocity")
+    nesterov: bool = Field(False, description="Nesterov's form of momentum")
+    expand: Expand | None = Field(None, description="artificial expansion of the training images")
+    early_stopping: EarlyStopping | None = Field(None, description="stop before the last epoch")
     seed: Count = Field(0, description="of every random stream of the run")
     dtype: Annotated[str, Choice(tuple(DTYPES)), _choice(DTYPES)] = Field(
         "float32", description="precision of the parameters and all arithmetic"
     )
-    monitor: list[Annotated[str, Choice(SETS), _choice(SETS)]] = Field(
-        list(SETS), description="sets to evaluate after each epoch; [] for none"
+    monitor: list[Annotated[str, Choice((*SETS, *EXTRAS)), _choice((*SETS, *EXTRAS))]] = Field(
+        list(SETS),
+        description="sets to evaluate after each epoch; diagnostics: gradients and saturation; "
+        "parameters: weights, biases and outputs of a small network; [] for none",
+    )
+    monitor_every: Natural = Field(
+        1, description="evaluate after every so many epochs, and the last"
     )
     reference: Reference | None = Field(
         None, description="a published figure to hold the run against"
     )
+
+    def dropouts(self) -> tuple[float, ...]:
+        """Return the dropout of each hidden layer; empty without any."""
+        hidden = len(self.layers) - 2
+        given = self.dropout if isinstance(self.dropout, list) else [self.dropout] * hidden
+        return tuple(given) if any(given) else ()
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the result, the seed aside: equal for the runs of one group."""

@@ -99,6 +99,8 @@ def parse(text: str, file: str) -> Document:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
         said = " ".join(part for part in (error.problem, error.context) if part)
+        if "mapping values" in said:
+            said += "; a text with ': ' in it is written in quotes"
         raise ConfigError([Problem(where, "", f"not YAML: {said}")]) from error
     except yaml.YAMLError as error:
         raise ConfigError([Problem(file, "", f"not YAML: {str(error).splitlines()[0]}")]) from error

@@ -46,12 +46,14 @@ class Dataset:
         sets: "train" and, where there are any, "validation" and "test".
         classes: the names of the classes, or None for regression.
         digest: sha256 over all inputs and targets of all sets.
+        image: height and width where the inputs are grey images; else None.
     """
 
     name: str
     sets: dict[str, Examples]
     classes: tuple[str, ...] | None
     digest: str
+    image: tuple[int, int] | None = None
 
     @property
     def train(self) -> Examples:
@@ -90,7 +92,9 @@ def load(
         for array in (part.x, part.y):
             digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
-    return Dataset(parts.name, fitted, classes, digest.hexdigest())
+    shape = parts.train.x.shape[1:]
+    image = (shape[0], shape[1]) if len(shape) == 2 else None
+    return Dataset(parts.name, fitted, classes, digest.hexdigest(), image)
 
 
 def check_targets(dataset: Dataset, cost: str) -> None:
@@ -116,7 +120,6 @@ def _check_targets(where: str, y: Array, due: str) -> None:
 
 def _classes(parts: Parts, n_out: int) -> tuple[str, ...] | None:
     """Return the classes of the data, or None where the targets are real numbers."""
-    y = parts.train.y
     if parts.classes is not None:
         if n_out != len(parts.classes) and (n_out, len(parts.classes)) != (1, 2):
             k = len(parts.classes)
@@ -126,12 +129,26 @@ def _classes(parts: Parts, n_out: int) -> tuple[str, ...] | None:
                 f"end layers with {k}",
             )
         return parts.classes
+    if parts.regression:
+        return None
+    targets = [_flat_labels(part.y, n_out) for part in parts.sets().values()]
+    y = targets[0]
+    names = tuple(map(str, range(max(n_out, 2))))
     if n_out == 1 and y.size == len(y) and (y.ndim == 2 or y.dtype.kind == "f"):
-        return ("0", "1") if np.isin(y, (0, 1)).all() else None
+        return names if all(np.isin(y, (0, 1)).all() for y in targets) else None
     if y.ndim == 2:
-        one_hot = np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
-        return tuple(map(str, range(n_out))) if one_hot else None
-    return tuple(map(str, range(max(n_out, 2))))
+        return names if all(map(_is_one_hot, targets)) else None
+    return names
+
+
+def _flat_labels(y: Array, n_out: int) -> Array:
+    """Flatten a column of labels (n, 1), which is how some of Keras's data sets come."""
+    column = y.ndim == 2 and y.shape[1] == 1 and n_out > 1 and y.dtype.kind in "iu"
+    return y.ravel() if column else y
+
+
+def _is_one_hot(y: Array) -> bool:
+    return bool(y.ndim == 2 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all())
 
 
 def _fit(
@@ -154,7 +171,7 @@ def _fit(
             x = x.astype(dtype)
         if not np.isfinite(x).all():
             raise DataError(f"{where}: an input is not finite (NaN or infinity)")
-    y = part.y
+    y = _flat_labels(part.y, n_out)
     if y.ndim > 2:
         raise DataError(f"{where}: targets have {y.ndim} dimensions; (n,) or (n, outputs) is due")
     if y.ndim == 2 and y.shape[1] != n_out:

@@ -55,7 +55,10 @@ def read(options: Options) -> Parts:
 
             def pair(*names: str) -> Part | None:
                 for name in names:
-                    if f"x_{name}" in keys and f"y_{name}" in keys:
+                    given = {f"x_{name}", f"y_{name}"} & keys
+                    if len(given) == 1 and name != "train":
+                        raise DataError(f"{path}: has {given.pop()}, but not the other of the pair")
+                    if len(given) == 2:
                         x, y = (_read_array(path, archive, f"{axis}_{name}") for axis in "xy")
                         if not x.ndim or not y.ndim or len(x) != len(y):
                             raise DataError(

@@ -32,6 +32,7 @@ class Parts:
 
     Attributes:
         classes: the names of the classes where the file has names; else None.
+        regression: whether the targets are real numbers even if they look like classes.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Parts:
     validation: Part | None = None
     test: Part | None = None
     classes: tuple[str, ...] | None = None
+    regression: bool = False
 
     def sets(self) -> dict[str, Part]:
         """Return the sets that have examples, by name."""

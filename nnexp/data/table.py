@@ -123,4 +123,4 @@ def _split(
         train, validation, test = (
             Part((part.x - mean) / spread, part.y) for part in (train, validation, test)
         )
-    return Parts(path.stem, train, validation, test, classes)
+    return Parts(path.stem, train, validation, test, classes, classes is None)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from math import isfinite
 
 SETS = ("train", "validation", "test")
-METRICS = tuple(f"{name}_{kind}" for name in SETS for kind in ("cost", "accuracy"))
+KINDS = ("cost", "accuracy", "data_cost", "r2")
+METRICS = tuple(f"{name}_{kind}" for name in SETS for kind in KINDS)
 STATISTICS = ("last", "best-validation", "peak")
 
 Row = Mapping[str, float | None]
@@ -33,7 +34,7 @@ def higher_is_better(metric: str) -> bool:
     >>> higher_is_better("test_accuracy"), higher_is_better("train_cost")
     (True, False)
     """
-    return metric.endswith("accuracy")
+    return metric.endswith(("accuracy", "r2"))
 
 
 def default_metric(metrics: Sequence[str]) -> str | None:

@@ -38,4 +38,43 @@ def scaled(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Arra
     return rng.standard_normal((n_out, n_in)) / np.sqrt(n_in), rng.standard_normal(n_out)
 
 
-INITIALIZERS: dict[str, Initializer] = {"large": large, "scaled": scaled}
+def glorot(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Draw W from U(-r, r) with r² = 6 / (n_in + n_out), b = 0 (Glorot and Bengio 2010, eq. 16).
+
+    >>> import numpy as np
+    >>> W, b = glorot(np.random.default_rng(0), 300, 300)
+    >>> bool(abs(W).max() <= 0.1), bool(b.any())
+    (True, False)
+    """
+    bound = np.sqrt(6 / (n_in + n_out))
+    return rng.uniform(-bound, bound, (n_out, n_in)), np.zeros(n_out)
+
+
+def he(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Draw W from N(0, 2/n_in), b = 0: for rectified units (He et al. 2015, eq. 10).
+
+    >>> import numpy as np
+    >>> W, b = he(np.random.default_rng(0), 200, 30)
+    >>> round(W.std() * 10, 1)
+    np.float64(1.0)
+    """
+    return rng.standard_normal((n_out, n_in)) * np.sqrt(2 / n_in), np.zeros(n_out)
+
+
+def zeros(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Return W = 0 and b = 0: for an output layer; hidden neurons would stay alike for ever.
+
+    >>> import numpy as np
+    >>> zeros(np.random.default_rng(0), 2, 1)
+    (array([[0., 0.]]), array([0.]))
+    """
+    return np.zeros((n_out, n_in)), np.zeros(n_out)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "large": large,
+    "scaled": scaled,
+    "glorot": glorot,
+    "he": he,
+    "zeros": zeros,
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -20,12 +20,15 @@ class Network:
     Attributes:
         sizes: units of each layer, the input first; two sizes make a network without hidden layer.
         parameters: all weights and biases in one flat vector; `layers` are views of it.
+        temperature: softmax's constant c, a_j = exp(c z_j) / Σ_k exp(c z_k) (Nielsen, chapter 3):
+            c -> infinity is the maximum.
     """
 
     sizes: tuple[int, ...]
     activation: str
     output: str
     parameters: Array
+    temperature: float = 1.0
 
     @classmethod
     def random(
@@ -37,8 +40,10 @@ class Network:
         initializer: Initializer,
         rng: np.random.Generator,
         dtype: type[np.floating],
+        output_initializer: Initializer | None = None,
+        temperature: float = 1.0,
     ) -> Network:
-        """Draw a network, layer after layer.
+        """Draw a network, layer after layer; the last one by `output_initializer`, if given.
 
         >>> import numpy as np
         >>> from nnexp.nn.initializers import scaled
@@ -47,9 +52,20 @@ class Network:
         >>> net.parameters.size, net.weights[0].shape, net.biases[1].shape
         (23860, (30, 784), (10,))
         """
-        drawn = [initializer(rng, n_in, n_out) for n_in, n_out in pairwise(sizes)]
+        by_layer = [initializer] * (len(sizes) - 2) + [output_initializer or initializer]
+        drawn = [
+            draw(rng, n_in, n_out)
+            for draw, (n_in, n_out) in zip(by_layer, pairwise(sizes), strict=True)
+        ]
         weights, biases = zip(*drawn, strict=True)
-        return cls.explicit(weights, biases, activation=activation, output=output, dtype=dtype)
+        return cls.explicit(
+            weights,
+            biases,
+            activation=activation,
+            output=output,
+            dtype=dtype,
+            temperature=temperature,
+        )
 
     @classmethod
     def explicit(
@@ -60,6 +76,7 @@ class Network:
         activation: str,
         output: str,
         dtype: type[np.floating],
+        temperature: float = 1.0,
     ) -> Network:
         """Build a network from one W (n_out, n_in) and one b (n_out,) a layer.
 
@@ -76,7 +93,8 @@ class Network:
             if w.shape != (n_out, n_in) or b.shape != (n_out,):
                 raise ValueError(f"W {w.shape} and b {b.shape} where {n_in} -> {n_out} is due")
         layers = [np.column_stack(pair).ravel() for pair in zip(weights, biases, strict=True)]
-        return cls(sizes, activation, output, np.concatenate(layers).astype(dtype))
+        flat = np.concatenate(layers).astype(dtype)
+        return cls(sizes, activation, output, flat, temperature)
 
     def split(self, flat: Array) -> list[Array]:
         """View a flat vector as one matrix [W | b], (n_out, n_in + 1), a layer."""
@@ -108,7 +126,7 @@ class Network:
         return [self.activation] * (len(self.sizes) - 2) + [self.output]
 
     def logits(self, x: Array) -> Array:
-        """Return z of the output layer, (n, n_out), for inputs x (n, n_in).
+        """Return z of the output layer times the temperature, (n, n_out), for inputs x (n, n_in).
 
         Raises:
             ValueError: x has another number of columns than the network has inputs.
@@ -119,7 +137,7 @@ class Network:
         for weights, biases, name in zip(self.weights, self.biases, self.activations, strict=True):
             z = a @ weights.T + biases
             a = ACTIVATIONS[name](z)
-        return z
+        return z if self.temperature == 1 else z * self.temperature
 
     def __call__(self, x: Array) -> Array:
         """Return the outputs a, (n, n_out), for inputs x (n, n_in)."""
@@ -127,4 +145,4 @@ class Network:
 
     def copy(self) -> Network:
         """Return a network with parameters of its own."""
-        return Network(self.sizes, self.activation, self.output, self.parameters.copy())
+        return replace(self, parameters=self.parameters.copy())

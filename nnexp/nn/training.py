@@ -10,9 +10,10 @@ import numpy as np
 from nnexp.nn.examples import Examples
 from nnexp.nn.metrics import Evaluation, evaluate
 from nnexp.nn.network import Network
-from nnexp.nn.sgd import SGD
+from nnexp.nn.schedules import Patience, Schedule, constant
+from nnexp.nn.sgd import SGD, Techniques
 
-STREAMS = ("init", "shuffle")
+STREAMS = ("init", "shuffle", "dropout", "expand")
 
 
 def streams(seed: int) -> dict[str, np.random.Generator]:
@@ -23,7 +24,7 @@ def streams(seed: int) -> dict[str, np.random.Generator]:
     differs. New uses are added at the end.
 
     >>> list(streams(0)), streams(0)["init"].random() == streams(0)["init"].random()
-    (['init', 'shuffle'], True)
+    (['init', 'shuffle', 'dropout', 'expand'], True)
     """
     children = np.random.SeedSequence(seed).spawn(len(STREAMS))
     return {
@@ -38,14 +39,40 @@ class EpochRecord:
     Attributes:
         epoch: its number, from 1.
         eta: the learning rate it was trained with.
-        evaluations: name of a monitored set -> cost, accuracy and predictions after the epoch.
+        evaluations: name of a monitored set -> cost, accuracy and predictions after the epoch; its
+            costs are without the penalty.
+        penalty: what regularization adds to each of these costs.
         finite: whether all parameters and monitored costs are finite; False means divergence.
+        stopped: why this is the last epoch although more were due, or None.
     """
 
     epoch: int
     eta: float
     evaluations: Mapping[str, Evaluation]
+    penalty: float
     finite: bool
+    stopped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyStopping:
+    """Stop when a metric has not improved for some epochs (Nielsen: no-improvement-in-n).
+
+    Attributes:
+        metric: a set and what is measured on it, as in "validation_accuracy" or "train_cost".
+    """
+
+    metric: str
+    patience: Patience
+
+
+def score(evaluations: Mapping[str, Evaluation], penalty: float, metric: str) -> float | None:
+    """Return a metric's value after an epoch, negated if lower is better; None if not measured."""
+    name, _, kind = metric.rpartition("_")
+    evaluation = evaluations.get(name)
+    if evaluation is None:
+        return None
+    return evaluation.accuracy if kind == "accuracy" else -(evaluation.cost + penalty)
 
 
 def train(
@@ -58,23 +85,32 @@ def train(
     batch_size: int,
     shuffle: np.random.Generator,
     monitored: Mapping[str, Examples],
+    monitor_every: int = 1,
+    techniques: Techniques | None = None,
+    schedule: Schedule | None = None,
+    stopping: EarlyStopping | None = None,
     on_trained: Callable[[], None] = lambda: None,
     on_progress: Callable[[int], None] = lambda seen: None,
 ) -> Iterator[EpochRecord]:
     """Train a network in place by stochastic gradient descent, yielding after each epoch.
 
     The caller's examples are never reordered; each epoch draws a permutation of their indices.
-    The iteration ends after `epochs` or after the first record that is not finite.
+    The iteration ends after `epochs`, after the first record that is not finite, or when the
+    schedule or early stopping says so.
 
     Args:
         network: changed in place; its parameters after an epoch belong to the record just yielded.
         examples: the training set.
         cost: a name from `costs.COSTS` that is defined on the network's output.
-        eta: the learning rate η.
+        eta: the learning rate η; a schedule, if given, has its own.
         epochs: passes over the training set.
         batch_size: examples a step; the last batch of an epoch may be shorter.
         shuffle: the stream of permutations.
         monitored: the sets to evaluate after each epoch, by name.
+        monitor_every: evaluate after every so many epochs only, and after the last.
+        techniques: regularization, momentum, dropout, augmentation.
+        schedule: η of each epoch; it is told the validation accuracy (or minus the cost).
+        stopping: when to stop early.
         on_trained: called between an epoch's training and its evaluation.
         on_progress: called with the number of examples seen in this epoch, about every thousand.
 
@@ -88,15 +124,48 @@ def train(
     >>> [round(r.evaluations["train"].cost, 3) for r in records][::33]
     [0.312, 0.014, 0.007, 0.005]
     """
-    sgd = SGD(network, cost=cost, batch_size=batch_size)
+    techniques = techniques or Techniques()
+    schedule = schedule or constant(eta)
+    sgd = SGD(network, cost=cost, batch_size=batch_size, techniques=techniques)
     for epoch in range(1, epochs + 1):
+        rate = schedule.eta(epoch)
+        if rate is None:
+            return
         order = shuffle.permutation(len(examples))
-        for seen in sgd.epoch(examples, order, eta=eta):
+        for seen in sgd.epoch(examples, order, eta=rate):
             on_progress(seen)
         on_trained()
-        evaluations = {name: evaluate(network, cost, data) for name, data in monitored.items()}
-        costs = [evaluation.cost for evaluation in evaluations.values()]
+        due = epoch % monitor_every == 0 or epoch == epochs
+        evaluations = {
+            name: evaluate(network, cost, data) for name, data in monitored.items() if due
+        }
+        penalty = techniques.penalty(network)
+        costs = [penalty, *(evaluation.cost for evaluation in evaluations.values())]
         finite = bool(np.isfinite(network.parameters).all() and np.isfinite(costs).all())
-        yield EpochRecord(epoch, eta, evaluations, finite)
-        if not finite:
+        reason = (
+            _reason(schedule, stopping, evaluations, penalty, epoch) if epoch < epochs else None
+        )
+        yield EpochRecord(epoch, rate, evaluations, penalty, finite, reason)
+        if reason or not finite:
             return
+
+
+def _reason(
+    schedule: Schedule,
+    stopping: EarlyStopping | None,
+    evaluations: Mapping[str, Evaluation],
+    penalty: float,
+    epoch: int,
+) -> str | None:
+    """Tell schedule and early stopping how the epoch went; return why to stop, or None."""
+    validation = score(evaluations, penalty, "validation_accuracy")
+    if validation is None:
+        validation = score(evaluations, penalty, "validation_cost")
+    schedule.observe(validation)
+    if stopping is not None:
+        value = score(evaluations, penalty, stopping.metric)
+        if value is not None and stopping.patience.exhausted_by(value):
+            return f"{stopping.metric}: no improvement in {stopping.patience.epochs}"
+    if schedule.eta(epoch + 1) is None:
+        return "the schedule has come to its smallest eta"
+    return None

@@ -82,6 +82,14 @@ class Run:
         """The metrics that were logged at least once."""
         return [m for m in METRIC_NAMES if any(row.get(m) is not None for row in self.rows)]
 
+    def log(self, name: str) -> list[dict[str, float | None]]:
+        """Return the rows of another .csv file of the folder; none where it cannot be read."""
+        try:
+            text = (self.folder / name).read_bytes().decode("utf-8", "replace")
+            return list(_rows(text, []))
+        except (OSError, csv.Error):
+            return []
+
     @cached_property
     def predictions(self) -> dict[str, Any] | None:
         """The set's name, labels and predicted classes after the last epoch, or None."""

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from nnexp.store.lock import hold
 FORMAT = 1
 CONFIG, METRICS, RUN = "config.yaml", "metrics.csv", "run.json"
 MODEL, PREDICTIONS = "model.npz", "predictions.npz"
+DIAGNOSTICS, PARAMETERS = "diagnostics.csv", "parameters.csv"
 COLUMNS = (
     "epoch",
     "eta",
@@ -30,11 +31,8 @@ COLUMNS = (
     "validation_accuracy",
     "test_cost",
     "test_accuracy",
-    "train_seconds",
-    "evaluate_seconds",
-    "finished_at",
 )
-CLOCK_COLUMNS = COLUMNS[-3:]
+CLOCK_COLUMNS = ("train_seconds", "evaluate_seconds", "finished_at")
 
 
 def now() -> str:
@@ -45,21 +43,37 @@ def now() -> str:
 class RunWriter:
     """A run folder being written by this process."""
 
-    def __init__(self, folder: Path, config: str, record: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, config: str, record: Mapping[str, Any], extra: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self._record = dict(record)
+        self._logs: dict[str, _Log] = {}
         with guarded(folder):
             (folder / CONFIG).write_text(config, encoding="utf-8")
-            self._metrics = (folder / METRICS).open("x", encoding="utf-8", newline="")
-            hold(self._metrics)
-            self._append(COLUMNS)
+            log = self._logs[METRICS] = _Log(folder / METRICS, (*COLUMNS, *extra, *CLOCK_COLUMNS))
+            hold(log.stream)
             self.update(format=FORMAT, status="running", started_at=now(), pid=os.getpid())
 
     @classmethod
     def create(
-        cls, runs: Path, name: str, seed: int, config: str, record: Mapping[str, Any]
+        cls,
+        runs: Path,
+        name: str,
+        seed: int,
+        config: str,
+        record: Mapping[str, Any],
+        extra: Sequence[str] = (),
     ) -> RunWriter:
         """Claim a new folder runs/<UTC time>-<name>-s<seed>/, with a suffix where it is taken.
+
+        Args:
+            runs: the folder of runs.
+            name: of the experiment.
+            seed: of the run.
+            config: the text of config.yaml.
+            record: the first entries of run.json.
+            extra: columns of metrics.csv between the usual ones and the clocks.
 
         Raises:
             RunError: the folder cannot be made or written.
@@ -73,19 +87,18 @@ class RunWriter:
                     folder.mkdir()
                 except FileExistsError:
                     continue
-                return cls(folder, config, record)
+                return cls(folder, config, record, extra)
         raise RunError(f"{runs / stem}: 9,999 runs of this second are there already")
 
-    def _append(self, values: tuple[Any, ...]) -> None:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(values)
-        self._metrics.write(line.getvalue())
-        self._metrics.flush()
+    def append(self, row: Mapping[str, Any], name: str = METRICS) -> None:
+        """Append one epoch's row to metrics.csv and flush it; a column without value is empty.
 
-    def append(self, row: Mapping[str, Any]) -> None:
-        """Append one epoch's row to metrics.csv and flush it; a column without value is empty."""
+        Any other .csv file takes its columns from its first row.
+        """
         with guarded(self.folder):
-            self._append(tuple(_cell(row.get(column)) for column in COLUMNS))
+            if name not in self._logs:
+                self._logs[name] = _Log(self.folder / name, tuple(row))
+            self._logs[name].append(row)
 
     def update(self, **entries: Any) -> None:
         """Change entries of run.json, replacing the file atomically."""
@@ -106,7 +119,26 @@ class RunWriter:
         try:
             self.update(status=status, finished_at=now(), **entries)
         finally:
-            self._metrics.close()
+            for log in self._logs.values():
+                log.stream.close()
+
+
+class _Log:
+    """A CSV file that is appended to, row by row, each flushed whole."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self.columns = columns
+        self.stream = path.open("x", encoding="utf-8", newline="")
+        self._write(columns)
+
+    def _write(self, values: Sequence[Any]) -> None:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(values)
+        self.stream.write(line.getvalue())
+        self.stream.flush()
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        self._write([_cell(row.get(column)) for column in self.columns])
 
 
 def _cell(value: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from nnexp.views.compare import Group
 FORMATS = ("png", "svg", "pdf")
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart, and a dash pattern a colour.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
 
 
 def check_format(path: Path) -> str:
@@ -33,11 +34,11 @@ def check_format(path: Path) -> str:
     return ending
 
 
-def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
-    """Draw one panel a metric into a file."""
+@contextmanager
+def styled_figure(size: tuple[float, float]) -> Iterator[Any]:
+    """Give an empty figure of so many inches; what is drawn in the context has nnexp's style."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     style: Any = {
         "font.size": 10,
@@ -48,13 +49,20 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
         "svg.hashsalt": "nnexp",
     }
     with mpl.rc_context(style):
-        figure = Figure(figsize=(7, 0.6 + 3.4 * len(metrics)), dpi=150, layout="constrained")
+        yield Figure(figsize=size, dpi=150, layout="constrained")
+
+
+def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
+    """Draw one panel a metric into a file."""
+    from matplotlib.ticker import MaxNLocator
+
+    with styled_figure((7, 0.6 + 3.4 * len(metrics))) as figure:
         panels = figure.subplots(len(metrics), 1, squeeze=False, sharex=True)[:, 0]
         labels = _labels(found, metrics)
         for panel, metric in zip(panels, metrics, strict=True):
             for i, g in enumerate(found):
-                colour = _COLOURS[i % len(_COLOURS)]
-                dash = _DASHES[i // len(_COLOURS) % len(_DASHES)]
+                colour = COLOURS[i % len(COLOURS)]
+                dash = DASHES[i // len(COLOURS) % len(DASHES)]
                 _curve(panel, g, metric, labels[i], colour, dash)
                 _published(panel, g, metric, colour)
             panel.set_ylabel(words.title(metric).replace(" %", " (%)"))

@@ -10,10 +10,12 @@ import numpy as np
 
 from nnexp.config.loader import dump
 from nnexp.config.schema import Reference
-from nnexp.evidence.groups import unlearnt
+from nnexp.evidence.diagnosis import Case, diagnose
+from nnexp.evidence.groups import flatten, unlearnt
 from nnexp.evidence.summary import METRICS, STATISTICS, Point, default_metric, summarize
 from nnexp.nn.metrics import confusion
 from nnexp.store.reader import Run
+from nnexp.store.writer import DIAGNOSTICS
 from nnexp.views import words
 from nnexp.views.table import NONE, Column, Table, as_text, plain_column
 
@@ -158,11 +160,43 @@ def _provenance(run: Run) -> list[str]:
     return [f"{name + ':':<10} {value}" for name, value in entries.items()]
 
 
+def _recall(run: Run) -> list[float]:
+    found = run.predictions
+    if found is None:
+        return []
+    counts = confusion(found["labels"], found["predicted"], len(class_names(run)))
+    present = np.maximum(counts.sum(axis=1), 1)
+    # A class without examples is none that could be missed.
+    return [
+        float(r) if n else 1.0
+        for r, n in zip(np.diag(counts) / present, counts.sum(axis=1), strict=True)
+    ]
+
+
+def diagnosis(run: Run) -> list[str]:
+    """Say in words why a run learnt slowly or badly, as far as its logs tell."""
+    if run.experiment is None:
+        return []
+    return diagnose(
+        Case(
+            flatten(run.experiment.model_dump()),
+            run.status,
+            run.rows,
+            run.log(DIAGNOSTICS),
+            _recall(run),
+            class_names(run),
+            len(found["labels"]) if (found := run.predictions) else 0,
+        )
+    )
+
+
 def page(run: Run, width: int | None = None) -> str:
     """Write all about a run, for a terminal of `width`: config, summary, classes, provenance."""
     lines = [run.id, "", dump(run.experiment) if run.experiment else "(no readable config)\n"]
     done, due = len(run.rows), run.experiment.epochs if run.experiment else "?"
-    lines += [f"{run.status}, {done} of {due} epochs", ""]
+    stopped = run.record.get("stopped")
+    early = f": {stopped}" if stopped else ""
+    lines += [f"{run.status}, {done} of {due} epochs{early}", ""]
     if run.metrics:
         lines.append(as_text(_metric_table(run), width))
     summary = {m: summarize(run.rows, m) for m in METRICS}
@@ -170,6 +204,9 @@ def page(run: Run, width: int | None = None) -> str:
         published = against_published(run.experiment.reference, summary)
         lines += [*published, ""] if published else []
     lines += [*_predictions(run, width), *_provenance(run)]
+    found = diagnosis(run)
+    if found:
+        lines += ["", "Diagnosis:", *(f"  - {said}." for said in found)]
     return "\n".join(lines) + "\n"
 
 
@@ -196,5 +233,6 @@ def as_record(run: Run) -> dict[str, Any]:
         "config": run.experiment.model_dump() if run.experiment else None,
         "record": dict(run.record),
         "classes": classes,
+        "diagnosis": diagnosis(run),
         "problems": list(run.problems),
     }

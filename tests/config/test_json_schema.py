@@ -61,7 +61,7 @@ def test_each_config_satisfies_the_schema(validator: Draft202012Validator, path:
         {"data": {"name": "mnist", "train": 0}},
         {"data": {"path": "a.csv", "tagret": "y"}},
         {"monitor": ["tests"]},
-        {"init": "zeros"},
+        {"init": "ones"},
         {"init": {"weights": []}},
         {"reference": {"test_accuracy": 0.95}},
         {"name": "a b"},

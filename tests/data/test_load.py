@@ -222,3 +222,23 @@ def test_an_empty_training_set_is_refused(tmp_path: Path) -> None:
 def test_every_reader_has_a_test_file() -> None:
     """The formats are those that are tested here: a new one needs tests of its own."""
     assert set(READERS) == {"mnist", "idx", "npz", "csv", "inline"}
+
+
+def test_a_column_of_labels_is_labels(tmp_path: Path) -> None:
+    """Whole numbers of the shape (n, 1) with several outputs are classes, as in Keras's CIFAR."""
+    path = tmp_path / "column.npz"
+    np.savez(path, x_train=np.eye(4), y_train=np.array([[0], [2], [1], [2]]))
+    options = {"path": str(path), "train": None, "validation": 0, "test": None}
+    data = load("npz", options, n_in=4, n_out=3, dtype=np.float64)
+    np.testing.assert_array_equal(data.train.y, np.eye(3)[[0, 2, 1, 2]])
+
+
+def test_a_regression_on_0_and_1_stays_one(tmp_path: Path) -> None:
+    """`task: regression` is believed also where the targets look like two classes."""
+    path = tmp_path / "bits.csv"
+    path.write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(10)))
+    options = {"path": str(path), "target": "y", "validation": 0.2, "test": 0.2}
+    options |= {"task": "regression", "standardize": False}
+    data = load("csv", options, n_in=1, n_out=1, dtype=np.float64)
+    assert data.classes is None
+    assert data.train.labels is None

@@ -247,3 +247,11 @@ def test_flipped_bytes_are_refused_or_harmless(tmp_path: Path, compressed: bool)
             refusals.append(str(error))
     assert len(refusals) > 100
     assert all(text.startswith(str(path)) and "None" not in text for text in refusals)
+
+
+def test_half_a_pair_is_refused(tmp_path: Path) -> None:
+    """A test set without its labels is not passed over in silence."""
+    path = tmp_path / "half.npz"
+    np.savez(path, x_train=X, y_train=Y, x_test=X)
+    with refused(path, "has x_test, but not the other"):
+        read(options(path))

@@ -44,7 +44,7 @@ def brute_best(rows: list[Row], metric: str) -> tuple[float, int] | None:
         if value is None or not isfinite(value):
             continue
         better = kept is None or (
-            value > kept[0] if metric.endswith("accuracy") else value < kept[0]
+            value > kept[0] if metric.endswith(("accuracy", "r2")) else value < kept[0]
         )
         if better:
             kept = (value, int(row["epoch"] or 0))
@@ -111,10 +111,10 @@ def test_a_row_without_epoch_is_no_point() -> None:
     ]
 
 
-def test_only_accuracies_are_better_when_higher() -> None:
-    """Costs are minimised, accuracies are not."""
+def test_only_accuracies_and_r2_are_better_when_higher() -> None:
+    """Costs are minimised, accuracies and R² are not."""
     assert {metric for metric in METRICS if higher_is_better(metric)} == {
-        f"{name}_accuracy" for name in SETS
+        f"{name}_{kind}" for name in SETS for kind in ("accuracy", "r2")
     }
 
 

@@ -55,5 +55,5 @@ def test_a_run_of_this_process_is_running_until_it_is_finished(folder: Path) -> 
 def test_a_run_that_was_left_by_its_process_is_interrupted(folder: Path) -> None:
     """A record that says running is not believed without the lock."""
     made = RunWriter.create(Path("runs"), "mine", 0, "data: mnist\nlayers: [784, 10]\n", {})
-    made._metrics.close()
+    made._logs["metrics.csv"].stream.close()
     assert open_run(made.folder).status == "interrupted"

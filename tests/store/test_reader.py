@@ -46,7 +46,7 @@ def test_a_sound_run_is_read_whole_and_without_problems(run: Path) -> None:
     assert (found.status, len(found.rows)) == ("completed", 4)
     assert found.rows[0]["epoch"] == 1.0
     assert "finished_at" not in found.rows[0]
-    assert found.metrics == list(METRICS)
+    assert found.metrics == [m for m in METRICS if m.endswith(("n_cost", "t_cost", "accuracy"))]
     assert found.experiment is not None
     assert found.experiment.eta == 2.0
     predictions = found.predictions

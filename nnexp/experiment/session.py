@@ -11,21 +11,26 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nnexp import blas, data
+from nnexp import blas
 from nnexp.config.loader import Config, dump
-from nnexp.config.schema import Experiment, ExplicitInit
-from nnexp.data import Dataset, MisfitError
+from nnexp.config.schema import Experiment
+from nnexp.data import Dataset
 from nnexp.errors import RunError
 from nnexp.evidence.summary import METRICS, Point, summarize
-from nnexp.nn.initializers import INITIALIZERS
+from nnexp.experiment.assembly import (
+    early_stopping,
+    initial_network,
+    learning_rates,
+    techniques,
+    training_set,
+)
+from nnexp.experiment.rows import Row, diagnostic_row, extra_columns, metric_row, parameter_row
+from nnexp.nn.diagnostics import diagnose
 from nnexp.nn.metrics import Evaluation, evaluate
 from nnexp.nn.network import Network
 from nnexp.nn.training import EpochRecord, streams, train
-from nnexp.nn.types import DTYPES
 from nnexp.store import provenance
-from nnexp.store.writer import MODEL, PREDICTIONS, RunWriter, now
-
-Row = dict[str, Any]
+from nnexp.store.writer import DIAGNOSTICS, MODEL, PARAMETERS, PREDICTIONS, RunWriter, now
 
 
 class Progress(Protocol):
@@ -66,60 +71,6 @@ class Outcome:
     summary: Mapping[str, Mapping[str, Point]]
 
 
-class DataCache:
-    """Loads the data of configs, each data set once."""
-
-    def __init__(self) -> None:
-        self._loaded: dict[str, Dataset] = {}
-
-    def load(self, config: Config) -> Dataset:
-        """Return the data of a config, fitted to its layers and cost.
-
-        Raises:
-            DataError: the data cannot be read.
-            ConfigError: they do not fit; the message names the file, line and key.
-        """
-        experiment = config.experiment
-        n_in, n_out = experiment.layers[0], experiment.layers[-1]
-        key = f"{experiment.data!r} {n_in} {n_out} {experiment.dtype}"
-        try:
-            if key not in self._loaded:
-                self._loaded[key] = data.load(
-                    experiment.data.kind,
-                    experiment.data.model_dump(),
-                    n_in=n_in,
-                    n_out=n_out,
-                    dtype=DTYPES[experiment.dtype],
-                )
-            data.check_targets(self._loaded[key], experiment.cost)
-        except MisfitError as error:
-            came = getattr(experiment, error.key)
-            message = f"{came} does not fit the data: {error}"
-            raise config.error((error.key,), message) from error
-        return self._loaded[key]
-
-
-def load_data(config: Config) -> Dataset:
-    """Load the data of one config; see `DataCache.load`."""
-    return DataCache().load(config)
-
-
-def initial_network(experiment: Experiment) -> Network:
-    """Return the network a run starts from."""
-    shape: dict[str, Any] = {
-        "activation": experiment.activation,
-        "output": experiment.output,
-        "dtype": DTYPES[experiment.dtype],
-    }
-    init = experiment.init
-    if isinstance(init, ExplicitInit):
-        weights, biases = ([np.array(a) for a in part] for part in (init.weights, init.biases))
-        return Network.explicit(weights, biases, **shape)
-    rng = streams(experiment.seed)["init"]
-    initializer = INITIALIZERS[init]
-    return Network.random(experiment.layers, initializer=initializer, rng=rng, **shape)
-
-
 def run(
     config: Config,
     dataset: Dataset,
@@ -148,7 +99,12 @@ def run(
     with blas.one_thread():
         record |= provenance.collect(list(argv))
         writer = RunWriter.create(
-            Path(runs), str(experiment.name), experiment.seed, dump(experiment), record
+            Path(runs),
+            str(experiment.name),
+            experiment.seed,
+            dump(experiment),
+            record,
+            extra_columns(experiment, dataset),
         )
         session = _Session(experiment, dataset, network, writer, progress)
         try:
@@ -180,6 +136,7 @@ class _Session:
         self.progress = progress
         self.rows: list[Row] = []
         self.best = _Best()
+        self.stopped: str | None = None
         self.logged: Network | None = None
         self.last: Mapping[str, Evaluation] = {}
         self.started = perf_counter()
@@ -187,28 +144,45 @@ class _Session:
     def train(self) -> str:
         experiment, sets = self.experiment, self.dataset.sets
         clock = _Clock()
+        extra = extra_columns(experiment, self.dataset)
+        examples = training_set(experiment, self.dataset)
         records = train(
             self.network,
-            self.dataset.train,
+            examples,
             cost=experiment.cost,
             eta=experiment.eta,
             epochs=experiment.epochs,
             batch_size=experiment.batch_size,
             shuffle=streams(experiment.seed)["shuffle"],
             monitored={name: sets[name] for name in experiment.monitor if name in sets},
+            monitor_every=experiment.monitor_every,
+            techniques=techniques(experiment, self.dataset, len(examples)),
+            schedule=learning_rates(experiment),
+            stopping=early_stopping(experiment),
             on_trained=clock.trained,
             on_progress=self.progress.seen,
         )
         for record in records:
-            row = _row(record) | clock.evaluated() | {"finished_at": now()}
+            self._log_extras(record)
+            row = metric_row(record, sets, extra) | clock.evaluated() | {"finished_at": now()}
             self.writer.append(row)
             self.rows.append(row)
             self.logged, self.last = self.network.copy(), record.evaluations
             self.best.offer(record, self.network)
+            self.stopped = record.stopped
             self.progress.epoch(row)
             if not record.finite:
                 return "diverged"
         return "completed"
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _log_extras(self, record: EpochRecord) -> None:
+        if "parameters" in self.experiment.monitor:
+            row = parameter_row(record.epoch, self.network, self.dataset.train)
+            self.writer.append(row, PARAMETERS)
+        if "diagnostics" in self.experiment.monitor:
+            state = diagnose(self.network, self.experiment.cost, self.dataset.train)
+            self.writer.append({"epoch": record.epoch} | diagnostic_row(state), DIAGNOSTICS)
 
     def close(self, status: str) -> Outcome:
         """Save the model and predictions, and record the outcome."""
@@ -219,6 +193,7 @@ class _Session:
         self.writer.finish(
             status,
             epochs=len(self.rows),
+            stopped=self.stopped,
             seconds=round(perf_counter() - self.started, 3),
             summary=plain_summary(summary),
         )
@@ -284,14 +259,6 @@ class _Clock:
 
     def evaluated(self) -> Row:
         return {"train_seconds": self._train, "evaluate_seconds": self._lap()}
-
-
-def _row(record: EpochRecord) -> Row:
-    row: Row = {"epoch": record.epoch, "eta": record.eta}
-    for name, evaluation in record.evaluations.items():
-        row[f"{name}_cost"] = evaluation.cost
-        row[f"{name}_accuracy"] = evaluation.accuracy
-    return row
 
 
 def plain_summary(summary: Mapping[str, Mapping[str, Point]]) -> dict[str, Any]:

@@ -1,0 +1,17 @@
+"""One run, from its config to its folder."""
+
+from nnexp.experiment.assembly import DataCache, initial_network, load_data
+from nnexp.experiment.rows import Row
+from nnexp.experiment.session import Outcome, Progress, Silence, plain_summary, run
+
+__all__ = [
+    "DataCache",
+    "Outcome",
+    "Progress",
+    "Row",
+    "Silence",
+    "initial_network",
+    "load_data",
+    "plain_summary",
+    "run",
+]

@@ -1,0 +1,146 @@
+"""From a validated config to the objects of the mathematics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnexp import data
+from nnexp.config.loader import Config
+from nnexp.config.schema import Experiment, ExplicitInit, HalveSchedule, LayerwiseInit
+from nnexp.data import Dataset, MisfitError, expansion
+from nnexp.nn.examples import Examples
+from nnexp.nn.initializers import INITIALIZERS
+from nnexp.nn.network import Network
+from nnexp.nn.regularizers import Penalty
+from nnexp.nn.schedules import Patience, Schedule, schedule
+from nnexp.nn.sgd import Techniques
+from nnexp.nn.training import EarlyStopping, streams
+from nnexp.nn.types import DTYPES
+
+MAX_PARAMETERS = 1000
+
+
+class DataCache:
+    """Loads the data of configs, each data set once."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Dataset] = {}
+
+    def load(self, config: Config) -> Dataset:
+        """Return the data of a config, fitted to its layers and cost.
+
+        Raises:
+            DataError: the data cannot be read.
+            ConfigError: they do not fit; the message names the file, line and key.
+        """
+        experiment = config.experiment
+        n_in, n_out = experiment.layers[0], experiment.layers[-1]
+        key = f"{experiment.data!r} {n_in} {n_out} {experiment.dtype}"
+        try:
+            if key not in self._loaded:
+                self._loaded[key] = data.load(
+                    experiment.data.kind,
+                    experiment.data.model_dump(),
+                    n_in=n_in,
+                    n_out=n_out,
+                    dtype=DTYPES[experiment.dtype],
+                )
+            data.check_targets(self._loaded[key], experiment.cost)
+        except MisfitError as error:
+            came = getattr(experiment, error.key)
+            message = f"{came} does not fit the data: {error}"
+            raise config.error((error.key,), message) from error
+        _check_fit(config, self._loaded[key])
+        return self._loaded[key]
+
+
+def _check_fit(config: Config, dataset: Dataset) -> None:
+    """Refuse techniques that the data do not allow."""
+    experiment = config.experiment
+    if experiment.expand and dataset.image is None:
+        raise config.error(("expand",), f"needs images; {dataset.name} has rows of numbers")
+    stopping = experiment.early_stopping
+    watched = {"early_stopping": stopping.metric} if stopping else {}
+    if isinstance(experiment.schedule, HalveSchedule):
+        watched["schedule"] = "validation_cost"
+    for key, metric in watched.items():
+        name, _, kind = metric.rpartition("_")
+        if name not in dataset.sets:
+            raise config.error((key,), f"watches the {name} set; {dataset.name} has none")
+        if kind == "accuracy" and dataset.sets[name].labels is None:
+            message = f"{metric}: {dataset.name} has no classes; use {name}_cost"
+            raise config.error((key, "metric"), message)
+    size = initial_network(experiment).parameters.size
+    if "parameters" in experiment.monitor and size > MAX_PARAMETERS:
+        limit = f"at most {MAX_PARAMETERS:,} can be logged"
+        raise config.error(("monitor",), f"parameters: this network has {size:,}; {limit}")
+
+
+def load_data(config: Config) -> Dataset:
+    """Load the data of one config; see `DataCache.load`."""
+    return DataCache().load(config)
+
+
+def initial_network(experiment: Experiment) -> Network:
+    """Return the network a run starts from."""
+    shape: dict[str, Any] = {
+        "activation": experiment.activation,
+        "output": experiment.output,
+        "temperature": experiment.temperature,
+        "dtype": DTYPES[experiment.dtype],
+    }
+    init = experiment.init
+    if isinstance(init, ExplicitInit):
+        weights, biases = ([np.array(a) for a in part] for part in (init.weights, init.biases))
+        return Network.explicit(weights, biases, **shape)
+    hidden, output = (init.hidden, init.output) if isinstance(init, LayerwiseInit) else (init,) * 2
+    return Network.random(
+        experiment.layers,
+        initializer=INITIALIZERS[hidden],
+        output_initializer=INITIALIZERS[output],
+        rng=streams(experiment.seed)["init"],
+        **shape,
+    )
+
+
+def training_set(experiment: Experiment, dataset: Dataset) -> Examples:
+    """Return what a run trains on: the training set, with its shifted copies if asked for."""
+    expand = experiment.expand
+    if expand is None or not expand.shifts or dataset.image is None:
+        return dataset.train
+    return expansion.with_shifts(dataset.train, dataset.image)
+
+
+def techniques(experiment: Experiment, dataset: Dataset, n: int) -> Techniques:
+    """Return what a run adds to plain gradient descent; n is the size of what it trains on."""
+    random = streams(experiment.seed)
+    changes = experiment.expand.random() if experiment.expand else {}
+    augment = None
+    if changes and dataset.image is not None:
+        augment = expansion.augmenter(changes, dataset.image, random["expand"])
+    return Techniques(
+        penalty=Penalty(experiment.l1, experiment.l2, n),
+        momentum=experiment.momentum,
+        nesterov=experiment.nesterov,
+        dropout=experiment.dropouts(),
+        dropped=random["dropout"],
+        augment=augment,
+    )
+
+
+def learning_rates(experiment: Experiment) -> Schedule:
+    """Return the schedule of a run."""
+    chosen = experiment.schedule
+    name = chosen if isinstance(chosen, str) else chosen.name
+    settings = {} if isinstance(chosen, str) else chosen.model_dump(exclude={"name"})
+    return schedule(name, experiment.eta, experiment.epochs, **settings)
+
+
+def early_stopping(experiment: Experiment) -> EarlyStopping | None:
+    """Return what ends a run early, if anything does."""
+    given = experiment.early_stopping
+    if given is None:
+        return None
+    return EarlyStopping(given.metric, Patience(given.patience, given.min_delta))

@@ -1,0 +1,133 @@
+"""Learning-rate schedules, and when to stop.
+
+A schedule is asked for η at the beginning of each epoch and told the validation score at its end.
+Its state is a function of η, the settings and the scores alone, so that it can be replayed from a
+run's log. Adding a schedule is one function and one entry in `SCHEDULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import cos, inf, pi
+from typing import Any, Protocol
+
+
+class Schedule(Protocol):
+    """What training asks of a schedule."""
+
+    def eta(self, epoch: int) -> float | None:
+        """Return η of an epoch (from 1), or None to end the training before it."""
+
+    def observe(self, score: float | None) -> None:
+        """Take note of the validation score after an epoch; higher is better."""
+
+
+@dataclass
+class Patience:
+    """Counts the epochs without improvement: the book's no-improvement-in-n.
+
+    >>> patience = Patience(2)
+    >>> [patience.exhausted_by(score) for score in (0.5, 0.6, 0.6, 0.55, 0.7)]
+    [False, False, False, True, False]
+    """
+
+    epochs: int
+    min_delta: float = 0.0
+    best: float = field(default=-inf, init=False)
+    waited: int = field(default=0, init=False)
+
+    def exhausted_by(self, score: float) -> bool:
+        """Tell whether, with this score, so many epochs have passed without a better one."""
+        if score > self.best + self.min_delta:
+            self.best, self.waited = score, 0
+        else:
+            self.waited += 1
+        return self.waited >= self.epochs
+
+
+@dataclass
+class _Formula:
+    """η as a function of the epoch."""
+
+    formula: Callable[[int], float]
+
+    def eta(self, epoch: int) -> float | None:
+        return self.formula(epoch)
+
+    def observe(self, score: float | None) -> None:
+        """A formula depends on the epoch alone."""
+
+
+@dataclass
+class _Halve:
+    """The book's schedule: halve η after so many epochs without improvement, stop at η/128."""
+
+    current: float
+    patience: int
+    stop: int
+    _watch: Patience = field(init=False)
+    _floor: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._watch = Patience(self.patience)
+        self._floor = self.current / self.stop
+
+    def eta(self, epoch: int) -> float | None:
+        return self.current if self.current > self._floor else None
+
+    def observe(self, score: float | None) -> None:
+        if score is not None and self._watch.exhausted_by(score):
+            self.current /= 2
+            self._watch.waited = 0
+
+
+def _constant(eta: float, epochs: int, settings: Mapping[str, Any]) -> Schedule:
+    return _Formula(lambda epoch: eta)
+
+
+def _step(eta: float, epochs: int, settings: Mapping[str, Any]) -> Schedule:
+    every, factor = settings["every"], settings["factor"]
+    return _Formula(lambda epoch: eta * factor ** ((epoch - 1) // every))
+
+
+def _exponential(eta: float, epochs: int, settings: Mapping[str, Any]) -> Schedule:
+    factor = settings["factor"]
+    return _Formula(lambda epoch: eta * factor ** (epoch - 1))
+
+
+def _cosine(eta: float, epochs: int, settings: Mapping[str, Any]) -> Schedule:
+    return _Formula(lambda epoch: eta * (1 + cos(pi * (epoch - 1) / epochs)) / 2)
+
+
+def _halve(eta: float, epochs: int, settings: Mapping[str, Any]) -> Schedule:
+    return _Halve(eta, settings["patience"], settings["stop"])
+
+
+SCHEDULES: dict[str, Callable[[float, int, Mapping[str, Any]], Schedule]] = {
+    # η
+    "constant": _constant,
+    # η factor^⌊(epoch - 1) / every⌋
+    "step": _step,
+    # η factor^(epoch - 1)
+    "exponential": _exponential,
+    # η (1 + cos(π (epoch - 1) / epochs)) / 2          (Loshchilov and Hutter 2017, eq. 5)
+    "cosine": _cosine,
+    # η / 2^k after k times `patience` epochs without a better validation accuracy  (Nielsen)
+    "halve": _halve,
+}
+
+
+def constant(eta: float) -> Schedule:
+    """Return the schedule that changes nothing."""
+    return _Formula(lambda epoch: eta)
+
+
+def schedule(name: str, eta: float, epochs: int, **settings: Any) -> Schedule:
+    """Return a schedule by name.
+
+    >>> step = schedule("step", 1.0, 6, every=2, factor=0.1)
+    >>> [round(step.eta(epoch), 3) for epoch in range(1, 7)]
+    [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
+    """
+    return SCHEDULES[name](eta, epochs, settings)
