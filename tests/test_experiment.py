@@ -168,9 +168,6 @@ def test_a_run_interrupted_in_its_first_epoch_has_no_model(train: Train) -> None
     }
 
 
-@pytest.mark.xfail(
-    reason="Ctrl-C between metrics.csv and the copy of the parameters is not held back"
-)
 def test_an_interrupt_while_an_epoch_is_logged_leaves_it_whole(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:

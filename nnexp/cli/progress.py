@@ -24,6 +24,7 @@ def bar(experiment: Experiment, examples: int, *, quiet: bool) -> Iterator[Progr
     from tqdm import tqdm
 
     with tqdm(
+        desc=f"{experiment.name} s{experiment.seed}",
         total=experiment.epochs * examples,
         bar_format="{desc} {bar:10} {percentage:3.0f} % {elapsed}<{remaining}{postfix}",
         leave=False,

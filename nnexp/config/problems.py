@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -100,7 +101,8 @@ def _unknown(error: Any, key: Key, values: Mapping[str, Any]) -> str:
 
 def _choice(error: Any, key: Key, values: Mapping[str, Any]) -> str:
     names = [word.strip("' ") for word in error["ctx"]["expected"].replace(" or ", ", ").split(",")]
-    form = _FORMS["schedule"] if key == ("schedule",) else one_of(names)
+    whole: dict[Key, str] = {("schedule",): _FORMS["schedule"], ("data", "name"): _FORMS["data"]}
+    form = whole.get(key) or one_of(names)
     return f"{form}{did_you_mean(str(error['input']), names)}"
 
 
@@ -183,6 +185,15 @@ def _softmax_has_company(v: Mapping[str, Any]) -> Iterator[Finding]:
         yield ("output",), "softmax of a single output is always 1: use sigmoid or two outputs"
 
 
+def _layers_fit_memory(v: Mapping[str, Any]) -> Iterator[Finding]:
+    size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(v["layers"]))
+    if size > schema.MAX_PARAMETERS:
+        yield (
+            ("layers",),
+            f"{size:,} parameters are more than the {schema.MAX_PARAMETERS:,} allowed",
+        )
+
+
 def _layers_fit_mnist(v: Mapping[str, Any]) -> Iterator[Finding]:
     if schema.data_kind(v["data"]) != "mnist":
         return
@@ -263,6 +274,7 @@ def _watched_is_monitored(v: Mapping[str, Any]) -> Iterator[Finding]:
 _RULES: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Iterator[Finding]]], ...] = (
     (("cost", "output"), _cost_fits_output),
     (("output", "layers"), _softmax_has_company),
+    (("layers",), _layers_fit_memory),
     (("data", "layers"), _layers_fit_mnist),
     (("init", "layers"), _init_fits_layers),
     (("monitor",), _monitor_names_each_once),

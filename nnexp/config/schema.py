@@ -20,6 +20,8 @@ from nnexp.nn.types import DTYPES
 SETS = ("train", "validation", "test")
 METRICS = tuple(f"{name}_{kind}" for name in SETS for kind in ("accuracy", "cost"))
 EXTRAS = ("diagnostics", "parameters")
+MAX_SEED = 2**64
+MAX_PARAMETERS = 10**9
 STATISTICS = ("last", "best-validation", "peak")
 
 
@@ -123,13 +125,20 @@ class Csv(_Strict):
         return PurePath(self.path).name
 
 
+Targets = Annotated[
+    Annotated[list[list[Real]], Field(min_length=1), Tag("rows")]
+    | Annotated[list[Real], Field(min_length=1), Tag("numbers")],
+    Discriminator(
+        lambda y: "rows" if isinstance(y, list) and y and isinstance(y[0], list) else "numbers"
+    ),
+]
+
+
 class InlineExamples(_Strict):
     """Examples in the config."""
 
     x: list[list[Real]] = Field(min_length=1, description="one row of inputs an example")
-    y: list[list[Real]] | list[Count] = Field(
-        min_length=1, description="one row of targets, or one class number, an example"
-    )
+    y: Targets = Field(description="one row of targets, or one number (a class), an example")
 
 
 class Inline(_Strict):
@@ -347,7 +356,9 @@ class Experiment(_Strict):
     nesterov: bool = Field(False, description="Nesterov's form of momentum")
     expand: Expand | None = Field(None, description="artificial expansion of the training images")
     early_stopping: EarlyStopping | None = Field(None, description="stop before the last epoch")
-    seed: Count = Field(0, description="of every random stream of the run")
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = Field(
+        0, description="of every random stream of the run"
+    )
     dtype: Annotated[str, Choice(tuple(DTYPES)), _choice(DTYPES)] = Field(
         "float32", description="precision of the parameters and all arithmetic"
     )

@@ -124,7 +124,11 @@ def parse_value(text: str, where: str) -> Any:
     >>> parse_value("[784, 30, 10]", "--set layers")
     [784, 30, 10]
     """
-    return parse(f"value: {text}", where).values["value"]
+    try:
+        return parse(f"value: {text}", where).values["value"]
+    except ConfigError as error:
+        # The line within an option says nothing.
+        raise ConfigError([Problem(where, "", p.message) for p in error.problems]) from error
 
 
 class _Builder:

@@ -13,10 +13,10 @@ def read(options: Options) -> Parts:
     inline = options["inline"]
     x, y = inline["x"], inline["y"]
     if len({len(row) for row in x}) != 1:
-        raise DataError("data: inline: the rows of x differ in length")
+        raise DataError("the rows of x differ in length")
     if len(x) != len(y):
-        raise DataError(f"data: inline: x has {len(x)} rows, y has {len(y)}")
+        raise DataError(f"x has {len(x)} rows, y has {len(y)}")
     rows = [row for row in y if isinstance(row, list)]
     if rows and (len(rows) < len(y) or len({len(row) for row in rows}) != 1):
-        raise DataError("data: inline: the rows of y differ in length")
+        raise DataError("the rows of y differ in length")
     return Parts("inline", Part(np.array(x, np.float64), np.array(y)))

@@ -10,6 +10,7 @@ from nnexp import data
 from nnexp.config.loader import Config
 from nnexp.config.schema import Experiment, ExplicitInit, HalveSchedule, LayerwiseInit
 from nnexp.data import Dataset, MisfitError, expansion
+from nnexp.errors import DataError
 from nnexp.nn.examples import Examples
 from nnexp.nn.initializers import INITIALIZERS
 from nnexp.nn.network import Network
@@ -32,8 +33,8 @@ class DataCache:
         """Return the data of a config, fitted to its layers and cost.
 
         Raises:
-            DataError: the data cannot be read.
-            ConfigError: they do not fit; the message names the file, line and key.
+            ConfigError: the data cannot be read, or do not fit; the message names the config's
+                file, line and key, and the data's own.
         """
         experiment = config.experiment
         n_in, n_out = experiment.layers[0], experiment.layers[-1]
@@ -52,6 +53,8 @@ class DataCache:
             came = getattr(experiment, error.key)
             message = f"{came} does not fit the data: {error}"
             raise config.error((error.key,), message) from error
+        except DataError as error:
+            raise config.error(("data",), str(error)) from error
         _check_fit(config, self._loaded[key])
         return self._loaded[key]
 

@@ -24,6 +24,7 @@ from nnexp.experiment.assembly import (
     techniques,
     training_set,
 )
+from nnexp.experiment.interrupts import held_back
 from nnexp.experiment.rows import Row, diagnostic_row, extra_columns, metric_row, parameter_row
 from nnexp.nn.diagnostics import diagnose
 from nnexp.nn.metrics import Evaluation, evaluate
@@ -163,13 +164,14 @@ class _Session:
             on_progress=self.progress.seen,
         )
         for record in records:
-            self._log_extras(record)
-            row = metric_row(record, sets, extra) | clock.evaluated() | {"finished_at": now()}
-            self.writer.append(row)
-            self.rows.append(row)
-            self.logged, self.last = self.network.copy(), record.evaluations
-            self.best.offer(record, self.network)
-            self.stopped = record.stopped
+            with held_back():
+                self._log_extras(record)
+                row = metric_row(record, sets, extra) | clock.evaluated() | {"finished_at": now()}
+                self.writer.append(row)
+                self.rows.append(row)
+                self.logged, self.last = self.network.copy(), record.evaluations
+                self.best.offer(record, self.network)
+                self.stopped = record.stopped
             self.progress.epoch(row)
             if not record.finite:
                 return "diverged"

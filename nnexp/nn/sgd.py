@@ -22,6 +22,8 @@ from nnexp.nn.regularizers import Penalty
 from nnexp.nn.types import Array
 
 Batch = tuple[Array, Array, Array]
+# A quarter of a small second-level cache, bytes.
+_CROWDED = 1 << 17
 Operation = tuple[Callable[..., object], tuple[Array, ...]]
 Step = Callable[[Array, Array, Array], None]
 
@@ -98,7 +100,7 @@ class SGD:
             ]
         if self.velocity is None:
             if t.penalty.l2:
-                plan.append((np.multiply, (theta, self._decay, theta)))
+                plan += self._shrink_weights()
             return [*plan, (np.subtract, (theta, change, theta))]
         if t.penalty.l2:
             plan += [
@@ -119,6 +121,23 @@ class SGD:
                 (np.add, (theta, scratch, theta)),
             ]
         return [*plan, (np.add, (theta, velocity, theta))]
+
+    def _shrink_weights(self) -> list[Operation]:
+        """List the operations that multiply the weights by 1 - ηλ/n and leave the biases.
+
+        One product with a vector of factors; where parameters and factors together would crowd the
+        cache, one product with a number, between saving the biases and putting them back.
+        """
+        theta, biases = self.network.parameters, self.network.biases
+        if theta.nbytes <= _CROWDED:
+            return [(np.multiply, (theta, self._decay, theta))]
+        saved = [np.empty(len(b), theta.dtype) for b in biases]
+        pairs = list(zip(saved, biases, strict=True))
+        return [
+            *((np.copyto, (kept, b)) for kept, b in pairs),
+            (np.multiply, (theta, self._decay[:1].reshape(()), theta)),
+            *((np.copyto, (b, kept)) for kept, b in pairs),
+        ]
 
     def _set_eta(self, eta: float) -> None:
         """Fill what depends on η: the rate of each batch size and the penalties' coefficients."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -37,8 +38,16 @@ def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
 
 
 def by_age(found: Iterable[Path]) -> list[Path]:
-    """Sort run folders by name, which begins with the time, wherever they lie."""
-    return sorted(found, key=lambda folder: folder.name)
+    """Sort run folders by name, which begins with the time, wherever they lie.
+
+    Numbers count as such: of one second's runs, s2 comes before s10.
+    """
+
+    def key(folder: Path) -> list[tuple[int, str]]:
+        parts = re.findall(r"[0-9]+|[^0-9]+", folder.name)
+        return [(int(p) if p.isdecimal() and len(p) < 20 else -1, p) for p in parts]
+
+    return sorted(found, key=key)
 
 
 def _is_folder(path: Path) -> bool:

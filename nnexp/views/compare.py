@@ -24,7 +24,8 @@ class Group:
 
     Attributes:
         figures: by statistic of the metric, its spread over the counted runs.
-        counted: the completed runs; where there is none, whatever runs there are.
+        counted: the completed runs, of each seed the latest; where no run is complete, whatever
+            runs there are.
     """
 
     runs: Sequence[Run]
@@ -59,9 +60,29 @@ def _identity(run: Run) -> dict[str, Any]:
 
 def groups(runs: Sequence[Run], metric: str, *, per_run: bool = False) -> list[Group]:
     """Put runs into groups (each run by itself with `per_run`) and summarize them."""
-    members = [[run] for run in runs] if per_run else group(runs, _identity)
+    members = [[run] for run in runs] if per_run else group(runs, _identity_and_data)
     kinds = {run.experiment.data.kind for run in runs if run.experiment}
-    return [_group(found, metric, _config(found[0], one_kind=len(kinds) == 1)) for found in members]
+    found = [_group(g, metric, _config(g[0], one_kind=len(kinds) == 1)) for g in members]
+    twins = Counter(repr(g.config) for g in found)
+    if not per_run and any(n > 1 for n in twins.values()):
+        # The same words, but the file they name has changed between the runs.
+        for g in found:
+            g.config["data sha256"] = _digest(g.runs[0])[:8]
+    return found
+
+
+def _digest(run: Run) -> str:
+    data = run.record.get("data")
+    return str(data.get("sha256")) if isinstance(data, dict) else ""
+
+
+def _identity_and_data(run: Run) -> dict[str, Any]:
+    return _identity(run) | {"sha256": _digest(run)}
+
+
+def _latest_of_each_seed(runs: Sequence[Run]) -> list[Run]:
+    latest = {run.seed: run for run in sorted(runs, key=lambda run: run.id)}
+    return [run for run in runs if latest[run.seed] is run]
 
 
 def _config(run: Run, *, one_kind: bool) -> Flat:
@@ -73,7 +94,8 @@ def _config(run: Run, *, one_kind: bool) -> Flat:
 
 
 def _group(runs: Sequence[Run], metric: str, config: Flat) -> Group:
-    counted = [run for run in runs if run.status == "completed"] or list(runs)
+    done = [run for run in runs if run.status == "completed"]
+    counted = _latest_of_each_seed(done) or list(runs)
     summaries = [summarize(run.rows, metric) for run in counted]
     figures = {}
     for name in STATISTICS:
@@ -223,6 +245,20 @@ def sort_key(name: str) -> Callable[[Group], Any]:
         return -spread.mean if higher_is_better(g.metric) else spread.mean
 
     return key
+
+
+def repeated(found: Sequence[Group]) -> list[str]:
+    """Say which runs were not counted because the same seed was run again."""
+    notes = []
+    for g in found:
+        seeds = Counter(run.seed for run in g.runs if run.status == "completed")
+        again = [f"{seed} ({n} times)" for seed, n in seeds.items() if n > 1]
+        if again:
+            notes.append(
+                f"{g.name}: the same run again is no new evidence; of seed {', '.join(again)} the "
+                "latest counts"
+            )
+    return notes
 
 
 def silent_outputs(found: Sequence[Group]) -> list[str]:

@@ -93,9 +93,8 @@ def _metric_table(run: Run) -> Table[_Metric]:
 
 def class_names(run: Run) -> list[str]:
     """Return the names of a run's classes; their numbers where run.json has none."""
-    data, found = run.record.get("data"), run.predictions
-    given = data.get("classes") if isinstance(data, Mapping) else None
-    named = [str(name) for name in given] if isinstance(given, list) else []
+    found = run.predictions
+    named = [str(name) for name in _list(_mapping(run.record.get("data")).get("classes"))]
     count = max(int(found[name].max(initial=0)) + 1 for name in _ARRAYS) if found else 0
     return named + [str(i) for i in range(len(named), count)]
 
@@ -134,23 +133,30 @@ def _predictions(run: Run, width: int | None) -> list[str]:
     return lines
 
 
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _provenance(run: Run) -> list[str]:
     record = run.record
-    versions = record.get("versions", {})
-    git = record.get("git")
+    versions, git, data = (_mapping(record.get(name)) for name in ("versions", "git", "data"))
     libraries = [
         f"{b.get('internal_api')} {b.get('version')} ({b.get('architecture')}, "
         f"threads: {b.get('num_threads')})"
-        for b in record.get("blas", [])
+        for b in map(_mapping, _list(record.get("blas")))
     ]
-    tree = f"{git['commit'][:12]}{', with changes' if git['dirty'] else ''}" if git else NONE
-    data = record.get("data", {})
+    changes = ", with changes" if git.get("dirty") else ""
+    tree = f"{str(git['commit'])[:12]}{changes}" if git.get("commit") else NONE
     entries = {
         "folder": run.folder,
         "status": run.status,
         "started": record.get("started_at", NONE),
         "finished": record.get("finished_at", NONE),
-        "command": " ".join(record.get("argv", [])) or NONE,
+        "command": " ".join(map(str, _list(record.get("argv")))) or NONE,
         "versions": ", ".join(f"{k} {v}" for k, v in versions.items()) or NONE,
         "BLAS": "; ".join(libraries) or NONE,
         "host": f"{record.get('host', NONE)}, {record.get('platform', NONE)}",

@@ -84,7 +84,7 @@ def test_an_override_that_leads_nowhere_is_refused(
     ("override", "message"),
     [
         ("eta=fast", "--set eta=fast: eta: 'fast' is not allowed: a number is due"),
-        ("eta=[", "--set eta=[:1: not YAML: "),
+        ("eta=[", "--set eta=[: not YAML: "),
         ("layers.1=0", "--set layers.1=0: layers.1: 0 is not allowed: a number from 1 is due"),
         ("etta=1", "--set etta=1: etta: unknown key; did you mean eta?"),
         ("data.trian=1", "--set data.trian=1: data.trian: unknown key; did you mean train?"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnexp.config.problems import shown
+from nnexp.config.schema import ExplicitInit
 from nnexp.errors import ConfigError, did_you_mean, one_of
 from nnexp.nn.activations import HIDDEN, OUTPUT
 from nnexp.nn.costs import COSTS
@@ -107,7 +108,7 @@ def test_initial_parameters_of_the_layers_shapes_are_taken(load_text: LoadText) 
     weights = "[[[1, 2], [3, 4], [5, 6]], [[1, 2, 3], [4, 5, 6]]]"
     text = f"{XOR}init: {{weights: {weights}, biases: [[1, 2, 3], [4, 5]]}}\n"
     init = load_text(text).experiment.init
-    assert not isinstance(init, str)
+    assert isinstance(init, ExplicitInit)
     assert init.weights[0] == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 
 

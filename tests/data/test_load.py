@@ -90,7 +90,7 @@ def test_real_targets_are_regression(y: Any, n_out: int) -> None:
 )
 def test_ragged_inline_examples_are_refused(x: Any, y: Any, message: str) -> None:
     """Inline rows of different lengths or numbers are refused with the key."""
-    with pytest.raises(DataError, match=f"^data: inline: {message}"):
+    with pytest.raises(DataError, match=f"^{message}"):
         inline(y, 1, x)
 
 

@@ -138,3 +138,10 @@ def test_unsound_runs_are_named_and_the_others_opened(gallery: Path, folder: Pat
         "bare: not a run: run.json: No such file or directory",
         "gone: not a run: run.json: No such file or directory",
     ]
+
+
+def test_numbers_in_names_count_as_numbers() -> None:
+    """Of the runs of one second, the seeds and suffixes are in the order they were made."""
+    stem = "20261122-084153-xent_30-s"
+    due = [Path(stem + end) for end in ("2", "9", "9-2", "9-10", "11")]
+    assert by_age(reversed(due)) == due

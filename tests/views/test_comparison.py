@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,15 @@ import pytest
 from nnexp.config.loader import load
 from nnexp.store.find import folders, open_all
 from nnexp.store.reader import Run
-from nnexp.views.compare import Group, caption, groups, silent_outputs, sort_key, table
+from nnexp.views.compare import (
+    Group,
+    caption,
+    groups,
+    repeated,
+    silent_outputs,
+    sort_key,
+    table,
+)
 from nnexp.views.plot import check_format, draw
 from nnexp.views.run import as_record, class_names, page
 from nnexp.views.table import FORMATS
@@ -184,3 +193,36 @@ def test_curves_of_runs_of_unequal_length_are_drawn(make: Make, tmp_path: Path) 
     assert "test accuracy (%)" in text
     assert "published last 70.00 %" in text
     assert check_format(Path("A.PDF")) == "pdf"
+
+
+def test_a_seed_that_was_run_again_counts_once(make: Make) -> None:
+    """Repeating a run is no new evidence: of each seed the latest counts, and that is said."""
+    found = [make("completed", 0, [0.8]), make("completed", 0, [0.8]), make("completed", 1, [0.9])]
+    (group,) = groups(found, "test_accuracy")
+    assert group.figures["last"].n == 2
+    assert len(group.runs) == 3
+    assert "of seed 0 (2 times) the latest counts" in repeated([group])[0]
+    assert repeated(groups(found[1:], "test_accuracy")) == []
+
+
+def test_runs_on_changed_data_are_two_groups(make: Make) -> None:
+    """The same config on a file that was edited in between is another experiment."""
+    first, second = (
+        replace(make("completed", seed, [0.8]), record=record) for seed, record in DATA
+    )
+    found = groups([first, second], "test_accuracy")
+    assert len(found) == 2
+    assert "data sha256" in titles(found)
+
+
+DATA = ((0, {"data": {"sha256": "a" * 64}}), (1, {"data": {"sha256": "b" * 64}}))
+
+
+@pytest.mark.parametrize(
+    "record", [{"versions": None}, {"blas": [1]}, {"git": "x"}, {"argv": 3}, {"data": []}]
+)
+def test_foreign_types_in_a_record_are_passed_over(make: Make, record: dict[str, Any]) -> None:
+    """What run.json should not hold does not keep the rest from being shown."""
+    run = replace(make("completed", 0, [0.8]), record=record)
+    assert "completed, 1 of" in page(run)
+    assert as_record(run)["status"] == "completed"
