@@ -43,6 +43,13 @@ class Examples:
         return np.asarray(self.x * np.float64(self.scale))
 
     def gather(self, rows: Array, stored: Array, out: Array) -> None:
-        """Write the inputs of `rows` into `out`, by way of `stored`, a buffer of x's type."""
+        """Write the inputs of `rows`, and a column of ones after them, into `out`, (m, n_in + 1).
+
+        `stored` is a buffer of x's type. Scaling all of `out`, which is contiguous, and setting the
+        ones again is faster than multiplying into its columns.
+        """
         np.take(self.x, rows, axis=0, out=stored, mode="clip")
-        np.multiply(stored, np.asarray(self.scale, out.dtype), out=out)
+        np.copyto(out[:, :-1], stored, casting="same_kind")
+        if self.scale != 1:
+            np.multiply(out, np.asarray(self.scale, out.dtype), out)
+        out[:, -1] = 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from math import nan
 
 import numpy as np
@@ -22,10 +23,11 @@ from nnexp.nn.regularizers import Penalty
 from nnexp.nn.types import Array
 
 Batch = tuple[Array, Array, Array]
-# A quarter of a small second-level cache, bytes.
-_CROWDED = 1 << 17
 Operation = tuple[Callable[..., object], tuple[Array, ...]]
 Step = Callable[[Array, Array, Array], None]
+
+# A quarter of a small second-level cache, bytes.
+_CROWDED = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ class SGD:
             m = len(indices)
             if m < len(chunk):
                 batches = self._batches(chunk[:m], targets[:m])
-            examples.gather(indices, stored[:m], chunk[:m, :-1])
+            examples.gather(indices, stored[:m], chunk[:m])
             if self.techniques.augment:
                 self.techniques.augment(chunk[:m, :-1])
             np.take(examples.y, indices, axis=0, out=targets[:m], mode="clip")
@@ -196,11 +198,14 @@ class SGD:
                 self._eta = nan
         if eta != self._eta:
             self._set_eta(eta)
-        steps = self._steps
         # The limits of exp are the right values; a diverging run is told by its cost.
         with np.errstate(over="ignore", invalid="ignore"):
-            for x, x_t, y in batches:
-                steps[len(x)](x, x_t, y)
+            *whole, last = batches
+            step = self._steps[len(batches[0][0])]
+            for x, x_t, y in whole:
+                step(x, x_t, y)
+            # Only the last batch of all may be short.
+            self._steps[len(last[0])](*last)
 
     def _compile(self, m: int) -> Step:
         """Allocate the buffers for batches of m examples and return the step that uses them.
@@ -240,6 +245,7 @@ class SGD:
                 thetas[i].T,
                 extended_errors[i - 1].T,
                 hidden[i - 1].derive,
+                hidden[i - 1].z,
                 errors[i - 1],
                 work[i - 1],
             )
@@ -262,10 +268,10 @@ class SGD:
             activate_out(z_out, a_out)
             output_error(z_out, a_out, y, error_out, work_out)
             multiply(error_out, rate, error_out)
-            for error_t, a_in, gradient, theta_t, below_t, derive, below, scratch in backward:
+            for error_t, a_in, gradient, theta_t, below_t, derive, a, below, scratch in backward:
                 dot(error_t, a_in, gradient)
                 dot(theta_t, error_t, below_t)
-                derive(below, scratch)
+                derive(below, a, scratch)
             dot(error_first, x, change_first)
             for operation, operands in update:
                 operation(*operands)
@@ -292,7 +298,7 @@ class SGD:
         sigma = ACTIVATIONS[self.network.activation]
         forward, backward = sigma.forward, sigma.backward
         if not dropout:
-            return _Hidden(a, lambda: forward(a, a), lambda delta, work: backward(delta, a, work))
+            return _Hidden(a, partial(forward, a, a), backward)
         rng = self.techniques.dropped
         if rng is None:
             raise ValueError("dropout needs its random stream")
@@ -309,7 +315,7 @@ class SGD:
             np.multiply(drawn, scale, drawn)
             np.multiply(z, mask, a)
 
-        def derive(delta: Array, work: Array) -> None:
+        def derive(delta: Array, z: Array, work: Array) -> None:
             np.multiply(delta, mask, delta)
             backward(delta, z, work)
 
@@ -318,8 +324,14 @@ class SGD:
 
 @dataclass(frozen=True, slots=True)
 class _Hidden:
-    """A hidden layer in a step: where its z goes, z -> a, and ∂C/∂a -> ∂C/∂z in place."""
+    """A hidden layer in a step.
+
+    Attributes:
+        z: where its z goes and, after `activate`, σ(z) before any dropout.
+        activate: makes the layer's activations of z.
+        derive: turns ∂C/∂a into ∂C/∂z in place; takes it, `z` and scratch space.
+    """
 
     z: Array
     activate: Callable[[], None]
-    derive: Callable[[Array, Array], None]
+    derive: Callable[[Array, Array, Array], None]
