@@ -162,14 +162,16 @@ def _statistic_column(metric: str, statistic: str) -> Column[Group]:
     )
 
 
-def _key_column(key: str) -> Column[Group]:
-    def show(g: Group) -> str:
-        value = g.config.get(key)
-        return (
-            "-".join(map(str, value)) if key == "layers" and value else str(g.config.get(key, NONE))
-        )
+def key_value(g: Group, key: str) -> str:
+    """Write the value a group has for a config key; layers as in 784-30-10."""
+    value = g.config.get(key)
+    if key == "layers" and isinstance(value, list):
+        return "-".join(map(str, value))
+    return NONE if value is None else str(value)
 
-    return Column(key, show, lambda g: {key: g.config.get(key)}, left=True)
+
+def _key_column(key: str) -> Column[Group]:
+    return Column(key, lambda g: key_value(g, key), lambda g: {key: g.config.get(key)}, left=True)
 
 
 def _published_column(metric: str) -> Column[Group]:

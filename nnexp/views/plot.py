@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from nnexp.errors import OptionError, one_of
 from nnexp.evidence.groups import differing
 from nnexp.evidence.summary import series
 from nnexp.views import words
-from nnexp.views.compare import Group
+from nnexp.views.compare import Group, key_value
 
 FORMATS = ("png", "svg", "pdf")
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart, and a dash pattern a colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_LEGEND_WIDTH = 72
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
 
 
@@ -56,9 +58,10 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
     """Draw one panel a metric into a file."""
     from matplotlib.ticker import MaxNLocator
 
-    with styled_figure((7, 0.6 + 3.4 * len(metrics))) as figure:
+    labels = _labels(found, metrics)
+    legend = 0.17 * sum(1 + label.count("\n") for label in labels)
+    with styled_figure((7, 0.5 + 3.2 * len(metrics) + legend)) as figure:
         panels = figure.subplots(len(metrics), 1, squeeze=False, sharex=True)[:, 0]
-        labels = _labels(found, metrics)
         for panel, metric in zip(panels, metrics, strict=True):
             for i, g in enumerate(found):
                 colour = COLOURS[i % len(COLOURS)]
@@ -70,7 +73,7 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
         panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         handles, names = panels[0].get_legend_handles_labels()
         if handles:
-            figure.legend(handles, names, loc="outside lower center", ncols=1, frameon=False)
+            figure.legend(handles, names, loc="outside lower center", frameon=False, fontsize=9)
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
         try:
             figure.savefig(path, metadata=metadata)
@@ -82,7 +85,7 @@ def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
     keys = differing([g.config for g in found])
     labels = []
     for g in found:
-        told = ", ".join(f"{key} {g.config.get(key)}" for key in keys[:4])
+        told = ", ".join(f"{key} {key_value(g, key)}" for key in keys[:4])
         parts = [f"{g.name} ({told})" if told else g.name]
         parts += [f"{len(g.runs)} seeds"] if len(g.runs) > 1 else []
         parts += [
@@ -90,7 +93,7 @@ def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
             for metric in metrics
             if g.reference and (figure := g.reference.figures().get(metric)) is not None
         ]
-        labels.append("; ".join(parts))
+        labels.append(fill("; ".join(parts), _LEGEND_WIDTH, subsequent_indent="  "))
     return labels
 
 
