@@ -129,7 +129,7 @@ def open_run(folder: Path | str) -> Run:
     try:
         experiment = load(folder / CONFIG).experiment
     except NnexpError as error:
-        problems.append(str(error).splitlines()[0])
+        problems.append(str(error).splitlines()[0].removeprefix(f"{folder}/"))
     status = record.get("status")
     if status not in STATUSES:
         problems.append(f"unknown status {status!r}")
