@@ -27,10 +27,11 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-class _Group(click.Group):
+class Group(click.Group):
     """The one place where errors become messages and exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; end with a message and an exit code where it cannot go on."""
         try:
             return super().invoke(ctx)
         except NnexpError as error:
@@ -41,6 +42,7 @@ class _Group(click.Group):
             ctx.exit(INTERRUPTED)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find a command; suggest one where the word is not quite its name."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -49,7 +51,7 @@ class _Group(click.Group):
 
 
 @click.group(
-    cls=_Group,
+    cls=Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: nnexp train configs/smoke.yaml",
 )

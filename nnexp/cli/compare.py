@@ -37,7 +37,15 @@ def compare(
     RUN is a run's folder, a folder of runs, a quoted glob, the unique beginning of a run's name, or
     `latest`; without any, all runs are compared. Columns show only what differs.
     """
-    from nnexp.views.compare import caption, groups, repeated, silent_outputs, sort_key, table
+    from nnexp.views.compare import (
+        caption,
+        ended_early,
+        groups,
+        repeated,
+        silent_outputs,
+        sort_key,
+        table,
+    )
     from nnexp.views.table import FORMATS
 
     found = find_runs(runs, runs_dir)
@@ -49,6 +57,6 @@ def compare(
         click.echo(caption(chosen, grouped))
         click.echo()
     click.echo(FORMATS[format_](table(grouped, chosen, per_run=per_run)), nl=False)
-    notes = silent_outputs(grouped) + repeated(grouped)
+    notes = silent_outputs(grouped) + ended_early(grouped) + repeated(grouped)
     if notes and format_ in ("table", "md"):
         click.echo("\n" + "\n".join(notes))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nnexp.experiment import Outcome
 
 DIVERGED = 3
+MAX_SEED = 2**63 - 1
 INTERRUPTED = 130
 _FEW = 4
 
@@ -51,7 +52,7 @@ def _complete_keys(
     shell_complete=_complete_keys,
     help="Override a key, as in eta=0.1 or layers.1=50; repeatable.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="The run's seed.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), help="The run's seed.")
 @click.option("--seeds", metavar="SEEDS", help="One run a seed, as in 0-9 or 0,3,5.")
 @runs_dir_option
 @click.option("--name", metavar="WORD", help="Name of the run, in place of the config's.")
@@ -143,11 +144,12 @@ def _plan(
 def _train_one(
     config: Config, dataset: Dataset, runs_dir: Path, *, quiet: bool, as_json: bool
 ) -> Outcome:
-    from nnexp.experiment import run
+    from nnexp.experiment import run, training_size
 
-    with bar(config.experiment, len(dataset.train), quiet=quiet) as progress:
+    examples = training_size(config.experiment, dataset)
+    with bar(config.experiment, examples, quiet=quiet) as progress:
         outcome = run(config, dataset, runs_dir, argv=["nnexp", *sys.argv[1:]], progress=progress)
-    if quiet:
+    if quiet and not as_json:
         click.echo(outcome.folder)
     elif not as_json:
         click.echo("\n".join(_summary(outcome)))
@@ -157,7 +159,7 @@ def _train_one(
 
 
 def _summary(outcome: Outcome) -> list[str]:
-    from nnexp.evidence.summary import default_metric
+    from nnexp.evidence.summary import default_metric, default_r2
     from nnexp.views import words
     from nnexp.views.run import against_published, summary_lines
 
@@ -166,6 +168,9 @@ def _summary(outcome: Outcome) -> list[str]:
     each = f" ({words.duration(outcome.seconds / epochs)} an epoch)" if epochs else ""
     lines = summary_lines(outcome.summary, metric) if metric else []
     lines += against_published(outcome.experiment.reference, outcome.summary)
+    r2 = default_r2(list(outcome.summary))
+    lines += summary_lines(outcome.summary, r2) if r2 else []
+    lines += [f"stopped early: {outcome.stopped}"] if outcome.stopped else []
     unit = "epoch" if epochs == 1 else "epochs"
     lines.append(f"{epochs} {unit} in {words.duration(outcome.seconds)}{each}")
     return [str(outcome.folder), *(f"  {line}" for line in lines)]

@@ -117,7 +117,9 @@ def _bound(error: Any, key: Key, values: Mapping[str, Any]) -> str:
     hint = ""
     if key[0] == "reference" and 0 < error["input"] <= 1:
         hint = f": accuracies are in percent here; did you mean {error['input'] * 100:g}?"
-    return f"a number {word} {error['ctx'][name]:g} is due{hint}"
+    bound = error["ctx"][name]
+    shown_bound = f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+    return f"a number {word} {shown_bound} is due{hint}"
 
 
 _SENTENCES: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
@@ -192,6 +194,9 @@ def _layers_fit_memory(v: Mapping[str, Any]) -> Iterator[Finding]:
             ("layers",),
             f"{size:,} parameters are more than the {schema.MAX_PARAMETERS:,} allowed",
         )
+    elif size > schema.MAX_LOGGED and "parameters" in v["monitor"]:
+        limit = f"at most {schema.MAX_LOGGED:,} can be logged"
+        yield ("monitor",), f"parameters: this network has {size:,}; {limit}"
 
 
 def _layers_fit_mnist(v: Mapping[str, Any]) -> Iterator[Finding]:
@@ -269,12 +274,14 @@ def _watched_is_monitored(v: Mapping[str, Any]) -> Iterator[Finding]:
     for key, name in watched.items():
         if name not in v["monitor"]:
             yield (key,), f"watches the {name} set: add {name} to monitor"
+        elif v["monitor_every"] > 1:
+            yield (key,), "counts epochs, so that every epoch must be evaluated: monitor_every: 1"
 
 
 _RULES: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Iterator[Finding]]], ...] = (
     (("cost", "output"), _cost_fits_output),
     (("output", "layers"), _softmax_has_company),
-    (("layers",), _layers_fit_memory),
+    (("layers", "monitor"), _layers_fit_memory),
     (("data", "layers"), _layers_fit_mnist),
     (("init", "layers"), _init_fits_layers),
     (("monitor",), _monitor_names_each_once),
@@ -282,7 +289,7 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Iterator[Find
     (("nesterov", "momentum"), _nesterov_has_momentum),
     (("temperature", "output"), _temperature_has_softmax),
     (("expand", "data"), _expand_has_images),
-    (("early_stopping", "schedule", "monitor"), _watched_is_monitored),
+    (("early_stopping", "schedule", "monitor", "monitor_every"), _watched_is_monitored),
 )
 
 

@@ -20,8 +20,9 @@ from nnexp.nn.types import DTYPES
 SETS = ("train", "validation", "test")
 METRICS = tuple(f"{name}_{kind}" for name in SETS for kind in ("accuracy", "cost"))
 EXTRAS = ("diagnostics", "parameters")
-MAX_SEED = 2**64
+MAX_SEED = 2**63 - 1
 MAX_PARAMETERS = 10**9
+MAX_LOGGED = 1000
 STATISTICS = ("last", "best-validation", "peak")
 
 
@@ -43,7 +44,6 @@ def _choice(table: Any) -> WithJsonSchema:
 
 
 Natural = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -382,7 +382,8 @@ class Experiment(_Strict):
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the result, the seed aside: equal for the runs of one group."""
-        return self.model_dump(exclude={"name", "description", "tags", "seed", "reference"})
+        words = {"name", "description", "tags", "reference", "monitor", "monitor_every"}
+        return self.model_dump(exclude={"seed", *words})
 
 
 DEFAULTS: dict[str, Any] = {

@@ -163,7 +163,7 @@ def _fit(
     if x.shape[1] != n_in:
         raise MisfitError(
             "layers",
-            f"each example of {where} has {x.shape[1]} inputs: begin layers with {x.shape[1]}",
+            f"{where} has {x.shape[1]} inputs an example: begin layers with {x.shape[1]}",
         )
     scale = UINT8_SCALE if x.dtype == np.uint8 else 1.0
     if x.dtype != np.uint8:
@@ -177,7 +177,7 @@ def _fit(
     if y.ndim == 2 and y.shape[1] != n_out:
         raise MisfitError(
             "layers",
-            f"each example of {where} has {y.shape[1]} targets: end layers with {y.shape[1]}",
+            f"{where} has {y.shape[1]} targets an example: end layers with {y.shape[1]}",
         )
     with np.errstate(over="ignore"):
         finite = np.isfinite(y.astype(dtype)).all()

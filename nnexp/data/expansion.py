@@ -21,6 +21,8 @@ from nnexp.nn.types import Array
 # So many images at a time keep every intermediate array in the cache: ten times faster than 1,000.
 _BLOCK = 32
 _SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))
+# How many times as large `shifts` makes a set.
+COPIES = 1 + len(_SHIFTS)
 
 
 def shifted(images: Array, down: int, right: int) -> Array:
@@ -45,9 +47,9 @@ def with_shifts(examples: Examples, shape: tuple[int, int]) -> Examples:
     labels = examples.labels
     return Examples(
         np.concatenate([examples.x, *moved]),
-        np.tile(examples.y, (5, 1)),
+        np.tile(examples.y, (COPIES, 1)),
         examples.scale,
-        None if labels is None else np.tile(labels, 5),
+        None if labels is None else np.tile(labels, COPIES),
     )
 
 

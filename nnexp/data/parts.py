@@ -69,6 +69,8 @@ def hold_out(where: str, part: Part, validation: float) -> tuple[Part, Part | No
         validation: how many (a whole number from 1 up) or what fraction (below 1).
     """
     n = len(part.x)
+    if validation >= 1 and validation % 1:
+        raise DataError(f"{where}: validation: {validation} is neither a count nor a fraction")
     held = round(n * validation) if validation < 1 else int(validation)
     if held >= n:
         raise DataError(f"{where}: validation: {validation} leaves none of {n} training examples")

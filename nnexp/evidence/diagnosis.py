@@ -75,7 +75,7 @@ def silent_outputs(case: Case) -> str | None:
     σ'(z) under a hundredth of its maximum.
     """
     lost = [j for j, r in enumerate(case.recall) if r * 10 * len(case.recall) < 1]
-    if not lost or _few(case) or _chance_accuracy(case):
+    if not lost or _few(case) or _chance_accuracy(case) is not None:
         return None
     saturated = {j for j in lost if (case.last(f"output_missed_{j}") or 0) > 0.5}
     said = [
@@ -235,7 +235,7 @@ def eta_too_large(case: Case) -> str | None:
     """
     values = [point.value for point in _finite(case, "train_cost")]
     second = values[len(values) // 2 :]
-    if len(second) < 6 or min(second) <= 0 or _chance_accuracy(case):
+    if len(second) < 6 or min(second) <= 0 or _chance_accuracy(case) is not None:
         return None
     rises = sum(b > a for a, b in pairwise(second))
     pairs = len(second) - 1

@@ -75,11 +75,12 @@ def unlearnt(labels: Sequence[int], predicted: Sequence[int]) -> list[int]:
     """Return the classes of which a network recognizes less than a tenth of what chance would.
 
     An output that never fires: the sign of a saturated output neuron (Nielsen, chapter 3). With K
-    classes, chance recognizes 1/K of a class's examples.
+    classes, chance recognizes 1/K of a class's examples. Nothing is said of a class with fewer than
+    ten.
 
-    >>> unlearnt([0, 1, 2, 2], [0, 1, 1, 0])
-    [2]
+    >>> unlearnt([0] * 10 + [1] * 10, [0] * 20)
+    [1]
     """
     examples = Counter(map(int, labels))
     right = Counter(int(y) for y, a in zip(labels, predicted, strict=True) if y == a)
-    return [y for y in sorted(examples) if right[y] * 10 * len(examples) < examples[y]]
+    return [y for y, n in sorted(examples.items()) if n >= 10 and right[y] * 10 * len(examples) < n]

@@ -47,6 +47,11 @@ def default_metric(metrics: Sequence[str]) -> str | None:
     return next((metric for metric in order if metric in metrics), None)
 
 
+def default_r2(metrics: Sequence[str]) -> str | None:
+    """Return the R² to show beside the cost of a regression, if any was logged."""
+    return next((m for name in reversed(SETS) if (m := f"{name}_r2") in metrics), None)
+
+
 def series(rows: Sequence[Row], metric: str) -> list[Point]:
     """Return the logged values of a metric, without the epochs that have none."""
     points = []

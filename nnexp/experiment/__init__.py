@@ -1,6 +1,6 @@
 """One run, from its config to its folder."""
 
-from nnexp.experiment.assembly import DataCache, initial_network, load_data
+from nnexp.experiment.assembly import DataCache, initial_network, load_data, training_size
 from nnexp.experiment.rows import Row
 from nnexp.experiment.session import Outcome, Progress, Silence, plain_summary, run
 
@@ -14,4 +14,5 @@ __all__ = [
     "load_data",
     "plain_summary",
     "run",
+    "training_size",
 ]

@@ -20,8 +20,6 @@ from nnexp.nn.sgd import Techniques
 from nnexp.nn.training import EarlyStopping, streams
 from nnexp.nn.types import DTYPES
 
-MAX_PARAMETERS = 1000
-
 
 class DataCache:
     """Loads the data of configs, each data set once."""
@@ -75,10 +73,6 @@ def _check_fit(config: Config, dataset: Dataset) -> None:
         if kind == "accuracy" and dataset.sets[name].labels is None:
             message = f"{metric}: {dataset.name} has no classes; use {name}_cost"
             raise config.error((key, "metric"), message)
-    size = initial_network(experiment).parameters.size
-    if "parameters" in experiment.monitor and size > MAX_PARAMETERS:
-        limit = f"at most {MAX_PARAMETERS:,} can be logged"
-        raise config.error(("monitor",), f"parameters: this network has {size:,}; {limit}")
 
 
 def load_data(config: Config) -> Dataset:
@@ -114,6 +108,12 @@ def training_set(experiment: Experiment, dataset: Dataset) -> Examples:
     if expand is None or not expand.shifts or dataset.image is None:
         return dataset.train
     return expansion.with_shifts(dataset.train, dataset.image)
+
+
+def training_size(experiment: Experiment, dataset: Dataset) -> int:
+    """Return how many examples an epoch trains on."""
+    shifts = experiment.expand is not None and experiment.expand.shifts
+    return len(dataset.train) * (expansion.COPIES if shifts else 1)
 
 
 def techniques(experiment: Experiment, dataset: Dataset, n: int) -> Techniques:

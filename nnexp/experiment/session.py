@@ -29,7 +29,7 @@ from nnexp.experiment.rows import Row, diagnostic_row, extra_columns, metric_row
 from nnexp.nn.diagnostics import diagnose
 from nnexp.nn.metrics import Evaluation, evaluate
 from nnexp.nn.network import Network
-from nnexp.nn.training import EpochRecord, streams, train
+from nnexp.nn.training import EpochRecord, streams, train, validation_score
 from nnexp.store import provenance
 from nnexp.store.writer import DIAGNOSTICS, MODEL, PARAMETERS, PREDICTIONS, RunWriter, now
 
@@ -60,6 +60,7 @@ class Outcome:
 
     Attributes:
         status: completed, diverged or interrupted.
+        stopped: why it ended before its last epoch, by schedule or early stopping.
         rows: the rows of metrics.csv.
         summary: by metric, its last, best-validation and peak value.
     """
@@ -70,6 +71,7 @@ class Outcome:
     rows: list[Row]
     seconds: float
     summary: Mapping[str, Mapping[str, Point]]
+    stopped: str | None = None
 
 
 def run(
@@ -116,7 +118,8 @@ def run(
             with suppress(RunError):
                 writer.finish("failed")
             raise
-        return session.close(status)
+        with held_back():
+            return session.close(status)
 
 
 class _Session:
@@ -144,9 +147,9 @@ class _Session:
 
     def train(self) -> str:
         experiment, sets = self.experiment, self.dataset.sets
-        clock = _Clock()
         extra = extra_columns(experiment, self.dataset)
         examples = training_set(experiment, self.dataset)
+        clock = _Clock()
         records = train(
             self.network,
             examples,
@@ -175,6 +178,7 @@ class _Session:
             self.progress.epoch(row)
             if not record.finite:
                 return "diverged"
+            clock.restart()
         return "completed"
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -200,7 +204,9 @@ class _Session:
             summary=plain_summary(summary),
         )
         seconds = perf_counter() - self.started
-        return Outcome(self.writer.folder, self.experiment, status, self.rows, seconds, summary)
+        return Outcome(
+            self.writer.folder, self.experiment, status, self.rows, seconds, summary, self.stopped
+        )
 
     def _model(self) -> dict[str, Any]:
         arrays: dict[str, Any] = {"sizes": np.array(self.network.sizes)}
@@ -236,12 +242,8 @@ class _Best:
         self._score = -np.inf
 
     def offer(self, record: EpochRecord, network: Network) -> None:
-        validation = record.evaluations.get("validation")
-        if validation is None or not np.isfinite(validation.cost):
-            return
-        accuracy = validation.accuracy
-        score = -validation.cost if accuracy is None else accuracy
-        if score > self._score:
+        score = validation_score(record.evaluations, record.penalty)
+        if score is not None and score > self._score:
             self._score, self.epoch, self.network = score, record.epoch, network.copy()
 
 
@@ -251,6 +253,10 @@ class _Clock:
     def __init__(self) -> None:
         self._mark = perf_counter()
         self._train = 0.0
+
+    def restart(self) -> None:
+        """Leave out the time since the last mark."""
+        self._mark = perf_counter()
 
     def _lap(self) -> float:
         mark, self._mark = self._mark, perf_counter()

@@ -77,11 +77,20 @@ def _softmax_backward(delta: Array, a: Array, work: Array) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """An activation a = σ(z) and the product with its transposed Jacobian."""
+    """An activation a = σ(z) and the product with its transposed Jacobian.
+
+    Attributes:
+        steepest: the largest |σ'(z)| (softmax: the largest ∂a_j/∂z_j).
+        hidden: whether hidden layers may have it.
+        output: whether the output layer may have it.
+    """
 
     name: str
     forward: Callable[[Array, Array], None]
     backward: Callable[[Array, Array, Array], None]
+    steepest: float = 1.0
+    hidden: bool = True
+    output: bool = True
 
     def __call__(self, z: Array) -> Array:
         """Return σ(z) as a new array of z's shape; right at any finite z.
@@ -109,16 +118,16 @@ class Activation:
 
 ACTIVATIONS = {
     # σ(z) = 1 / (1 + exp(-z)),  σ' = a (1 - a)                      (Nielsen, eq. 3)
-    "sigmoid": Activation("sigmoid", _sigmoid, _sigmoid_backward),
+    "sigmoid": Activation("sigmoid", _sigmoid, _sigmoid_backward, steepest=0.25),
     # σ(z) = tanh(z),  σ' = 1 - a²                                   (Nielsen, eq. 109)
     "tanh": Activation("tanh", _tanh, _tanh_backward),
     # σ(z) = max(0, z),  σ' = [z > 0], taken as 0 at z = 0            (Nielsen, eq. 113)
-    "relu": Activation("relu", _relu, _relu_backward),
+    "relu": Activation("relu", _relu, _relu_backward, output=False),
     # σ(z) = z,  σ' = 1
     "linear": Activation("linear", _linear, _linear_backward),
     # a_j = exp(z_j) / Σ_k exp(z_k),  ∂a_j/∂z_k = a_j ([j = k] - a_k)  (Nielsen, eq. 78)
-    "softmax": Activation("softmax", _softmax, _softmax_backward),
+    "softmax": Activation("softmax", _softmax, _softmax_backward, steepest=0.25, hidden=False),
 }
 
-HIDDEN = ("sigmoid", "tanh", "relu", "linear")
-OUTPUT = ("sigmoid", "softmax", "tanh", "linear")
+HIDDEN = tuple(name for name, activation in ACTIVATIONS.items() if activation.hidden)
+OUTPUT = tuple(name for name, activation in ACTIVATIONS.items() if activation.output)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nnexp.nn.activations import ACTIVATIONS
+from nnexp.nn.activations import ACTIVATIONS, OUTPUT
 from nnexp.nn.types import Array
 
 Value = Callable[[Array, Array, Array], Array]
@@ -154,7 +154,7 @@ COSTS = {
     "quadratic": Cost(
         name="quadratic",
         targets="real",
-        values=dict.fromkeys(("sigmoid", "softmax", "tanh", "linear"), _quadratic),
+        values=dict.fromkeys(OUTPUT, _quadratic),
         gradient=_difference,
         fused={"linear": _fused_difference},
     ),

@@ -18,8 +18,6 @@ from nnexp.nn.types import Array
 
 SAMPLE = 1000
 NEAR_ZERO = 0.01
-# The largest |σ'| of each activation; softmax's is that of ∂a_j/∂z_j = a_j (1 - a_j).
-LARGEST = {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0, "linear": 1.0, "softmax": 0.25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +78,12 @@ def diagnose(network: Network, cost: str, examples: Examples) -> State:
         weights, biases = delta.T @ a_in / n, delta.sum(axis=0) / n
         norm = float(np.sqrt(np.square(weights).sum() + np.square(biases).sum()))
         mean = np.abs(_derivative(name, a)).mean(axis=0)
-        saturated = float((mean < NEAR_ZERO * LARGEST[name]).mean())
+        saturated = float((mean < NEAR_ZERO * ACTIVATIONS[name].steepest).mean())
         layers.append(LayerState(norm, mean, saturated))
-    flat = _derivative(network.output, activations[-1]) < NEAR_ZERO * LARGEST[network.output]
+    flat = (
+        _derivative(network.output, activations[-1])
+        < NEAR_ZERO * ACTIVATIONS[network.output].steepest
+    )
     wrong = flat & (np.abs(activations[-1] - y) > 0.5)
     due = y > 0.5
     with np.errstate(invalid="ignore"):

@@ -22,8 +22,9 @@ class Evaluation:
 
     Attributes:
         cost: mean over the examples of the sum over the outputs.
-        accuracy: fraction of examples whose predicted class is right; None for regression.
-        predicted: the class predicted for each example, (n,); None for regression.
+        accuracy: fraction of examples whose predicted class is right; None for regression, and
+            where an output is not a number.
+        predicted: the class predicted for each example, (n,); None where accuracy is.
     """
 
     cost: float
@@ -113,7 +114,9 @@ def evaluate(network: Network, cost: str, examples: Examples) -> Evaluation:
             np.multiply(a[:, :n_out], temperature, z[:m])
             output(z[:m], outputs[:m])
             total += float(value(z[:m], outputs[:m], examples.y[chunk]).sum(dtype=np.float64))
-            if predicted is not None:
+            if predicted is not None and np.isfinite(outputs[:m]).all():
                 predicted[chunk] = predicted_class(outputs[:m])
+            else:
+                predicted = None
     accuracy = None if predicted is None else float(np.mean(predicted == examples.labels))
     return Evaluation(total / n, accuracy, predicted)

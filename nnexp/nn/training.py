@@ -66,6 +66,14 @@ class EarlyStopping:
     patience: Patience
 
 
+def validation_score(evaluations: Mapping[str, Evaluation], penalty: float) -> float | None:
+    """Return what an epoch is judged by: validation accuracy, or minus the cost; None if NaN."""
+    value = score(evaluations, penalty, "validation_accuracy")
+    if value is None:
+        value = score(evaluations, penalty, "validation_cost")
+    return value if value is not None and np.isfinite(value) else None
+
+
 def score(evaluations: Mapping[str, Evaluation], penalty: float, metric: str) -> float | None:
     """Return a metric's value after an epoch, negated if lower is better; None if not measured."""
     name, _, kind = metric.rpartition("_")
@@ -158,10 +166,7 @@ def _reason(
     epoch: int,
 ) -> str | None:
     """Tell schedule and early stopping how the epoch went; return why to stop, or None."""
-    validation = score(evaluations, penalty, "validation_accuracy")
-    if validation is None:
-        validation = score(evaluations, penalty, "validation_cost")
-    schedule.observe(validation)
+    schedule.observe(validation_score(evaluations, penalty))
     if stopping is not None:
         value = score(evaluations, penalty, stopping.metric)
         if value is not None and stopping.patience.exhausted_by(value):

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from pathlib import Path
 
 import click
 
+from nnexp.cli import Group
+
 ROOT_CONFIGS = ("quadratic_30", "quadratic_100", "xent_30", "xent_100")
 QUICK = 15
+PATH = click.Path(path_type=Path)
 
 
-@click.command()
-@click.option("--configs", type=click.Path(path_type=Path), default=Path("configs"))
-@click.option("--runs-dir", type=click.Path(path_type=Path), default=Path("runs/chapter3"))
-@click.option("--output", type=click.Path(path_type=Path), default=Path("docs/reproduction.md"))
-@click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1)
+@click.command(epilog="Example: python -m nnexp.reproduction --quick")
+@click.option("--configs", type=PATH, default=Path("configs"), help="Folder of the configs.")
+@click.option("--runs-dir", type=PATH, default=Path("runs/chapter3"), help="Folder of the runs.")
+@click.option("--output", type=PATH, default=Path("docs/reproduction.md"), help="The report.")
+@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes.")
 @click.option("--quick", is_flag=True, help="A fraction of the epochs, to see that all runs.")
-def main(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: bool) -> None:
+def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: bool) -> None:
     """Run the experiments of chapter 3 and write what repeats."""
     from tqdm import tqdm
 
     from nnexp.config.loader import load
-    from nnexp.errors import NnexpError
+    from nnexp.errors import RunError
     from nnexp.reproduction.report import write
     from nnexp.study.pool import Done, complete, due, key, run_all
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if quick:
         runs_dir = runs_dir.with_name(f"{runs_dir.name}-quick")
         output = runs_dir / output.name
@@ -34,11 +40,11 @@ def main(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: bool) ->
     loaded = [load(path) for path in paths]
     if quick:
         loaded = [config.shortened(QUICK) for config in loaded]
-    missing, _ = due(loaded, runs_dir)
+    missing = due(loaded, runs_dir)
     click.echo(f"{len(loaded)} experiments; {len(missing)} runs are due in {runs_dir}", err=True)
-    work = sum(job.work for job in missing)
     failed: list[Done] = []
-    with tqdm(total=work, unit="examples", unit_scale=True, disable=None) as bar:
+    total = sum(job.work for job in missing)
+    with tqdm(total=total, unit=" examples", unit_scale=True, disable=None) as bar:
 
         def advance(examples: int) -> None:
             bar.update(examples)
@@ -48,15 +54,16 @@ def main(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: bool) ->
                 failed.append(done)
             bar.write(f"{done.status:<10} {done.job.config.experiment.name} {done.error}")
 
-        run_all(missing, processes=jobs, on_examples=advance, on_done=ended)
+        run_all(missing, processes=jobs, on_work=advance, on_done=ended)
     if failed:
-        raise NnexpError(f"{len(failed)} experiments did not end; run the command again")
+        raise RunError(f"{len(failed)} experiments failed; see above, and run the command again")
     runs = complete(runs_dir)
-    named = {str(c.experiment.name): runs[key(c.experiment)] for c in loaded}
+    named = {str(config.experiment.name): runs[key(config.experiment)] for config in loaded}
     yes, claims = write(named, output, quick=quick)
     said = "QUICK: all ran, nothing is judged" if quick else f"{yes} of {claims} claims repeat"
     click.echo(f"{said}: {output}")
 
 
 if __name__ == "__main__":
-    main()
+    # A group of one command brings the messages and exit codes of the command line.
+    Group(commands=[reproduce]).main(["reproduce", *sys.argv[1:]], prog_name="nnexp.reproduction")

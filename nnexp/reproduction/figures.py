@@ -59,6 +59,14 @@ def _overfitting(figure: Any, runs: Runs) -> None:
     _panel(right, curves, "epoch", "accuracy (%)")
 
 
+def _full(figure: Any, runs: Runs) -> None:
+    pairs = (("overfitting_full", "λ = 0"), ("l2_full", "λ = 5"))
+    for panel, (name, title) in zip(figure.subplots(1, 2, sharey=True), pairs, strict=True):
+        curves = [_curve(runs, name, f"{s}_accuracy", s, 100) for s in ("train", "test")]
+        _panel(panel, curves, "epoch", "accuracy (%)")
+        panel.set_title(f"50,000 images, {title}", fontsize=9)
+
+
 def _regularization(figure: Any, runs: Runs) -> None:
     left, right = figure.subplots(1, 2)
     pairs = (("overfitting_1000", "λ = 0"), ("l2_1000", "λ = 0.1"))
@@ -101,6 +109,7 @@ def _etas(figure: Any, runs: Runs) -> None:
 FIGURES: Mapping[str, Callable[[Any, Runs], None]] = {
     "neurons": _neurons,
     "overfitting": _overfitting,
+    "full": _full,
     "regularization": _regularization,
     "more_data": _more_data,
     "initialization": _initialization,

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from nnexp.reproduction.claims import CLAIMS, Claim, Finding, Runs
 from nnexp.reproduction.figures import draw
+from nnexp.store.reader import Run
 
+_LIBRARY = ("internal_api", "version", "architecture")
 _VERDICTS = {True: "yes", False: "**no**", None: "–"}
 
 
@@ -24,7 +26,9 @@ def write(runs: Runs, path: Path, *, quick: bool) -> tuple[int, int]:
     pictures.mkdir(parents=True, exist_ok=True)
     parts = [_head(runs, sum(verdicts), len(verdicts), quick=quick), _table(found, quick=quick)]
     for claim, finding in found:
-        parts.append(f"## {claim.title}\n\n*The book:* {claim.says}\n\n*Here:* {finding.sentence}")
+        parts += [f"## {claim.title}", f"*The book:* {claim.says}", f"*Here:* {finding.sentence}"]
+        if claim.criterion:
+            parts.append(f"*Repeats if* {claim.criterion}.")
         if claim.figure:
             draw(claim.figure, runs, pictures / f"{claim.figure}.svg")
             parts.append(f"![{claim.title}]({pictures.name}/{claim.figure}.svg)")
@@ -34,7 +38,8 @@ def write(runs: Runs, path: Path, *, quick: bool) -> tuple[int, int]:
 
 
 def _head(runs: Runs, yes: int, claims: int, *, quick: bool) -> str:
-    epochs = sum(len(run.rows) for run in runs.values())
+    distinct = {run.id: run for run in runs.values()}
+    epochs = sum(len(run.rows) for run in distinct.values())
     lines = ["# Chapter 3, repeated"]
     verdict = "Nothing is judged." if quick else f"Of {claims} claims, {yes} repeat."
     if quick:
@@ -54,7 +59,22 @@ def _head(runs: Runs, yes: int, claims: int, *, quick: bool) -> str:
         "not yet "
         "about the methods."
     )
+    lines.append(_made_with(list(distinct.values())))
     return "\n\n".join(lines)
+
+
+def _made_with(runs: list[Run]) -> str:
+    """Say with what versions and BLAS kernels the runs were made."""
+    said = []
+    for run in runs:
+        versions, blas = run.record.get("versions", {}), run.record.get("blas", [])
+        kernels = {
+            f"{b.get('internal_api')} {b.get('version')} {b.get('architecture')}" for b in blas
+        }
+        said.append(
+            f"nnexp {versions.get('nnexp')}, NumPy {versions.get('numpy')}, {', '.join(kernels)}"
+        )
+    return f"Made with {'; '.join(sorted(set(said)))}. Another processor rounds differently."
 
 
 def _table(found: list[tuple[Claim, Finding]], *, quick: bool) -> str:

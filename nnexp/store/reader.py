@@ -70,7 +70,8 @@ class Run:
     @property
     def seed(self) -> int | None:
         """The run's seed."""
-        return self.experiment.seed if self.experiment else None
+        seed = self.experiment.seed if self.experiment else self.record.get("seed")
+        return seed if isinstance(seed, int) else None
 
     @property
     def tags(self) -> list[str]:

@@ -194,6 +194,11 @@ def _runs_column() -> Column[Group]:
     )
 
 
+def keys(found: Sequence[Group]) -> list[str]:
+    """Return the config keys that tell groups apart, those without a readable config aside."""
+    return differing([g.config for g in found if g.runs[0].experiment])
+
+
 def table(found: Sequence[Group], metric: str, *, per_run: bool = False) -> Table[Group]:
     """Lay groups out as a table."""
     columns: list[Column[Group]]
@@ -204,7 +209,7 @@ def table(found: Sequence[Group], metric: str, *, per_run: bool = False) -> Tabl
         ]
     else:
         columns = [plain_column("name", "name", lambda g: g.name)]
-    columns += [_key_column(key) for key in differing([g.config for g in found])]
+    columns += [_key_column(key) for key in keys(found)]
     if not per_run:
         columns.append(_runs_column())
     columns += [_statistic_column(metric, statistic) for statistic in STATISTICS]
@@ -263,19 +268,30 @@ def repeated(found: Sequence[Group]) -> list[str]:
     return notes
 
 
+def ended_early(found: Sequence[Group]) -> list[str]:
+    """Say which counted runs ended before their last epoch, and why."""
+    return [
+        f"{g.name}: seed {run.seed} ended after {len(run.rows)} of {run.experiment.epochs} epochs: "
+        f"{run.record['stopped']}"
+        for g in found
+        for run in g.counted
+        if run.experiment and run.record.get("stopped")
+    ]
+
+
 def silent_outputs(found: Sequence[Group]) -> list[str]:
     """Say which runs never learnt a class: a mean would hide that they are stuck."""
     notes = []
     for g in found:
         stuck = []
-        for run in g.runs:
+        for run in g.counted:
             p = run.predictions
             silent = unlearnt(p["labels"], p["predicted"]) if p else []
             if silent:
                 stuck.append(f"seed {run.seed} ({_classes(run, silent)})")
         if stuck:
             notes.append(
-                f"{g.name}: {len(stuck)} of {len(g.runs)} runs never learnt a class: "
+                f"{g.name}: {len(stuck)} of {len(g.counted)} runs never learnt a class: "
                 f"{', '.join(stuck)}"
             )
     return notes

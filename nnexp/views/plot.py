@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from nnexp.errors import OptionError, one_of
-from nnexp.evidence.groups import differing
 from nnexp.evidence.summary import series
 from nnexp.views import words
-from nnexp.views.compare import Group, key_value
+from nnexp.views.compare import Group, key_value, keys
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -82,12 +81,13 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
 
 
 def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
-    keys = differing([g.config for g in found])
+    told_apart = keys(found)
     labels = []
     for g in found:
-        told = ", ".join(f"{key} {key_value(g, key)}" for key in keys[:4])
+        told = ", ".join(f"{key} {key_value(g, key)}" for key in told_apart)
         parts = [f"{g.name} ({told})" if told else g.name]
-        parts += [f"{len(g.runs)} seeds"] if len(g.runs) > 1 else []
+        parts += [f"{len(g.counted)} seeds"] if len(g.counted) > 1 else []
+        parts += [] if g.statuses["completed"] else ["unfinished"]
         parts += [
             f"dashed: published {g.reference.statistic} {words.quantity(metric, figure)}"
             for metric in metrics
@@ -99,11 +99,12 @@ def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
 
 def _curve(panel: Any, g: Group, metric: str, label: str, colour: str, dash: Any) -> None:
     factor = 100 if words.is_percent(metric) else 1
-    curves = [{p.epoch: p.value * factor for p in series(run.rows, metric)} for run in g.runs]
+    curves = [{p.epoch: p.value * factor for p in series(run.rows, metric)} for run in g.counted]
     epochs = sorted({epoch for curve in curves for epoch in curve})
     if not epochs:
         return
     values = np.array([[curve.get(epoch, np.nan) for epoch in epochs] for curve in curves])
+    values[~np.isfinite(values)] = np.nan
     count = np.isfinite(values).sum(axis=0)
     epochs_shown, values = np.array(epochs)[count > 0], values[:, count > 0]
     mean = np.nanmean(values, axis=0)

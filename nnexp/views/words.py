@@ -68,10 +68,10 @@ def duration(seconds: float) -> str:
     >>> duration(0.0214), duration(4.21), duration(75), duration(7384)
     ('21 ms', '4.2 s', '1 min 15 s', '2 h 3 min')
     """
-    if seconds < 0.1:
+    if seconds < 0.0995:
         return f"{seconds * 1000:.2g} ms"
-    if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    if seconds < 59.95:
+        return f"{seconds:.2f} s" if seconds < 0.995 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"

@@ -121,10 +121,10 @@ def test_a_config_that_cannot_be_read_is_named(run: Path, text: bytes | None) ->
     path = run / "config.yaml"
     path.unlink() if text is None else path.write_bytes(text)
     found = open_run(run)
-    assert (found.experiment, found.name, found.seed, found.tags) == (None, "quick", None, [])
+    assert (found.experiment, found.name, found.seed, found.tags) == (None, "quick", 0, [])
     assert len(found.rows) == 4
     assert len(found.problems) == 1
-    assert found.problems[0].startswith(str(path))
+    assert found.problems[0].startswith("config.yaml")
 
 
 @pytest.mark.parametrize(
