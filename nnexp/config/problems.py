@@ -242,8 +242,8 @@ def _monitor_names_each_once(v: Mapping[str, Any]) -> Iterator[Finding]:
 def _dropout_fits_layers(v: Mapping[str, Any]) -> Iterator[Finding]:
     dropout, hidden = v["dropout"], len(v["layers"]) - 2
     if isinstance(dropout, list) and len(dropout) != hidden:
-        given = f"{len(dropout)} given where one a hidden layer is due"
-        yield ("dropout",), f"{given}: layers {v['layers']} have {hidden}"
+        due = f"layers {v['layers']} need {hidden}, one a hidden layer"
+        yield ("dropout",), f"{len(dropout)} given; {due}"
     elif not hidden and dropout:
         yield ("dropout",), f"layers {v['layers']} have no hidden layer to drop neurons from"
 

@@ -136,7 +136,7 @@ def nothing_learnt(case: Case) -> str | None:
 def plateau(case: Case) -> str | None:
     """Find a slow start: the training cost makes less than a tenth of its fall for long.
 
-    Long is at least a tenth of the epochs evaluated, and at least 3. Nothing is said where the
+    Long is at least a fifth of the epochs evaluated, and at least 3. Nothing is said where the
     cost falls by less than a third in all.
     """
     points = _finite(case, "train_cost")
@@ -147,7 +147,7 @@ def plateau(case: Case) -> str | None:
         return None
     fall = first - low
     long = next(i for i, p in enumerate(points, 1) if first - p.value >= fall / 10)
-    if long < max(3, len(points) / 10):
+    if long < max(3, len(points) / 5):
         return None
     said = (
         f"a plateau at the start: in the first {points[long - 1].epoch} of {points[-1].epoch} "

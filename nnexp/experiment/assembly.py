@@ -69,7 +69,8 @@ def _check_fit(config: Config, dataset: Dataset) -> None:
     for key, metric in watched.items():
         name, _, kind = metric.rpartition("_")
         if name not in dataset.sets:
-            raise config.error((key,), f"watches the {name} set; {dataset.name} has none")
+            message = f"watches the {name} set; {dataset.name} has only {', '.join(dataset.sets)}"
+            raise config.error((key,), message)
         if kind == "accuracy" and dataset.sets[name].labels is None:
             message = f"{metric}: {dataset.name} has no classes; use {name}_cost"
             raise config.error((key, "metric"), message)

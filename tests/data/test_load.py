@@ -97,17 +97,17 @@ def test_ragged_inline_examples_are_refused(x: Any, y: Any, message: str) -> Non
 def test_misfits_name_the_key_and_the_mend(tmp_path: Path) -> None:
     """Layers that do not fit the data are refused with what they must begin or end with."""
     cases: list[tuple[Any, str]] = [
-        (lambda: npz(tmp_path, {}, n_in=3), "has 2 inputs: begin layers with 2"),
+        (lambda: npz(tmp_path, {}, n_in=3), "has 2 inputs an example: begin layers with 2"),
         (
             lambda: npz(tmp_path, {"x_train": np.zeros((6, 4, 5))}),
-            "20 inputs: begin layers with 20",
+            "20 inputs an example: begin layers with 20",
         ),
-        (lambda: inline([[0, 1, 0]] * 4, 2), "has 3 targets: end layers with 3"),
-        (lambda: inline([[0.5, 1]] * 4, 1), "has 2 targets: end layers with 2"),
+        (lambda: inline([[0, 1, 0]] * 4, 2), "has 3 targets an example: end layers with 3"),
+        (lambda: inline([[0.5, 1]] * 4, 1), "has 2 targets an example: end layers with 2"),
         (lambda: csv(tmp_path, "x,y\n1,a\n2,b\n3,c\n", 2), r"3 classes \(a, b, c\): .* with 3"),
         (lambda: csv(tmp_path, "x,y\n1,a\n2,b\n3,c\n", 1), "end layers with 3"),
         (lambda: csv(tmp_path, "x,y\n1,a\n2,b\n", 3), "end layers with 2"),
-        (lambda: csv(tmp_path, "x,y\n1,0.5\n2,1\n", 2), "1 targets: end layers with 1"),
+        (lambda: csv(tmp_path, "x,y\n1,0.5\n2,1\n", 2), "1 targets an example: end layers with 1"),
         (
             lambda: npz(tmp_path, {"x_test": np.zeros((1, 9)), "y_test": np.zeros(1, int)}),
             "test set has 9 inputs",

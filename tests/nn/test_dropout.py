@@ -152,6 +152,13 @@ def test_the_masks_do_not_shift_the_shuffle_and_evaluation_has_none() -> None:
     assert ends[0] != ends[1]
 
 
+def test_the_streams_are_spawned_in_their_order() -> None:
+    """Init, shuffle, dropout, expand: a use that is added comes last, and old seeds stay good."""
+    for i, name in enumerate(("init", "shuffle", "dropout", "expand")):
+        due = np.random.default_rng(np.random.SeedSequence(7, spawn_key=(i,)))
+        assert streams(7)[name].bit_generator.state == due.bit_generator.state
+
+
 def test_dropout_needs_its_stream_and_a_rate_for_each_layer() -> None:
     """A missing stream or a wrong number of rates is refused, never guessed."""
     examples = Examples(np.ones((1, 3)), np.ones((1, 1)))
