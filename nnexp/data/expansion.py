@@ -2,7 +2,8 @@
 
 `shifts` makes a set five times as large. The others change every image at random each time it is
 trained on: in place, a chunk at a time, so that they need no memory to speak of. Pixels that come
-from outside an image are 0. Adding one is one function and one entry in `RANDOM`.
+from outside an image are 0. Adding one is one function, one entry in `RANDOM`, and its keys in the
+schema.
 
 Sources: Nielsen, chapter 3 ("artificially expanding the training data"); Simard, Steinkraus and
 Platt 2003, "Best practices for convolutional neural networks", section 2.

@@ -2,7 +2,7 @@
 
 A schedule is asked for η at the beginning of each epoch and told the validation score at its end.
 Its state is a function of η, the settings and the scores alone, so that it can be replayed from a
-run's log. Adding a schedule is one function and one entry in `SCHEDULES`.
+run's log. Adding a schedule is one function, one entry in `SCHEDULES`, and its keys in the schema.
 """
 
 from __future__ import annotations
