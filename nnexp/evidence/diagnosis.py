@@ -69,12 +69,12 @@ def diverged(case: Case) -> str | None:
 
 
 def silent_outputs(case: Case) -> str | None:
-    """Name the classes of which less than a tenth of chance is recognized, and why.
+    """Name the classes of which less than half of chance is recognized, and why.
 
     The output is saturated if for more than half of its class's examples it stays below ½ with
     σ'(z) under a hundredth of its maximum.
     """
-    lost = [j for j, r in enumerate(case.recall) if r * 10 * len(case.recall) < 1]
+    lost = [j for j, r in enumerate(case.recall) if r * 2 * len(case.recall) < 1]
     if not lost or _few(case) or _chance_accuracy(case) is not None:
         return None
     saturated = {j for j in lost if (case.last(f"output_missed_{j}") or 0) > 0.5}

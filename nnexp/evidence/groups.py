@@ -72,7 +72,7 @@ def differing(flats: Sequence[Flat]) -> list[str]:
 
 
 def unlearnt(labels: Sequence[int], predicted: Sequence[int]) -> list[int]:
-    """Return the classes of which a network recognizes less than a tenth of what chance would.
+    """Return the classes of which a network recognizes less than half of what chance would.
 
     An output that never fires: the sign of a saturated output neuron (Nielsen, chapter 3). With K
     classes, chance recognizes 1/K of a class's examples. Nothing is said of a class with fewer than
@@ -83,4 +83,4 @@ def unlearnt(labels: Sequence[int], predicted: Sequence[int]) -> list[int]:
     """
     examples = Counter(map(int, labels))
     right = Counter(int(y) for y, a in zip(labels, predicted, strict=True) if y == a)
-    return [y for y, n in sorted(examples.items()) if n >= 10 and right[y] * 10 * len(examples) < n]
+    return [y for y, n in sorted(examples.items()) if n >= 10 and right[y] * 2 * len(examples) < n]

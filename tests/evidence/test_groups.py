@@ -113,9 +113,9 @@ def test_a_class_that_is_never_recognized_is_unlearnt(
     assert unlearnt(labels * 3, predicted * 3) == []
 
 
-@pytest.mark.parametrize(("right", "classes"), [(0, [0]), (9, [0]), (10, []), (11, [])])
-def test_a_class_is_unlearnt_below_a_tenth_of_chance(right: int, classes: list[int]) -> None:
-    """With ten classes chance recognizes 100 of 1,000; nine are too few, ten are not."""
+@pytest.mark.parametrize(("right", "classes"), [(0, [0]), (49, [0]), (50, []), (51, [])])
+def test_a_class_is_unlearnt_below_half_of_chance(right: int, classes: list[int]) -> None:
+    """With ten classes chance recognizes 100 of 1,000; 49 are too few, 50 are not."""
     others = [label for label in range(1, 10) for _ in range(10)]
     labels = [0] * 1000 + others
     predicted = [0] * right + [1] * (1000 - right) + others
