@@ -9,7 +9,8 @@ import pytest
 
 from nnexp.config.loader import load
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 
 
 def generated() -> dict[Path, str]:
@@ -35,3 +36,10 @@ def test_the_config_of_the_documentation_loads(folder: Path) -> None:
     text = (DOCS / "configuration.md").read_text(encoding="utf-8")
     Path("example.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
     assert load(Path("example.yaml")).experiment.layers == [784, 100, 10]
+
+
+def test_no_page_waits_for_its_figures() -> None:
+    """Every placeholder has been replaced by what was measured."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("*/*.md")]
+    assert len(pages) > 5
+    assert [page.name for page in pages if "@@" in page.read_text(encoding="utf-8")] == []
