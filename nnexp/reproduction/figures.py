@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.evidence.summary import series
-from nnexp.reproduction.claims import ETAS, SIZES, Runs, last, outputs
+from nnexp.reproduction.checks import ETAS, SIZES, Runs, last, outputs
 from nnexp.views.plot import COLOURS, DASHES, styled_figure
 
 Curve = tuple[str, Sequence[float], Sequence[float]]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnexp.reproduction.claims import CLAIMS, Claim, Finding, Runs
+from nnexp.reproduction.checks import Finding, Runs
+from nnexp.reproduction.claims import CLAIMS, Claim
 from nnexp.reproduction.figures import draw
 from nnexp.store.reader import Run
 

@@ -11,7 +11,8 @@ import pytest
 
 from nnexp.config.loader import Config, load
 from nnexp.reproduction.__main__ import ROOT_CONFIGS
-from nnexp.reproduction.claims import CLAIMS, ETAS, SIZES, Claim
+from nnexp.reproduction.checks import ETAS, SIZES
+from nnexp.reproduction.claims import CLAIMS, Claim
 from nnexp.reproduction.figures import FIGURES
 from nnexp.reproduction.report import write
 from nnexp.store.reader import Run
