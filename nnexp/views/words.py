@@ -18,7 +18,7 @@ def label(metric: str) -> str:
     >>> label("test_accuracy")
     'test accuracy'
     """
-    return metric.replace("_", " ")
+    return metric.replace("_r2", " R²").replace("_", " ")
 
 
 def title(metric: str) -> str:
