@@ -51,6 +51,18 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
         OptionError: an override is not of the form KEY=VALUE or leads nowhere.
     """
     path = Path(path)
+    document = read(path)
+    for override in overrides:
+        _apply(document, override)
+    return Config(validate(document, path), document)
+
+
+def read(path: Path) -> Document:
+    """Read a YAML file, without validating what it says.
+
+    Raises:
+        ConfigError: it cannot be read or is not YAML.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -59,10 +71,7 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
         hint = _similar(path) if isinstance(error, FileNotFoundError) else ""
         problem = Problem(str(path), "", f"cannot be read: {error.strerror}{hint}")
         raise ConfigError([problem]) from error
-    document = parse(text, str(path))
-    for override in overrides:
-        _apply(document, override)
-    return Config(validate(document, path), document)
+    return parse(text, str(path))
 
 
 def _similar(path: Path) -> str:
@@ -77,8 +86,23 @@ def _apply(document: Document, override: str) -> None:
     place = f"--set {override}"
     if not equals or not name.strip():
         raise OptionError(f"{place}: KEY=VALUE is due, as in --set eta=0.1")
+    assign(document, name.strip(), parse_value(text, place), place)
+
+
+def assign(document: Document, name: str, value: Any, place: str) -> None:
+    """Set a value of a document by its dotted key.
+
+    Args:
+        document: is changed.
+        name: as in `eta`, `layers.1` or `data.train`.
+        value: plain.
+        place: where the value was given, for messages about it.
+
+    Raises:
+        OptionError: the key leads nowhere.
+    """
     *parents, last = key = tuple(
-        int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in name.strip().split(".")
+        int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in name.split(".")
     )
     holder: Any = document.values
     for i, part in enumerate(parents):
@@ -87,7 +111,6 @@ def _apply(document: Document, override: str) -> None:
         elif i == 0 and part == "data" and isinstance(holder[part], str):
             holder[part] = {"name": holder[part]}
         holder = _child(holder, part, place)
-    value = parse_value(text, place)
     if isinstance(holder, dict):
         holder[str(last)] = value
     elif isinstance(holder, list) and isinstance(last, int) and last < len(holder):
@@ -126,7 +149,7 @@ def validate(document: Document, path: Path) -> Experiment:
         order = {place: i for i, place in enumerate(document.places.values())}
         found.sort(key=lambda item: order.get(document.where(item[0]), len(order)))
         raise ConfigError([_problem(document, key, message) for key, message in found])
-    update: dict[str, Any] = {"name": experiment.name or _word(path.stem)}
+    update: dict[str, Any] = {"name": experiment.name or word(path.stem)}
     source = getattr(experiment.data, "path", None)
     if source is not None:
         try:
@@ -142,7 +165,12 @@ def _problem(document: Document, key: Key, message: str) -> Problem:
     return Problem(document.where(key), ".".join(map(str, key)), message)
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
+    """Return a text as a name may be written.
+
+    >>> word("init: {hidden: scaled}")
+    'init---hidden--scaled-'
+    """
     cleaned = "".join(c if c.isascii() and (c.isalnum() or c in "._+=-") else "-" for c in text)
     return cleaned.lstrip("._+=-")[:100] or "config"
 

@@ -139,7 +139,7 @@ def open_run(folder: Path | str) -> Run:
     try:
         with (folder / METRICS).open("rb") as stream:
             rows = list(_rows(stream.read().decode("utf-8", "replace"), problems))
-            if status == "running" and not is_held(stream):
+            if status == "running" and not is_held(stream.fileno()):
                 status = "interrupted"
     except (OSError, csv.Error) as error:
         problems.append(f"{METRICS}: {getattr(error, 'strerror', None) or error}")
