@@ -140,7 +140,7 @@ class RunWriter:
 
     def _redo(self) -> None:
         self.checkpoint = read_checkpoint(self.folder / CHECKPOINT)
-        logs = self.checkpoint.state.get("logs") if self.checkpoint else {}
+        logs: Any = self.checkpoint.state.get("logs") if self.checkpoint else {}
         try:
             for name, known in dict(logs).items():
                 if name not in (METRICS, DIAGNOSTICS, PARAMETERS):
@@ -181,7 +181,7 @@ class RunWriter:
             return
         began = perf_counter()
         logs = {name: log.known() for name, log in self._logs.items()}
-        data = Checkpoint(self._pending.arrays, self._pending.state | {"logs": logs}).to_bytes()
+        data = Checkpoint(self._pending.arrays, {**self._pending.state, "logs": logs}).to_bytes()
         with guarded(self.folder):
             files.replace(self.folder / CHECKPOINT, data)
             for log in self._logs.values():
