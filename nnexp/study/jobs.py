@@ -17,7 +17,7 @@ from nnexp.config.loader import Config
 from nnexp.config.schema import Experiment
 from nnexp.data.expansion import COPIES
 from nnexp.errors import BusyError, ResumeError, RunError
-from nnexp.experiment import DataCache, Progress, resume, run
+from nnexp.experiment import DataCache, Ending, Progress, never, resume, run
 from nnexp.store.find import folders, open_all
 from nnexp.store.reader import Run, open_run
 
@@ -33,11 +33,13 @@ class Job:
         config: the experiment, with its seed.
         runs: the folder that its folder is to be in.
         digest: sha256 of its data; empty where any will do.
+        ending: may end the run before its last epoch; it travels to the worker with the job.
     """
 
     config: Config
     runs: Path
     digest: str = ""
+    ending: Ending = never
 
     @property
     def name(self) -> str:
@@ -118,7 +120,13 @@ def perform(
             try:
                 dataset = data.load(job.config)
                 outcome = run(
-                    job.config, dataset, job.runs, folder=folder.name, argv=argv, progress=progress
+                    job.config,
+                    dataset,
+                    job.runs,
+                    folder=folder.name,
+                    argv=argv,
+                    progress=progress,
+                    ending=job.ending,
                 )
             except FileExistsError:  # another process was faster
                 return perform(job, data, argv=argv, progress=progress)
@@ -131,7 +139,7 @@ def perform(
         if there.status in ENDED:
             return Done(job, folder, there.status)
         try:
-            outcome = resume(folder, argv=argv, progress=progress, data=data)
+            outcome = resume(folder, argv=argv, progress=progress, data=data, ending=job.ending)
         except BusyError:
             return Done(job, folder, BUSY)
         except ResumeError:

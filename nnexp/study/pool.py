@@ -6,7 +6,7 @@ number of processes, the engine or the order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from time import monotonic, sleep
 from typing import Any, Protocol
@@ -51,6 +51,7 @@ def run_all(
     *,
     watcher: Watcher | None = None,
     fail_fast: bool = False,
+    then: Callable[[Done], Job | None] = lambda done: None,
 ) -> list[Done]:
     """Run jobs, the longest first; an error of one does not end the others.
 
@@ -63,6 +64,7 @@ def run_all(
         engine: what runs them.
         watcher: is told how they go on.
         fail_fast: end all when one fails or diverges.
+        then: told what became of a job, returns the one that is due now because of it.
 
     Returns:
         what became of each job that was done, in the order of their ends.
@@ -91,6 +93,10 @@ def run_all(
                     continue
                 done.append(outcome)
                 watcher.ended(outcome)
+                following = then(outcome)
+                if following is not None:
+                    due.append((0.0, len(ordered)))
+                    ordered.append(following)
                 if fail_fast and outcome.status != "completed":
                     engine.stop()
                     return done
