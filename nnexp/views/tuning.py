@@ -182,8 +182,8 @@ def _legend(page: Page) -> str:
     pruned = " A pruned trial counts with what it had reached." if page.tune.prune else ""
     return (
         f"What each arm chose, and how flat its optimum is: {words.title(metric)} of its best, "
-        f"median and worst trial, and how many trials lie within so many {unit} of the best."
-        + pruned
+        "median and worst trial, and how many trials, the best included, lie within so many "
+        f"{unit} of it." + pruned
     )
 
 
