@@ -9,11 +9,9 @@ from nnexp.evidence.target import Target
 from nnexp.store.reader import Run
 from nnexp.views import verdicts
 from nnexp.views.compare import (
+    beware,
     caption,
-    ended_early,
     groups,
-    repeated,
-    silent_outputs,
     sort_key,
     table,
 )
@@ -55,13 +53,13 @@ def page(
     )
     more = verdicts.target_columns(target) if target else []
     if form in ("csv", "json"):
-        more += verdicts.raw_columns(judged) if judged else []
+        more += verdicts.raw_columns(judged, question) if judged else []
         return FORMATS[form](Table([*shown.columns, *more], shown.records))
     parts = [caption(question.metric, grouped)] if form == "table" else []
     parts.append(FORMATS[form](Table([*shown.columns, *more], shown.records)).rstrip("\n"))
     if judged is not None and len(grouped) > 1:
         parts += _verdicts(judged, question, form)
-    notes = silent_outputs(grouped) + ended_early(grouped) + repeated(grouped)
+    notes = beware(grouped)
     if judged is not None:
         notes += verdicts.warnings(judged, question)
     if notes:

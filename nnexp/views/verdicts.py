@@ -18,7 +18,7 @@ from nnexp.evidence.verdict import default_margin
 from nnexp.store.reader import Run
 from nnexp.store.studies import StudyRecord
 from nnexp.views import words
-from nnexp.views.compare import Group, key_value, keys
+from nnexp.views.compare import Group, beware, key_value, keys
 from nnexp.views.table import NONE, Column, Table, plain_column
 
 POINTS = {
@@ -237,13 +237,21 @@ def _counts(difference: Difference) -> tuple[int, int, int]:
     return wins.wins, wins.losses, wins.ties
 
 
-def raw_columns(judged: Judged) -> list[Column[Group]]:
+def raw_columns(judged: Judged, question: Question) -> list[Column[Group]]:
     """Return what CSV and JSON say of each group beyond its own figures."""
     names = {id(g): name for g, name in zip(judged.groups, judged.names, strict=True)}
+    unlike = list(warnings(judged, question))
 
     def raw(group: Group) -> dict[str, Any]:
         name = names[id(group)]
-        return _raw_arm(judged.by_name[name]) | _raw_difference(judged.pairs.get(name))
+        arm, difference = judged.by_name[name], judged.pairs.get(name)
+        said = [*arm.notes, *(difference.notes if difference else ()), *beware([group])]
+        said += [why for why in judged.apart if why.startswith(f"{name} ")]
+        return (
+            _raw_arm(arm)
+            | _raw_difference(difference)
+            | {"notes": "; ".join(said), "warnings": "; ".join(unlike)}
+        )
 
     return [Column("evidence", lambda g: "", raw)]
 
@@ -265,7 +273,6 @@ def _raw_arm(arm: ArmSummary) -> dict[str, Any]:
         "worst": worst.value if worst else None,
         "worst_seed": worst.seed if worst else None,
         "failures": len(arm.failures),
-        "notes": " ".join(f"{note}." for note in arm.notes),
     }
 
 
