@@ -13,8 +13,10 @@ from pydantic import ValidationError
 
 from nnexp.config.problems import findings, rule_findings
 from nnexp.config.schema import Experiment
-from nnexp.config.yaml import RESOLVERS, Document, Key, parse, parse_value
+from nnexp.config.yaml import MAX_BYTES, MAX_DEPTH, RESOLVERS, Document, Key, parse, parse_value
 from nnexp.errors import ConfigError, OptionError, Problem
+from nnexp.files import read_bytes
+from nnexp.text import clipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,32 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
         OptionError: an override is not of the form KEY=VALUE or leads nowhere.
     """
     path = Path(path)
+    document = _read(path)
+    for override in overrides:
+        _apply(document, override)
+    experiment = validate(document, path.stem)
+    return Config(_anchored(experiment, document, path.parent), document)
+
+
+def load_stored(path: Path) -> Experiment:
+    """Read the config of a run folder: no link is followed, and no path in it looked up.
+
+    Raises:
+        ConfigError: with all the problems of the config.
+    """
+    return validate(_read(path, follow=False), path.stem)
+
+
+def _read(path: Path, *, follow: bool = True) -> Document:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path, MAX_BYTES, follow=follow).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(str(path), "", "is not UTF-8 text")]) from error
     except OSError as error:
         hint = _similar(path) if isinstance(error, FileNotFoundError) else ""
         problem = Problem(str(path), "", f"cannot be read: {error.strerror}{hint}")
         raise ConfigError([problem]) from error
-    document = parse(text, str(path))
-    for override in overrides:
-        _apply(document, override)
-    return Config(validate(document, path), document)
+    return parse(text, str(path))
 
 
 def _similar(path: Path) -> str:
@@ -80,6 +96,8 @@ def _apply(document: Document, override: str) -> None:
     *parents, last = key = tuple(
         int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in name.strip().split(".")
     )
+    if len(key) > MAX_DEPTH:
+        raise OptionError(f"{clipped(place)}: deeper than the {MAX_DEPTH} levels a config may have")
     holder: Any = document.values
     for i, part in enumerate(parents):
         if isinstance(holder, dict) and part not in holder:
@@ -106,8 +124,8 @@ def _child(holder: Any, part: str | int, place: str) -> Any:
         raise OptionError(f"{place}: there is no {part} to set a part of") from error
 
 
-def validate(document: Document, path: Path) -> Experiment:
-    """Validate a document; relative data paths are taken from the config's folder.
+def validate(document: Document, stem: str) -> Experiment:
+    """Validate a document; an experiment without a name is named after the file.
 
     Raises:
         ConfigError: with all the problems at once, in the order of the file.
@@ -126,16 +144,21 @@ def validate(document: Document, path: Path) -> Experiment:
         order = {place: i for i, place in enumerate(document.places.values())}
         found.sort(key=lambda item: order.get(document.where(item[0]), len(order)))
         raise ConfigError([_problem(document, key, message) for key, message in found])
-    update: dict[str, Any] = {"name": experiment.name or _word(path.stem)}
+    return experiment.model_copy(update={"name": experiment.name or _word(stem)})
+
+
+def _anchored(experiment: Experiment, document: Document, folder: Path) -> Experiment:
+    """Return an experiment whose relative data path is taken from the config's folder."""
     source = getattr(experiment.data, "path", None)
-    if source is not None:
-        try:
-            absolute = (path.parent / Path(source).expanduser()).resolve()
-        except (OSError, RuntimeError, ValueError) as error:
-            message = f"{source!r} leads nowhere: {error}"
-            raise ConfigError([_problem(document, ("data", "path"), message)]) from error
-        update["data"] = experiment.data.model_copy(update={"path": str(absolute)})
-    return experiment.model_copy(update=update)
+    if source is None:
+        return experiment
+    try:
+        absolute = (folder / Path(source).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        message = f"{source!r} leads nowhere: {error}"
+        raise ConfigError([_problem(document, ("data", "path"), message)]) from error
+    data = experiment.data.model_copy(update={"path": str(absolute)})
+    return experiment.model_copy(update={"data": data})
 
 
 def _problem(document: Document, key: Key, message: str) -> Problem:
@@ -160,8 +183,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
-    # The emitter would write these as line ends, and a reader folds lines.
-    style = '"' if any(char in text for char in "\x85\u2028\u2029") else None
+    # Only in double quotes can what is not printable be escaped.
+    style = None if text.isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -171,12 +194,12 @@ _Dumper.add_representer(str, _represent_text)
 def dump(experiment: Experiment) -> str:
     """Write an experiment as the YAML that repeats it: `load` gives the same experiment back.
 
-    Keys without a value (no reference, no description) are left out.
+    Every character is printable, whatever the texts hold. Keys without a value (no reference, no description) are left out.
     """
     values = experiment.model_dump(exclude_none=True)
     given = {key: value for key, value in values.items() if value not in ("", [])}
     given["monitor"] = values["monitor"]
-    return yaml.dump(
+    text = yaml.dump(
         given,
         Dumper=_Dumper,
         sort_keys=False,
@@ -184,3 +207,12 @@ def dump(experiment: Experiment) -> str:
         default_flow_style=None,
         width=100,
     )
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
+
+
+def _escape(found: re.Match[str]) -> str:
+    char = found[0]
+    return char if char.isprintable() else f"\\U{ord(char):08X}"
