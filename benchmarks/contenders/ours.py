@@ -7,7 +7,7 @@ from work import BATCH, ETA, INPUTS, OUTPUTS, Layers, Work
 
 from nnexp.config.loader import load
 from nnexp.experiment import assembly
-from nnexp.nn.training import train
+from nnexp.nn.training import streams, train
 
 
 class Contender:
@@ -32,7 +32,9 @@ class Contender:
             batch_size=experiment.batch_size,
             shuffle=work.rng,
             monitored={name: work.dataset.sets[name] for name in experiment.monitor},
-            techniques=assembly.techniques(experiment, work.dataset, self.examples),
+            techniques=assembly.techniques(
+                experiment, work.dataset, self.examples, streams(experiment.seed)
+            ),
         )
 
     def epoch(self) -> None:

@@ -14,6 +14,7 @@ from nnexp import __version__
 from nnexp.cli.compare import compare
 from nnexp.cli.list import list_
 from nnexp.cli.plot import plot
+from nnexp.cli.resume import resume
 from nnexp.cli.schema import schema
 from nnexp.cli.show import show
 from nnexp.cli.train import train
@@ -63,7 +64,7 @@ def cli() -> None:
     """
 
 
-for _command in (train, compare, list_, show, plot, schema):
+for _command in (train, resume, compare, list_, show, plot, schema):
     cli.add_command(_command)
 
 

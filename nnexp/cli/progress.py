@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def bar(experiment: Experiment, examples: int, *, quiet: bool) -> Iterator[Progress]:
+def bar(*, quiet: bool) -> Iterator[Progress]:
     """Show a run's progress for as long as the context lasts."""
     if quiet or not sys.stderr.isatty():
         from nnexp.experiment import Silence
@@ -24,23 +24,24 @@ def bar(experiment: Experiment, examples: int, *, quiet: bool) -> Iterator[Progr
     from tqdm import tqdm
 
     with tqdm(
-        desc=f"{experiment.name} s{experiment.seed}",
-        total=experiment.epochs * examples,
         bar_format="{desc} {bar:10} {percentage:3.0f} % {elapsed}<{remaining}{postfix}",
         leave=False,
         dynamic_ncols=True,
         file=sys.stderr,
     ) as drawn:
-        yield _Bar(drawn, experiment, examples)
+        yield _Bar(drawn)
 
 
 class _Bar:
-    def __init__(self, drawn: Any, experiment: Experiment, examples: int) -> None:
+    def __init__(self, drawn: Any) -> None:
         self._drawn = drawn
-        self._examples = examples
+        self._name, self._epochs, self._done, self._examples = "", 1, 0, 0
+
+    def begin(self, experiment: Experiment, done: int, examples: int) -> None:
         self._name = f"{experiment.name} s{experiment.seed} epoch"
-        self._epochs = experiment.epochs
-        self._done = 0
+        self._epochs, self._done, self._examples = experiment.epochs, done, examples
+        self._drawn.reset(total=experiment.epochs * examples)
+        self._drawn.initial = self._drawn.n = done * examples
         self._label()
 
     def _label(self) -> None:

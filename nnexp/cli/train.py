@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
 from nnexp.cli.options import runs_dir_option
+from nnexp.cli.outcomes import end_by_signal, finish, report
 from nnexp.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from nnexp.data import Dataset
     from nnexp.experiment import Outcome
 
-DIVERGED = 3
 MAX_SEED = 2**63 - 1
-INTERRUPTED = 130
 _FEW = 4
 
 
@@ -90,20 +88,12 @@ def train(
         click.echo("---\n".join(dump(config.experiment) for config, _ in planned), nl=False)
         return
     outcomes = []
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_by_signal()
     for config, dataset in planned:
         outcomes.append(_train_one(config, dataset, runs_dir, quiet=quiet, as_json=as_json))
         if outcomes[-1].status == "interrupted":
             break
-    if as_json:
-        import json
-
-        click.echo(json.dumps([_record(outcome) for outcome in outcomes], indent=2))
-    statuses = {outcome.status for outcome in outcomes}
-    if "interrupted" in statuses:
-        ctx.exit(INTERRUPTED)
-    if "diverged" in statuses:
-        ctx.exit(DIVERGED)
+    finish(ctx, outcomes, as_json=as_json)
     if 1 < len(outcomes) <= _FEW and not (quiet or as_json):
         folders = " ".join(str(outcome.folder) for outcome in outcomes)
         click.echo(f"compare them: nnexp compare {folders}", err=True)
@@ -144,60 +134,9 @@ def _plan(
 def _train_one(
     config: Config, dataset: Dataset, runs_dir: Path, *, quiet: bool, as_json: bool
 ) -> Outcome:
-    from nnexp.experiment import run, training_size
+    from nnexp.experiment import run
 
-    examples = training_size(config.experiment, dataset)
-    with bar(config.experiment, examples, quiet=quiet) as progress:
+    with bar(quiet=quiet) as progress:
         outcome = run(config, dataset, runs_dir, argv=["nnexp", *sys.argv[1:]], progress=progress)
-    if quiet and not as_json:
-        click.echo(outcome.folder)
-    elif not as_json:
-        click.echo("\n".join(_summary(outcome)))
-    if outcome.status != "completed":
-        click.echo(f"nnexp: {_ending(outcome)}", err=True)
+    report(outcome, quiet=quiet, as_json=as_json)
     return outcome
-
-
-def _summary(outcome: Outcome) -> list[str]:
-    from nnexp.evidence.summary import default_metric, default_r2
-    from nnexp.views import words
-    from nnexp.views.run import against_published, summary_lines
-
-    metric = default_metric(list(outcome.summary))
-    epochs = len(outcome.rows)
-    each = f" ({words.duration(outcome.seconds / epochs)} an epoch)" if epochs else ""
-    lines = summary_lines(outcome.summary, metric) if metric else []
-    lines += against_published(outcome.experiment.reference, outcome.summary)
-    r2 = default_r2(list(outcome.summary))
-    lines += summary_lines(outcome.summary, r2) if r2 else []
-    lines += [f"stopped early: {outcome.stopped}"] if outcome.stopped else []
-    unit = "epoch" if epochs == 1 else "epochs"
-    lines.append(f"{epochs} {unit} in {words.duration(outcome.seconds)}{each}")
-    return [str(outcome.folder), *(f"  {line}" for line in lines)]
-
-
-def _ending(outcome: Outcome) -> str:
-    epochs = len(outcome.rows)
-    kept = f"{outcome.folder} keeps {epochs} of {outcome.experiment.epochs} epochs"
-    if outcome.status == "diverged":
-        eta = outcome.experiment.eta
-        return (
-            f"diverged in epoch {epochs}: the cost or a parameter is no longer finite; {kept}; "
-            f"try a smaller eta: --set eta={eta / 10:g} (it was {eta:g})"
-        )
-    return f"{outcome.status}; {kept}"
-
-
-def _record(outcome: Outcome) -> dict[str, Any]:
-    from nnexp.experiment import plain_summary
-
-    return {
-        "run": outcome.folder.name,
-        "folder": str(outcome.folder),
-        "name": outcome.experiment.name,
-        "seed": outcome.experiment.seed,
-        "status": outcome.status,
-        "epochs": len(outcome.rows),
-        "seconds": round(outcome.seconds, 3),
-        "summary": plain_summary(outcome.summary),
-    }

@@ -1,6 +1,7 @@
 """One run, from its config to its folder."""
 
 from nnexp.experiment.assembly import DataCache, initial_network, load_data, training_size
+from nnexp.experiment.resuming import resume
 from nnexp.experiment.rows import Row
 from nnexp.experiment.session import Outcome, Progress, Silence, plain_summary, run
 
@@ -13,6 +14,7 @@ __all__ = [
     "initial_network",
     "load_data",
     "plain_summary",
+    "resume",
     "run",
     "training_size",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -117,9 +118,17 @@ def training_size(experiment: Experiment, dataset: Dataset) -> int:
     return len(dataset.train) * (expansion.COPIES if shifts else 1)
 
 
-def techniques(experiment: Experiment, dataset: Dataset, n: int) -> Techniques:
-    """Return what a run adds to plain gradient descent; n is the size of what it trains on."""
-    random = streams(experiment.seed)
+def techniques(
+    experiment: Experiment, dataset: Dataset, n: int, random: Mapping[str, np.random.Generator]
+) -> Techniques:
+    """Return what a run adds to plain gradient descent.
+
+    Args:
+        experiment: its keys.
+        dataset: what the images' shape is taken from.
+        n: the size of what it trains on.
+        random: the streams of the run.
+    """
     changes = experiment.expand.random() if experiment.expand else {}
     augment = None
     if changes and dataset.image is not None:

@@ -35,11 +35,9 @@ def metric_row(
     record: EpochRecord, sets: Mapping[str, Examples], extra: Collection[str] = ()
 ) -> Row:
     """Return an epoch's values by column of metrics.csv."""
-    row: Row = {"epoch": record.epoch, "eta": record.eta}
+    row: Row = {"epoch": record.epoch, "eta": record.eta} | record.scores
     more: Row = {}
     for name, evaluation in record.evaluations.items():
-        row[f"{name}_cost"] = evaluation.cost + record.penalty
-        row[f"{name}_accuracy"] = evaluation.accuracy
         more[f"{name}_data_cost"] = evaluation.cost
         if f"{name}_r2" in extra:
             more[f"{name}_r2"] = _r2(evaluation.cost, sets[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
@@ -17,25 +17,31 @@ from nnexp.config.schema import Experiment
 from nnexp.data import Dataset
 from nnexp.errors import RunError
 from nnexp.evidence.summary import METRICS, Point, summarize
-from nnexp.experiment.assembly import (
-    early_stopping,
-    initial_network,
-    learning_rates,
-    techniques,
-    training_set,
-)
+from nnexp.experiment.assembly import techniques, training_set
 from nnexp.experiment.interrupts import held_back
 from nnexp.experiment.rows import Row, diagnostic_row, extra_columns, metric_row, parameter_row
+from nnexp.experiment.state import State
 from nnexp.nn.diagnostics import diagnose
 from nnexp.nn.metrics import Evaluation, evaluate
-from nnexp.nn.network import Network
-from nnexp.nn.training import EpochRecord, streams, train, validation_score
+from nnexp.nn.training import EpochRecord, train
+from nnexp.nn.types import Array
 from nnexp.store import provenance
-from nnexp.store.writer import DIAGNOSTICS, MODEL, PARAMETERS, PREDICTIONS, RunWriter, now
+from nnexp.store.writer import (
+    DIAGNOSTICS,
+    MODEL,
+    PARAMETERS,
+    PREDICTIONS,
+    RunWriter,
+    dated,
+    now,
+)
 
 
 class Progress(Protocol):
     """What a run tells whoever watches it."""
+
+    def begin(self, experiment: Experiment, done: int, examples: int) -> None:
+        """Say what is to be trained, how many epochs are done, and how many examples one has."""
 
     def seen(self, examples: int) -> None:
         """Say that so many examples of the current epoch have been trained on."""
@@ -46,6 +52,9 @@ class Progress(Protocol):
 
 class Silence:
     """A Progress that shows nothing."""
+
+    def begin(self, experiment: Experiment, done: int, examples: int) -> None:
+        """Show nothing."""
 
     def seen(self, examples: int) -> None:
         """Show nothing."""
@@ -62,6 +71,7 @@ class Outcome:
         status: completed, diverged or interrupted.
         stopped: why it ended before its last epoch, by schedule or early stopping.
         rows: the rows of metrics.csv.
+        seconds: of this process, in which it trained the last `trained` of the rows.
         summary: by metric, its last, best-validation and peak value.
     """
 
@@ -69,6 +79,7 @@ class Outcome:
     experiment: Experiment
     status: str
     rows: list[Row]
+    trained: int
     seconds: float
     summary: Mapping[str, Mapping[str, Point]]
     stopped: str | None = None
@@ -79,6 +90,7 @@ def run(
     dataset: Dataset,
     runs: Path | str,
     *,
+    folder: str | None = None,
     argv: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Outcome:
@@ -87,82 +99,108 @@ def run(
     BLAS runs on one thread meanwhile. A KeyboardInterrupt ends the run, with what has been
     logged so far and the status "interrupted".
 
+    Args:
+        config: the experiment.
+        dataset: its data.
+        runs: the folder of runs.
+        folder: name of the run's folder, which must be free; by default it is dated.
+        argv: the command, for the record.
+        progress: is told how the run goes on.
+
     Raises:
+        FileExistsError: there is a run of the given name.
         RunError: the run folder cannot be written.
     """
     experiment = config.experiment
-    progress = progress or Silence()
-    network = initial_network(experiment)
     record = {
         "name": experiment.name,
         "seed": experiment.seed,
+        "config": experiment.model_dump(mode="json"),
         "data": {"name": dataset.name, "sha256": dataset.digest, "classes": dataset.classes}
         | {name: len(examples) for name, examples in dataset.sets.items()},
     }
     with blas.one_thread():
-        record |= provenance.collect(list(argv))
+        state = State.initial(experiment)
         writer = RunWriter.create(
             Path(runs),
-            str(experiment.name),
-            experiment.seed,
+            folder or dated(str(experiment.name), experiment.seed),
             dump(experiment),
-            record,
+            record | provenance.collect(list(argv)),
             extra_columns(experiment, dataset),
+            suffix=folder is None,
         )
-        session = _Session(experiment, dataset, network, writer, progress)
+        return proceed(experiment, dataset, state, writer, progress)
+
+
+def proceed(
+    experiment: Experiment,
+    dataset: Dataset,
+    state: State,
+    writer: RunWriter,
+    progress: Progress | None = None,
+    rows: Sequence[Row] = (),
+) -> Outcome:
+    """Train from a state to the end, into a folder that has the rows of the epochs so far."""
+    session = _Session(experiment, dataset, state, writer, progress or Silence(), list(rows))
+    with writer, blas.one_thread():
         try:
             status = session.train()
         except KeyboardInterrupt:
-            status = "interrupted"
-        except BaseException:
+            # A second one ends it at once: what is on the disk is enough to resume.
+            return session.close("interrupted")
+        except BaseException as error:
+            # A full disk is no fault of the run: it can be resumed, as when interrupted.
+            status = "interrupted" if isinstance(error, RunError) else "failed"
             with suppress(RunError):
-                writer.finish("failed")
+                writer.finish(status, error=str(error) or repr(error))
             raise
         with held_back():
             return session.close(status)
 
 
 class _Session:
-    """A run in progress: its rows, and the parameters that were best on the validation set."""
+    """A run in progress."""
 
     def __init__(
         self,
         experiment: Experiment,
         dataset: Dataset,
-        network: Network,
+        state: State,
         writer: RunWriter,
         progress: Progress,
+        rows: list[Row],
     ) -> None:
         self.experiment = experiment
         self.dataset = dataset
-        self.network = network
+        self.state = state
         self.writer = writer
         self.progress = progress
-        self.rows: list[Row] = []
-        self.best = _Best()
-        self.stopped: str | None = None
-        self.logged: Network | None = None
+        self.rows = rows
+        self.before = len(rows)
         self.last: Mapping[str, Evaluation] = {}
         self.started = perf_counter()
 
     def train(self) -> str:
-        experiment, sets = self.experiment, self.dataset.sets
+        experiment, sets, state = self.experiment, self.dataset.sets, self.state
         extra = extra_columns(experiment, self.dataset)
         examples = training_set(experiment, self.dataset)
+        self.progress.begin(experiment, state.epoch, len(examples))
         clock = _Clock()
         records = train(
-            self.network,
+            state.network,
             examples,
             cost=experiment.cost,
             eta=experiment.eta,
-            epochs=experiment.epochs,
+            epochs=state.epoch if state.stopped or not state.finite else experiment.epochs,
             batch_size=experiment.batch_size,
-            shuffle=streams(experiment.seed)["shuffle"],
+            shuffle=state.random["shuffle"],
             monitored={name: sets[name] for name in experiment.monitor if name in sets},
             monitor_every=experiment.monitor_every,
-            techniques=techniques(experiment, self.dataset, len(examples)),
-            schedule=learning_rates(experiment),
-            stopping=early_stopping(experiment),
+            techniques=techniques(experiment, self.dataset, len(examples), state.random),
+            schedule=state.schedule,
+            stopping=state.stopping,
+            after=state.epoch,
+            velocity=state.velocity,
             on_trained=clock.trained,
             on_progress=self.progress.seen,
         )
@@ -172,56 +210,65 @@ class _Session:
                 row = metric_row(record, sets, extra) | clock.evaluated() | {"finished_at": now()}
                 self.writer.append(row)
                 self.rows.append(row)
-                self.logged, self.last = self.network.copy(), record.evaluations
-                self.best.offer(record, self.network)
-                self.stopped = record.stopped
+                self.last = record.evaluations
+                state.note(record)
+                self.writer.offer(state.checkpoint())
             self.progress.epoch(row)
-            if not record.finite:
-                return "diverged"
             clock.restart()
-        return "completed"
+        return "completed" if state.finite else "diverged"
 
     @np.errstate(over="ignore", invalid="ignore")
     def _log_extras(self, record: EpochRecord) -> None:
+        network = self.state.network
         if "parameters" in self.experiment.monitor:
-            row = parameter_row(record.epoch, self.network, self.dataset.train)
+            row = parameter_row(record.epoch, network, self.dataset.train)
             self.writer.append(row, PARAMETERS)
         if "diagnostics" in self.experiment.monitor:
-            state = diagnose(self.network, self.experiment.cost, self.dataset.train)
-            self.writer.append({"epoch": record.epoch} | diagnostic_row(state), DIAGNOSTICS)
+            found = diagnose(network, self.experiment.cost, self.dataset.train)
+            self.writer.append({"epoch": record.epoch} | diagnostic_row(found), DIAGNOSTICS)
 
     def close(self, status: str) -> Outcome:
-        """Save the model and predictions, and record the outcome."""
+        """Commit what is pending, save the model and predictions, and record the outcome."""
+        self.writer.commit()
         summary = {metric: found for metric in METRICS if (found := summarize(self.rows, metric))}
-        if self.logged is not None:
-            self.writer.save(MODEL, self._model())
-            self._save_predictions(self.logged)
+        if self.state.parameters is not None:
+            self.writer.save(MODEL, self._model(self.state.parameters))
+            self._save_predictions(self.state.parameters)
+        seconds = perf_counter() - self.started
         self.writer.finish(
             status,
             epochs=len(self.rows),
-            stopped=self.stopped,
-            seconds=round(perf_counter() - self.started, 3),
+            stopped=self.state.stopped,
+            seconds=round(self.writer.record.get("seconds", 0) + seconds, 3),
             summary=plain_summary(summary),
         )
-        seconds = perf_counter() - self.started
         return Outcome(
-            self.writer.folder, self.experiment, status, self.rows, seconds, summary, self.stopped
+            self.writer.folder,
+            self.experiment,
+            status,
+            self.rows,
+            len(self.rows) - self.before,
+            seconds,
+            summary,
+            self.state.stopped,
         )
 
-    def _model(self) -> dict[str, Any]:
-        arrays: dict[str, Any] = {"sizes": np.array(self.network.sizes)}
-        kept = {"last": self.logged, "best_validation": self.best.network}
-        for name, network in kept.items():
-            if network is not None:
-                for i, (w, b) in enumerate(zip(network.weights, network.biases, strict=True), 1):
-                    arrays |= {f"{name}_weights_{i}": w, f"{name}_biases_{i}": b}
-        if self.best.network is not None:
-            arrays["best_validation_epoch"] = np.array(self.best.epoch)
+    def _model(self, parameters: Array) -> dict[str, Any]:
+        best = self.state.best
+        arrays: dict[str, Any] = {"sizes": np.array(self.state.network.sizes)}
+        for name, flat in (("last", parameters), ("best_validation", best.parameters)):
+            if flat is not None:
+                for i, layer in enumerate(self.state.network.split(flat), 1):
+                    arrays[f"{name}_weights_{i}"] = layer[:, :-1]
+                    arrays[f"{name}_biases_{i}"] = layer[:, -1]
+        if best.epoch:
+            arrays["best_validation_epoch"] = np.array(best.epoch)
         return arrays
 
-    def _save_predictions(self, network: Network) -> None:
+    def _save_predictions(self, parameters: Array) -> None:
         name = next(n for n in ("test", "validation", "train") if n in self.dataset.sets)
         examples = self.dataset.sets[name]
+        network = replace(self.state.network, parameters=parameters)
         found = self.last.get(name) or evaluate(network, self.experiment.cost, examples)
         if examples.labels is None or found.predicted is None:
             return
@@ -231,20 +278,6 @@ class _Session:
             PREDICTIONS,
             {"set": np.array(name)} | {key: a.astype(small) for key, a in arrays.items()},
         )
-
-
-class _Best:
-    """Keeps the parameters with the best validation accuracy (or cost), the first of equals."""
-
-    def __init__(self) -> None:
-        self.network: Network | None = None
-        self.epoch = 0
-        self._score = -np.inf
-
-    def offer(self, record: EpochRecord, network: Network) -> None:
-        score = validation_score(record.evaluations, record.penalty)
-        if score is not None and score > self._score:
-            self._score, self.epoch, self.network = score, record.epoch, network.copy()
 
 
 class _Clock:

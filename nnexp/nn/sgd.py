@@ -71,13 +71,16 @@ class SGD:
         cost: str,
         batch_size: int,
         techniques: Techniques | None = None,
+        velocity: Array | None = None,
     ) -> None:
         self.network = network
         self.cost = COSTS[cost]
         self.batch_size = batch_size
         self.techniques = techniques or Techniques()
         self.change = np.zeros_like(network.parameters)
-        self.velocity = np.zeros_like(self.change) if self.techniques.momentum else None
+        if self.techniques.momentum and velocity is None:
+            velocity = np.zeros_like(self.change)
+        self.velocity = velocity
         self._eta = nan
         self._update = self._plan_update()
         self._steps: dict[int, Step] = {}

@@ -12,6 +12,7 @@ from nnexp.nn.metrics import Evaluation, evaluate
 from nnexp.nn.network import Network
 from nnexp.nn.schedules import Patience, Schedule, constant
 from nnexp.nn.sgd import SGD, Techniques
+from nnexp.nn.types import Array
 
 STREAMS = ("init", "shuffle", "dropout", "expand")
 
@@ -30,6 +31,9 @@ def streams(seed: int) -> dict[str, np.random.Generator]:
     return {
         name: np.random.default_rng(child) for name, child in zip(STREAMS, children, strict=True)
     }
+
+
+Scores = Mapping[str, "float | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,19 @@ class EpochRecord:
     finite: bool
     stopped: str | None = None
 
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """Cost (with the penalty) and accuracy of each monitored set, as in "test_accuracy"."""
+        return _scores(self.evaluations, self.penalty)
+
+
+def _scores(evaluations: Mapping[str, Evaluation], penalty: float) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for name, evaluation in evaluations.items():
+        found[f"{name}_cost"] = evaluation.cost + penalty
+        found[f"{name}_accuracy"] = evaluation.accuracy
+    return found
+
 
 @dataclass(frozen=True, slots=True)
 class EarlyStopping:
@@ -66,21 +83,40 @@ class EarlyStopping:
     patience: Patience
 
 
-def validation_score(evaluations: Mapping[str, Evaluation], penalty: float) -> float | None:
+def validation_score(scores: Scores) -> float | None:
     """Return what an epoch is judged by: validation accuracy, or minus the cost; None if NaN."""
-    value = score(evaluations, penalty, "validation_accuracy")
+    value = score(scores, "validation_accuracy")
     if value is None:
-        value = score(evaluations, penalty, "validation_cost")
+        value = score(scores, "validation_cost")
     return value if value is not None and np.isfinite(value) else None
 
 
-def score(evaluations: Mapping[str, Evaluation], penalty: float, metric: str) -> float | None:
-    """Return a metric's value after an epoch, negated if lower is better; None if not measured."""
-    name, _, kind = metric.rpartition("_")
-    evaluation = evaluations.get(name)
-    if evaluation is None:
-        return None
-    return evaluation.accuracy if kind == "accuracy" else -(evaluation.cost + penalty)
+def score(scores: Scores, metric: str) -> float | None:
+    """Return a metric's value after an epoch, negated if lower is better; None if not measured.
+
+    >>> score({"test_cost": 2.0}, "test_cost"), score({"test_cost": 2.0}, "test_accuracy")
+    (-2.0, None)
+    """
+    value = scores.get(metric)
+    return value if value is None or metric.endswith("accuracy") else -value
+
+
+def take_note(
+    schedule: Schedule, stopping: EarlyStopping | None, scores: Scores, epoch: int
+) -> str | None:
+    """Tell schedule and early stopping how an epoch went; return why to stop after it, or None.
+
+    Their state is a function of the scores alone: told those of a run's log once more, they are
+    where they were.
+    """
+    schedule.observe(validation_score(scores))
+    if stopping is not None:
+        value = score(scores, stopping.metric)
+        if value is not None and stopping.patience.exhausted_by(value):
+            return f"{stopping.metric}: no improvement in {stopping.patience.epochs}"
+    if schedule.eta(epoch + 1) is None:
+        return "the schedule has come to its smallest eta"
+    return None
 
 
 def train(
@@ -97,6 +133,8 @@ def train(
     techniques: Techniques | None = None,
     schedule: Schedule | None = None,
     stopping: EarlyStopping | None = None,
+    after: int = 0,
+    velocity: Array | None = None,
     on_trained: Callable[[], None] = lambda: None,
     on_progress: Callable[[int], None] = lambda seen: None,
 ) -> Iterator[EpochRecord]:
@@ -119,6 +157,8 @@ def train(
         techniques: regularization, momentum, dropout, augmentation.
         schedule: η of each epoch; it is told the validation accuracy (or minus the cost).
         stopping: when to stop early.
+        after: epochs that the network, the streams, the schedule and the stopping have behind them.
+        velocity: of the momentum, (parameters,), changed in place; zeros if not given.
         on_trained: called between an epoch's training and its evaluation.
         on_progress: called with the number of examples seen in this epoch, about every thousand.
 
@@ -134,8 +174,8 @@ def train(
     """
     techniques = techniques or Techniques()
     schedule = schedule or constant(eta)
-    sgd = SGD(network, cost=cost, batch_size=batch_size, techniques=techniques)
-    for epoch in range(1, epochs + 1):
+    sgd = SGD(network, cost=cost, batch_size=batch_size, techniques=techniques, velocity=velocity)
+    for epoch in range(after + 1, epochs + 1):
         rate = schedule.eta(epoch)
         if rate is None:
             return
@@ -150,27 +190,8 @@ def train(
         penalty = techniques.penalty(network)
         costs = [penalty, *(evaluation.cost for evaluation in evaluations.values())]
         finite = bool(np.isfinite(network.parameters).all() and np.isfinite(costs).all())
-        reason = (
-            _reason(schedule, stopping, evaluations, penalty, epoch) if epoch < epochs else None
-        )
+        scores = _scores(evaluations, penalty)
+        reason = take_note(schedule, stopping, scores, epoch) if epoch < epochs else None
         yield EpochRecord(epoch, rate, evaluations, penalty, finite, reason)
         if reason or not finite:
             return
-
-
-def _reason(
-    schedule: Schedule,
-    stopping: EarlyStopping | None,
-    evaluations: Mapping[str, Evaluation],
-    penalty: float,
-    epoch: int,
-) -> str | None:
-    """Tell schedule and early stopping how the epoch went; return why to stop, or None."""
-    schedule.observe(validation_score(evaluations, penalty))
-    if stopping is not None:
-        value = score(evaluations, penalty, stopping.metric)
-        if value is not None and stopping.patience.exhausted_by(value):
-            return f"{stopping.metric}: no improvement in {stopping.patience.epochs}"
-    if schedule.eta(epoch + 1) is None:
-        return "the schedule has come to its smallest eta"
-    return None

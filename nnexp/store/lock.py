@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+import errno
+from time import monotonic, sleep
+from typing import Any
 
 fcntl: Any
 try:
@@ -10,20 +12,39 @@ try:
 except ImportError:  # not POSIX: a dead run is shown as running
     fcntl = None
 
-
-def hold(stream: IO[Any]) -> None:
-    """Lock an open file for as long as it is open."""
-    if fcntl is not None:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+# A reader that looks whether a lock is held holds it for a moment itself.
+_PATIENCE = 0.5
 
 
-def is_held(stream: IO[Any]) -> bool:
+def hold(descriptor: int) -> bool:
+    """Lock an open file for as long as it is open; return False where another process has it.
+
+    On a file system without locks nothing is locked, and nothing refused.
+    """
+    if fcntl is None:
+        return True
+    end = monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _HELD:
+                return True
+        else:
+            return True
+        if monotonic() > end:
+            return False
+        sleep(0.01)
+
+
+def is_held(descriptor: int) -> bool:
     """Tell whether another process holds the lock of an open file."""
     if fcntl is None:
         return True
     try:
-        fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
-    fcntl.flock(stream, fcntl.LOCK_UN)
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
     return False

@@ -1,4 +1,10 @@
-"""Writing a run folder: claimed by mkdir, appended to epoch by epoch, never overwritten."""
+"""Writing a run folder: it appears whole, grows epoch by epoch, and is never overwritten.
+
+What an epoch adds is committed in two steps. First checkpoint.npz is replaced: it holds all that
+an exact resume needs and the rows since the last commit. Then the rows are appended. Each step
+waits for the disk, so that an epoch whose row a reader has seen survives the death of the process
+and of the machine: the checkpoint has it already, and `reopen` writes what did not arrive.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +12,27 @@ import csv
 import io
 import json
 import os
+import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
-from types import TracebackType
+from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
 
 from nnexp.errors import RunError
 from nnexp.nn.types import Array
+from nnexp.store import files
+from nnexp.store.checkpoint import Checkpoint, read_checkpoint
+from nnexp.store.files import guarded
 from nnexp.store.lock import hold
 
-FORMAT = 1
+FORMAT = 2
 CONFIG, METRICS, RUN = "config.yaml", "metrics.csv", "run.json"
-MODEL, PREDICTIONS = "model.npz", "predictions.npz"
+MODEL, PREDICTIONS, CHECKPOINT = "model.npz", "predictions.npz", "checkpoint.npz"
 DIAGNOSTICS, PARAMETERS = "diagnostics.csv", "parameters.csv"
 COLUMNS = (
     "epoch",
@@ -33,6 +45,8 @@ COLUMNS = (
     "test_accuracy",
 )
 CLOCK_COLUMNS = ("train_seconds", "evaluate_seconds", "finished_at")
+# A commit may take a fiftieth of the time: on a slow disk, epochs that are shorter share one.
+_PACE = 50
 
 
 def now() -> str:
@@ -40,137 +54,302 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class RunWriter:
-    """A run folder being written by this process."""
+def dated(name: str, seed: int) -> str:
+    """Return the name of a run's folder: when it began, its experiment, its seed."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-s{seed}"
 
-    def __init__(
-        self, folder: Path, config: str, record: Mapping[str, Any], extra: Sequence[str] = ()
-    ) -> None:
+
+class RunWriter:
+    """A run folder being written by this process, which alone holds its lock."""
+
+    def __init__(self, folder: Path, record: Mapping[str, Any], logs: dict[str, _Log]) -> None:
         self.folder = folder
-        self._record = dict(record)
-        self._logs: dict[str, _Log] = {}
-        with guarded(folder):
-            (folder / CONFIG).write_text(config, encoding="utf-8")
-            log = self._logs[METRICS] = _Log(folder / METRICS, (*COLUMNS, *extra, *CLOCK_COLUMNS))
-            hold(log.stream)
-            self.update(format=FORMAT, status="running", started_at=now(), pid=os.getpid())
+        self.record = dict(record)
+        self.checkpoint: Checkpoint | None = None
+        self._logs = logs
+        self._pending: Checkpoint | None = None
+        self._committed = -float("inf")
+        self._took = 0.0
 
     @classmethod
     def create(
         cls,
         runs: Path,
-        name: str,
-        seed: int,
+        stem: str,
         config: str,
         record: Mapping[str, Any],
         extra: Sequence[str] = (),
+        *,
+        suffix: bool = True,
     ) -> RunWriter:
-        """Claim a new folder runs/<UTC time>-<name>-s<seed>/, with a suffix where it is taken.
+        """Claim a new folder of this name, with a suffix where it is taken.
+
+        It is made ready under a hidden name and renamed, so that nobody sees half of one.
 
         Args:
             runs: the folder of runs.
-            name: of the experiment.
-            seed: of the run.
+            stem: the name.
             config: the text of config.yaml.
             record: the first entries of run.json.
             extra: columns of metrics.csv between the usual ones and the clocks.
+            suffix: False refuses a name that is taken.
 
         Raises:
+            FileExistsError: the name is taken, and there is to be no suffix.
             RunError: the folder cannot be made or written.
         """
-        stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-s{seed}"
         with guarded(runs):
             runs.mkdir(parents=True, exist_ok=True)
-            for suffix in ("", *(f"-{i}" for i in range(2, 10_000))):
-                folder = runs / f"{stem}{suffix}"
-                try:
-                    folder.mkdir()
-                except FileExistsError:
-                    continue
-                return cls(folder, config, record, extra)
-        raise RunError(f"{runs / stem}: 9,999 runs of this second are there already")
+            hidden = _hidden(runs, stem)
+            log = _Log.create(hidden / METRICS, (*COLUMNS, *extra, *CLOCK_COLUMNS))
+            writer = cls(hidden, record, {METRICS: log})
+            try:
+                hold(log.descriptor)
+                files.create(hidden / CONFIG, config.encode())
+                writer.update(format=FORMAT, status="running", started_at=now(), pid=os.getpid())
+                writer.folder = _claim(hidden, runs / stem, suffix=suffix)
+                log.path = writer.folder / METRICS
+                files.sync_folder(runs)
+            except BaseException:
+                writer.close()
+                _discard(hidden)
+                raise
+        return writer
+
+    @classmethod
+    def reopen(cls, folder: Path) -> RunWriter:
+        """Take over a run that has no owner; `checkpoint` is its last one, if it has one.
+
+        Rows that the checkpoint has and the logs have not are written again.
+
+        Raises:
+            RunError: another process owns the run, a log is not what was written, or the folder
+                cannot be read or written.
+        """
+        with guarded(folder):
+            descriptor = os.open(folder / METRICS, os.O_RDWR)
+            writer = cls(folder, {}, {METRICS: _Log(folder / METRICS, descriptor)})
+            try:
+                if not hold(descriptor):
+                    raise RunError(f"{folder}: is being written by another process")
+                writer._redo()
+            except BaseException:
+                writer.close()
+                raise
+        return writer
+
+    def _redo(self) -> None:
+        self.checkpoint = read_checkpoint(self.folder / CHECKPOINT)
+        logs = self.checkpoint.state.get("logs") if self.checkpoint else {}
+        try:
+            for name, known in dict(logs).items():
+                if name not in (METRICS, DIAGNOSTICS, PARAMETERS):
+                    raise ValueError(name)
+                if name not in self._logs:
+                    self._logs[name] = _Log.open(self.folder / name)
+                self._logs[name].redo(**known)
+        except (TypeError, ValueError) as error:
+            message = f"{self.folder / CHECKPOINT}: is not a checkpoint of a run: {error}"
+            raise RunError(message) from error
+        for log in self._logs.values():
+            log.read_columns()
 
     def append(self, row: Mapping[str, Any], name: str = METRICS) -> None:
-        """Append one epoch's row to metrics.csv and flush it; a column without value is empty.
+        """Add one epoch's row to metrics.csv with the next commit; a missing value is empty.
 
         Any other .csv file takes its columns from its first row.
         """
+        if name not in self._logs:
+            with guarded(self.folder):
+                self._logs[name] = _Log.open(self.folder / name)
+                self._logs[name].begin(tuple(row))
+        self._logs[name].append(row)
+
+    def offer(self, checkpoint: Checkpoint) -> None:
+        """Commit what the epoch has come to, unless the last commit is too recent for its price."""
+        self._pending = checkpoint
+        if perf_counter() - self._committed >= _PACE * self._took:
+            self.commit()
+
+    def commit(self) -> None:
+        """Commit the epochs since the last commit, if there are any; wait until the disk has them.
+
+        Raises:
+            RunError: the file system failed. What was committed before is still there.
+        """
+        if self._pending is None:
+            return
+        began = perf_counter()
+        logs = {name: log.known() for name, log in self._logs.items()}
+        data = Checkpoint(self._pending.arrays, self._pending.state | {"logs": logs}).to_bytes()
         with guarded(self.folder):
-            if name not in self._logs:
-                self._logs[name] = _Log(self.folder / name, tuple(row))
-            self._logs[name].append(row)
+            files.replace(self.folder / CHECKPOINT, data)
+            for log in self._logs.values():
+                log.commit()
+        self._pending = None
+        self._committed = perf_counter()
+        self._took = self._committed - began
 
     def update(self, **entries: Any) -> None:
         """Change entries of run.json, replacing the file atomically."""
-        self._record.update(entries)
-        text = json.dumps(self._record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        self.record.update(entries)
+        text = json.dumps(self.record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         with guarded(self.folder):
-            _replace(self.folder / RUN, text.encode())
+            files.replace(self.folder / RUN, text.encode())
+
+    def rewrite_config(self, config: str) -> None:
+        """Replace config.yaml: only for a run that is extended."""
+        with guarded(self.folder):
+            files.replace(self.folder / CONFIG, config.encode())
 
     def save(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Write an .npz file, replacing it atomically; its bytes depend on the arrays alone."""
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
         with guarded(self.folder):
-            _replace(self.folder / name, buffer.getvalue())
+            files.replace(self.folder / name, buffer.getvalue())
 
     def finish(self, status: str, **entries: Any) -> None:
         """Record how the run ended and let go of the folder."""
         try:
             self.update(status=status, finished_at=now(), **entries)
         finally:
-            for log in self._logs.values():
-                log.stream.close()
+            self.close()
 
-
-class _Log:
-    """A CSV file that is appended to, row by row, each flushed whole."""
-
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self.columns = columns
-        self.stream = path.open("x", encoding="utf-8", newline="")
-        self._write(columns)
-
-    def _write(self, values: Sequence[Any]) -> None:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(values)
-        self.stream.write(line.getvalue())
-        self.stream.flush()
-
-    def append(self, row: Mapping[str, Any]) -> None:
-        self._write([_cell(row.get(column)) for column in self.columns])
-
-
-def _cell(value: Any) -> Any:
-    return "" if value is None else repr(float(value)) if isinstance(value, float) else value
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-
-
-class guarded:  # noqa: N801 - a context manager, read as a verb
-    """Turn a failure of the file system into a RunError that names what to do."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def close(self) -> None:
+        """Let go of the folder; a run that was not finished is interrupted."""
+        for log in self._logs.values():
+            log.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, OSError):
-            path = error.filename or self._path
-            raise RunError(
-                f"{path}: cannot be written: {error.strerror}; choose another place with --runs-dir"
-            ) from error
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _hidden(runs: Path, stem: str) -> Path:
+    """Make a folder that only this process knows."""
+    for i in count():
+        hidden = runs / f".{stem}.{os.getpid()}-{i}.new"
+        try:
+            hidden.mkdir()
+        except FileExistsError:
+            continue
+        return hidden
+    raise AssertionError
+
+
+def _claim(hidden: Path, wanted: Path, *, suffix: bool) -> Path:
+    """Rename a folder to the first free name: to rename onto a folder that holds files fails."""
+    for name in (wanted.name, *(f"{wanted.name}-{i}" for i in range(2, 10_000))):
+        folder = wanted.with_name(name)
+        try:
+            if not folder.is_symlink():
+                hidden.rename(folder)
+                return folder
+        except OSError:
+            if not folder.exists():
+                raise
+        if not suffix:
+            raise FileExistsError(f"{folder} is there already")
+    raise RunError(f"{wanted}: 9,999 runs of this name are there already")
+
+
+def _discard(hidden: Path) -> None:
+    """Remove what was made ready for a run that did not come to be."""
+    for name in (CONFIG, METRICS, RUN):
+        (hidden / name).unlink(missing_ok=True)
+    hidden.rmdir()
+
+
+@dataclass
+class _Log:
+    """A CSV file whose rows are committed: known to the checkpoint before they are in the file.
+
+    Attributes:
+        size: bytes that are committed.
+        crc: their CRC-32.
+        tail: rows that are not.
+    """
+
+    path: Path
+    descriptor: int
+    columns: tuple[str, ...] = ()
+    size: int = 0
+    crc: int = 0
+    tail: list[str] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, path: Path) -> _Log:
+        return cls(path, os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
+
+    @classmethod
+    def create(cls, path: Path, columns: Sequence[str]) -> _Log:
+        log = cls(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
+        log.begin(columns)
+        log.commit()
+        return log
+
+    def begin(self, columns: Sequence[str]) -> None:
+        self.columns = tuple(columns)
+        self.tail.append(_line(columns))
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        self.tail.append(_line([_cell(row.get(column)) for column in self.columns]))
+
+    def known(self) -> dict[str, Any]:
+        """Return what the checkpoint must know to write the tail again."""
+        return {"size": self.size, "crc": self.crc, "tail": "".join(self.tail)}
+
+    def commit(self) -> None:
+        data = "".join(self.tail).encode()
+        os.lseek(self.descriptor, self.size, os.SEEK_SET)
+        files.write(self.descriptor, data)
+        os.fsync(self.descriptor)
+        self._advance(data)
+
+    def _advance(self, data: bytes) -> None:
+        self.size += len(data)
+        self.crc = zlib.crc32(data, self.crc)
+        self.tail.clear()
+
+    def redo(self, size: int, crc: int, tail: str) -> None:
+        """Make the file what it was to be after the commit that a checkpoint began."""
+        there = self.path.read_bytes()
+        kept, rest, due = there[:size], there[size:], tail.encode()
+        torn = rest.rstrip(b"\0")
+        if len(kept) < size or zlib.crc32(kept) != crc or not due.startswith(torn):
+            raise RunError(f"{self.path}: is not what was written: the run cannot be resumed")
+        self._advance(kept)
+        self.tail.append(tail)
+        self.commit()
+        os.ftruncate(self.descriptor, self.size)
+
+    def read_columns(self) -> None:
+        """Take the columns from the first line.
+
+        Raises:
+            RunError: there are rows that no checkpoint knows.
+        """
+        head, end, rest = self.path.read_bytes().partition(b"\n")
+        if not self.size:
+            if rest:
+                raise RunError(f"{self.path}: has rows, but there is no {CHECKPOINT} to go on from")
+            self._advance(head + end)
+        self.columns = tuple(next(csv.reader([head.decode("utf-8", "replace")]), ()))
+
+    def close(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+def _line(values: Sequence[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(values)
+    return line.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return "" if value is None else repr(float(value)) if isinstance(value, float) else value

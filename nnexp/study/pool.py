@@ -105,6 +105,9 @@ class _Reporter:
         self._epochs = 0
         self._next = 0.0
 
+    def begin(self, experiment: Experiment, done: int, examples: int) -> None:
+        """Epochs are all that is reported."""
+
     def seen(self, examples: int) -> None:
         """Epochs are all that is reported."""
 
