@@ -7,6 +7,7 @@ nothing; what is read is bounded by the caller.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
@@ -14,12 +15,12 @@ from typing import BinaryIO
 
 _KINDS = (
     (stat.S_ISLNK, "a link, which is not followed here"),
-    (stat.S_ISDIR, "a folder where a file is due"),
+    (stat.S_ISDIR, os.strerror(errno.EISDIR)),
     (stat.S_ISFIFO, "a named pipe where a file is due"),
 )
 
 
-def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
+def open_regular(path: Path, *, follow: bool = True) -> io.BufferedReader:
     """Open a regular file to read its bytes.
 
     Args:

@@ -53,11 +53,10 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
         OptionError: an override is not of the form KEY=VALUE or leads nowhere.
     """
     path = Path(path)
-    document = _read(path)
+    document = read(path)
     for override in overrides:
         _apply(document, override)
-    experiment = validate(document, path.stem)
-    return Config(_anchored(experiment, document, path.parent), document)
+    return Config(validate(document, path), document)
 
 
 def load_stored(path: Path) -> Experiment:
@@ -66,10 +65,15 @@ def load_stored(path: Path) -> Experiment:
     Raises:
         ConfigError: with all the problems of the config.
     """
-    return validate(_read(path, follow=False), path.stem)
+    return _validated(read(path, follow=False), path)
 
 
-def _read(path: Path, *, follow: bool = True) -> Document:
+def read(path: Path, *, follow: bool = True) -> Document:
+    """Read a YAML file, without validating what it says.
+
+    Raises:
+        ConfigError: it cannot be read or is not YAML.
+    """
     try:
         text = read_bytes(path, MAX_BYTES, follow=follow).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -124,12 +128,26 @@ def _child(holder: Any, part: str | int, place: str) -> Any:
         raise OptionError(f"{place}: there is no {part} to set a part of") from error
 
 
-def validate(document: Document, stem: str) -> Experiment:
-    """Validate a document; an experiment without a name is named after the file.
+def validate(document: Document, path: Path) -> Experiment:
+    """Validate a document; relative data paths are taken from the config's folder.
 
     Raises:
         ConfigError: with all the problems at once, in the order of the file.
     """
+    experiment = _validated(document, path)
+    source = getattr(experiment.data, "path", None)
+    if source is None:
+        return experiment
+    try:
+        absolute = (path.parent / Path(source).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        message = f"{source!r} leads nowhere: {error}"
+        raise ConfigError([_problem(document, ("data", "path"), message)]) from error
+    data = experiment.data.model_copy(update={"path": str(absolute)})
+    return experiment.model_copy(update={"data": data})
+
+
+def _validated(document: Document, path: Path) -> Experiment:
     values = dict(document.values)
     if isinstance(values.get("data"), str):
         values["data"] = {"name": values["data"]}
@@ -144,21 +162,7 @@ def validate(document: Document, stem: str) -> Experiment:
         order = {place: i for i, place in enumerate(document.places.values())}
         found.sort(key=lambda item: order.get(document.where(item[0]), len(order)))
         raise ConfigError([_problem(document, key, message) for key, message in found])
-    return experiment.model_copy(update={"name": experiment.name or _word(stem)})
-
-
-def _anchored(experiment: Experiment, document: Document, folder: Path) -> Experiment:
-    """Return an experiment whose relative data path is taken from the config's folder."""
-    source = getattr(experiment.data, "path", None)
-    if source is None:
-        return experiment
-    try:
-        absolute = (folder / Path(source).expanduser()).resolve()
-    except (OSError, RuntimeError, ValueError) as error:
-        message = f"{source!r} leads nowhere: {error}"
-        raise ConfigError([_problem(document, ("data", "path"), message)]) from error
-    data = experiment.data.model_copy(update={"path": str(absolute)})
-    return experiment.model_copy(update={"data": data})
+    return experiment.model_copy(update={"name": experiment.name or _word(path.stem)})
 
 
 def _problem(document: Document, key: Key, message: str) -> Problem:
