@@ -33,6 +33,14 @@ class RunError(NnexpError):
     """A run folder cannot be found, read or written."""
 
 
+class BusyError(RunError):
+    """A run is being written by another process."""
+
+
+class ResumeError(RunError):
+    """A run cannot be gone on with as if it had not been interrupted."""
+
+
 class OptionError(NnexpError):
     """A command-line value was understood by the shell but not by nnexp."""
 

@@ -17,6 +17,7 @@ from nnexp.cli.plot import plot
 from nnexp.cli.resume import resume
 from nnexp.cli.schema import schema
 from nnexp.cli.show import show
+from nnexp.cli.sweep import sweep
 from nnexp.cli.train import train
 from nnexp.errors import NnexpError, did_you_mean
 
@@ -64,7 +65,7 @@ def cli() -> None:
     """
 
 
-for _command in (train, resume, compare, list_, show, plot, schema):
+for _command in (train, resume, sweep, compare, list_, show, plot, schema):
     cli.add_command(_command)
 
 

@@ -97,8 +97,23 @@ def _apply(document: Document, override: str) -> None:
     place = f"--set {override}"
     if not equals or not name.strip():
         raise OptionError(f"{place}: KEY=VALUE is due, as in --set eta=0.1")
+    assign(document, name.strip(), parse_value(text, place), place)
+
+
+def assign(document: Document, name: str, value: Any, place: str) -> None:
+    """Set a value of a document by its dotted key.
+
+    Args:
+        document: is changed.
+        name: as in `eta`, `layers.1` or `data.train`.
+        value: plain.
+        place: where the value was given, for messages about it.
+
+    Raises:
+        OptionError: the key leads nowhere.
+    """
     *parents, last = key = tuple(
-        int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in name.strip().split(".")
+        int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in name.split(".")
     )
     if len(key) > MAX_DEPTH:
         raise OptionError(f"{clipped(place)}: deeper than the {MAX_DEPTH} levels a config may have")
@@ -109,7 +124,6 @@ def _apply(document: Document, override: str) -> None:
         elif i == 0 and part == "data" and isinstance(holder[part], str):
             holder[part] = {"name": holder[part]}
         holder = _child(holder, part, place)
-    value = parse_value(text, place)
     if isinstance(holder, dict):
         holder[str(last)] = value
     elif isinstance(holder, list) and isinstance(last, int) and last < len(holder):
@@ -162,14 +176,19 @@ def _validated(document: Document, path: Path) -> Experiment:
         order = {place: i for i, place in enumerate(document.places.values())}
         found.sort(key=lambda item: order.get(document.where(item[0]), len(order)))
         raise ConfigError([_problem(document, key, message) for key, message in found])
-    return experiment.model_copy(update={"name": experiment.name or _word(path.stem)})
+    return experiment.model_copy(update={"name": experiment.name or word(path.stem)})
 
 
 def _problem(document: Document, key: Key, message: str) -> Problem:
     return Problem(document.where(key), ".".join(map(str, key)), message)
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
+    """Return a text as a name may be written.
+
+    >>> word("init: {hidden: scaled}")
+    'init---hidden--scaled-'
+    """
     cleaned = "".join(c if c.isascii() and (c.isalnum() or c in "._+=-") else "-" for c in text)
     return cleaned.lstrip("._+=-")[:100] or "config"
 

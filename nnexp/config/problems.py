@@ -97,7 +97,7 @@ def _key(error: Any, values: Any) -> Key:
 
 
 def _unknown(error: Any, key: Key, values: Mapping[str, Any]) -> str:
-    names = list(_model_of(key[:-1], values).model_fields)
+    names = error["ctx"]["names"]
     hint = did_you_mean(str(key[-1]), names)
     return f"unknown key{hint or '; the keys are ' + one_of(names)}"
 
@@ -167,17 +167,34 @@ def _model_of(key: Key, values: Mapping[str, Any]) -> type[BaseModel]:
     if key == ("init",):
         explicit = {"weights", "biases"} & set(values["init"])
         return schema.ExplicitInit if explicit else schema.LayerwiseInit
-    return _MODELS.get(key, schema.Experiment)
+    return _MODELS[key]
 
 
 def findings(error: ValidationError, values: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield pydantic's findings as key and message, one a key."""
+    """Yield pydantic's findings about an experiment as key and message, one a key."""
+    return worded(error, values, lambda key: _model_of(key, values))
+
+
+def worded(
+    error: ValidationError, values: Mapping[str, Any], model_of: Callable[[Key], type[BaseModel]]
+) -> Iterator[Finding]:
+    """Yield pydantic's findings as key and message, one a key.
+
+    Args:
+        error: what pydantic found.
+        values: what it was given.
+        model_of: the model that stands at a key, whose fields an unknown key is held against.
+    """
     seen: set[Key] = set()
     for item in islice(error.errors(include_url=False), _MOST):
         key = _key(item, values)
-        if key not in seen:
-            seen.add(key)
-            yield key, _word(item, key, values)
+        if key in seen:
+            continue
+        seen.add(key)
+        found: dict[str, Any] = dict(item)
+        if item["type"] == "extra_forbidden":
+            found["ctx"] = {"names": list(model_of(key[:-1]).model_fields)}
+        yield key, _word(found, key, values)
 
 
 def _cost_fits_output(v: Mapping[str, Any]) -> Iterator[Finding]:

@@ -55,11 +55,13 @@ Word = Annotated[
 Path = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A mapping whose keys are all known and whose values are what they say."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Mnist(_Strict):
+class Mnist(Strict):
     """The MNIST that comes with nnexp, or the first so many images of each set."""
 
     kind: ClassVar[str] = "mnist"
@@ -77,7 +79,7 @@ class Mnist(_Strict):
         return "mnist" if sizes == list(SIZES.values()) else f"mnist {'/'.join(map(str, sizes))}"
 
 
-class _Images(_Strict):
+class _Images(Strict):
     path: Path = Field(description="relative to the config file")
     train: Natural | None = Field(None, description="only the first so many; all if not given")
     validation: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
@@ -104,7 +106,7 @@ class Npz(_Images):
     kind: ClassVar[str] = "npz"
 
 
-class Csv(_Strict):
+class Csv(Strict):
     """A .csv file with a header: one row an example, numbers in every column but the target."""
 
     kind: ClassVar[str] = "csv"
@@ -134,14 +136,14 @@ Targets = Annotated[
 ]
 
 
-class InlineExamples(_Strict):
+class InlineExamples(Strict):
     """Examples in the config."""
 
     x: list[list[Real]] = Field(min_length=1, description="one row of inputs an example")
     y: Targets = Field(description="one row of targets, or one number (a class), an example")
 
 
-class Inline(_Strict):
+class Inline(Strict):
     """Examples written in the config; they are the training set."""
 
     kind: ClassVar[str] = "inline"
@@ -175,14 +177,14 @@ Data = Annotated[
 ]
 
 
-class ExplicitInit(_Strict):
+class ExplicitInit(Strict):
     """Given parameters: one matrix (n_out rows of n_in) and one vector (n_out) a layer."""
 
     weights: list[list[list[Real]]]
     biases: list[list[Real]]
 
 
-class LayerwiseInit(_Strict):
+class LayerwiseInit(Strict):
     """One initializer for the hidden layers, another for the output layer."""
 
     hidden: Annotated[str, Choice(tuple(INITIALIZERS)), _choice(INITIALIZERS)]
@@ -209,14 +211,14 @@ Dropout = Annotated[
 ]
 
 
-class Elastic(_Strict):
+class Elastic(Strict):
     """A smooth random displacement of each pixel."""
 
     alpha: Positive = Field(34.0, description="strength, pixels")
     sigma: Positive = Field(4.0, description="smoothness, pixels")
 
 
-class Expand(_Strict):
+class Expand(Strict):
     """Artificial expansion of a training set of images; the random ones are fresh each epoch."""
 
     shifts: bool = Field(
@@ -242,7 +244,7 @@ class Expand(_Strict):
         return given
 
 
-class StepSchedule(_Strict):
+class StepSchedule(Strict):
     """η times `factor` after every so many epochs."""
 
     name: Literal["step"]
@@ -250,14 +252,14 @@ class StepSchedule(_Strict):
     factor: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.5
 
 
-class ExponentialSchedule(_Strict):
+class ExponentialSchedule(Strict):
     """η times `factor` after each epoch."""
 
     name: Literal["exponential"]
     factor: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
-class HalveSchedule(_Strict):
+class HalveSchedule(Strict):
     """The book's: halve η when validation accuracy has not improved; end at η/`stop`."""
 
     name: Literal["halve"]
@@ -265,7 +267,7 @@ class HalveSchedule(_Strict):
     stop: Annotated[int, Field(ge=2)] = Field(128, description="end when η has fallen to η/stop")
 
 
-class EarlyStopping(_Strict):
+class EarlyStopping(Strict):
     """Stop when a metric has not improved: the book's no-improvement-in-n."""
 
     metric: Annotated[str, Choice(METRICS), _choice(METRICS)] = "validation_accuracy"
@@ -291,7 +293,7 @@ Schedule = Annotated[
 ]
 
 
-class Reference(_Strict):
+class Reference(Strict):
     """A published figure, shown beside the measured one. Accuracies are in percent."""
 
     test_accuracy: Percent | None = Field(None, description="%")
@@ -312,7 +314,7 @@ class Reference(_Strict):
         return {m: v / 100 if m.endswith("accuracy") else v for m, v in given.items()}
 
 
-class Experiment(_Strict):
+class Experiment(Strict):
     """One experiment: everything that decides its result."""
 
     name: Word | None = Field(

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 import nnexp
 from nnexp.config.loader import Config, dump, load
 from nnexp.config.schema import Experiment
-from nnexp.errors import RunError
+from nnexp.errors import ResumeError
 from nnexp.evidence.groups import differing, flatten
 from nnexp.experiment.assembly import DataCache
 from nnexp.experiment.session import Outcome, Progress, proceed
@@ -39,8 +39,9 @@ def resume(
         data: keeps data sets that several runs share.
 
     Raises:
-        RunError: the run is complete, another process writes it, its config, data or the version
-            of nnexp have changed, or its files are not what was written.
+        ResumeError: the run is complete, its config, data or the version of nnexp have changed, or
+            its files are not what was written.
+        BusyError: another process writes it.
         ConfigError: its data cannot be read.
     """
     with RunWriter.reopen(folder) as writer:
@@ -78,9 +79,9 @@ def _state(experiment: Experiment, checkpoint: Checkpoint | None, run: Run) -> S
         state = State.restored(experiment, checkpoint, run.rows)
     except (KeyError, TypeError, ValueError) as error:
         message = f"{run.folder}: its checkpoint does not fit its config: {error!r}"
-        raise RunError(message) from error
+        raise ResumeError(message) from error
     if state.epoch != len(run.rows):
-        raise RunError(
+        raise ResumeError(
             f"{run.folder}: metrics.csv has {len(run.rows)} readable rows where the checkpoint is "
             f"of epoch {state.epoch}: the run cannot be resumed"
         )
@@ -95,14 +96,14 @@ def _unchanged_config(run: Run) -> Config:
     """Return the config the run was begun with."""
     known = run.record.get("config")
     if not isinstance(known, dict):
-        raise RunError(
+        raise ResumeError(
             f"{run.folder}: was made by a version of nnexp that kept no checkpoints; {_anew(run)}"
         )
     config = load(run.folder / CONFIG)
     try:
         experiment = Experiment.model_validate(known)
     except ValidationError as error:
-        raise RunError(f"{run.folder}: run.json: config is damaged; {_anew(run)}") from error
+        raise ResumeError(f"{run.folder}: run.json: config is damaged; {_anew(run)}") from error
     before, after = (flatten(e.model_dump()) for e in (experiment, config.experiment))
     changed = differing([before, after])
     if changed == ["epochs"] and _was_extended(run.record, after["epochs"]):
@@ -110,7 +111,7 @@ def _unchanged_config(run: Run) -> Config:
         return Config(experiment, config.document)
     if changed:
         lines = [f"  {key}: {before.get(key)} -> {after.get(key)}" for key in changed]
-        raise RunError(
+        raise ResumeError(
             "\n".join([f"{run.folder / CONFIG}: was changed since the run began:", *lines])
             + f"\nput it back, or {_anew(run)}"
         )
@@ -126,7 +127,7 @@ def _check_version(run: Run) -> None:
     versions = run.record.get("versions")
     began = versions.get("nnexp") if isinstance(versions, dict) else None
     if began != nnexp.__version__:
-        raise RunError(
+        raise ResumeError(
             f"{run.folder}: was begun by nnexp {began}; this is {nnexp.__version__}, which may "
             f"not go on to the same figures; install that version, or {_anew(run)}"
         )
@@ -136,7 +137,7 @@ def _check_data(run: Run, digest: str) -> None:
     data = run.record.get("data")
     began = data.get("sha256") if isinstance(data, dict) else None
     if began != digest:
-        raise RunError(
+        raise ResumeError(
             f"{run.folder}: its data have changed since it began: sha256 {str(began)[:12]} then, "
             f"{digest[:12]} now; put them back, or {_anew(run)}"
         )
@@ -147,20 +148,20 @@ def _extended(run: Run, config: Config, epochs: int | None) -> Experiment:
     experiment, done = config.experiment, len(run.rows)
     status = run.record.get("status")
     if status == "diverged":
-        raise RunError(f"{run.folder}: diverged in epoch {done}: there is nothing to go on from")
+        raise ResumeError(f"{run.folder}: diverged in epoch {done}: there is nothing to go on from")
     if status == "completed" and run.record.get("stopped"):
-        raise RunError(f"{run.folder}: ended in epoch {done}: {run.record['stopped']}")
+        raise ResumeError(f"{run.folder}: ended in epoch {done}: {run.record['stopped']}")
     if epochs is None:
         if status == "completed":
-            raise RunError(
+            raise ResumeError(
                 f"{run.folder}: is complete, {done} epochs; for more: "
                 f"nnexp resume {run.folder} --epochs N"
             )
         return experiment
     if epochs <= done:
-        raise RunError(f"{run.folder}: --epochs {epochs}: {done} epochs are done already")
+        raise ResumeError(f"{run.folder}: --epochs {epochs}: {done} epochs are done already")
     if experiment.schedule == "cosine" and epochs != experiment.epochs:
-        raise RunError(
+        raise ResumeError(
             f"{run.folder}: --epochs {epochs}: the cosine schedule falls to 0 at epoch "
             f"{experiment.epochs}; with more epochs it would be another run: nnexp train "
             f"{run.folder / CONFIG} --set epochs={epochs}"

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.errors import RunError
+from nnexp.errors import ResumeError
 from nnexp.nn.types import Array
 
 _STATE = "state"
@@ -44,7 +44,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     """Read a checkpoint; None where there is none.
 
     Raises:
-        RunError: it is damaged, or not a checkpoint.
+        ResumeError: it is damaged, or not a checkpoint.
     """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
@@ -53,7 +53,9 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise RunError(f"{path}: cannot be read, so the run cannot be resumed: {error}") from error
+        raise ResumeError(
+            f"{path}: cannot be read, so the run cannot be resumed: {error}"
+        ) from error
     if not isinstance(state, dict):
-        raise RunError(f"{path}: is not a checkpoint")
+        raise ResumeError(f"{path}: is not a checkpoint")
     return Checkpoint(arrays, state)

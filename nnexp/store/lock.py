@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 from time import monotonic, sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 fcntl: Any
 try:
@@ -38,13 +41,13 @@ def hold(descriptor: int) -> bool:
         sleep(0.01)
 
 
-def is_held(descriptor: int) -> bool:
+def is_held(file: FileDescriptorLike) -> bool:
     """Tell whether another process holds the lock of an open file."""
     if fcntl is None:
         return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    fcntl.flock(file, fcntl.LOCK_UN)
     return False

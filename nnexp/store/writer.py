@@ -23,7 +23,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from nnexp.errors import RunError
+from nnexp.errors import BusyError, ResumeError, RunError
 from nnexp.nn.types import Array
 from nnexp.store import files
 from nnexp.store.checkpoint import Checkpoint, read_checkpoint
@@ -123,15 +123,16 @@ class RunWriter:
         Rows that the checkpoint has and the logs have not are written again.
 
         Raises:
-            RunError: another process owns the run, a log is not what was written, or the folder
-                cannot be read or written.
+            BusyError: another process owns the run.
+            ResumeError: a log is not what was written.
+            RunError: the folder cannot be read or written.
         """
         with guarded(folder):
             descriptor = os.open(folder / METRICS, os.O_RDWR)
             writer = cls(folder, {}, {METRICS: _Log(folder / METRICS, descriptor)})
             try:
                 if not hold(descriptor):
-                    raise RunError(f"{folder}: is being written by another process")
+                    raise BusyError(f"{folder}: is being written by another process")
                 writer._redo()
             except BaseException:
                 writer.close()
@@ -140,7 +141,7 @@ class RunWriter:
 
     def _redo(self) -> None:
         self.checkpoint = read_checkpoint(self.folder / CHECKPOINT)
-        logs = self.checkpoint.state.get("logs") if self.checkpoint else {}
+        logs: Any = self.checkpoint.state.get("logs") if self.checkpoint else {}
         try:
             for name, known in dict(logs).items():
                 if name not in (METRICS, DIAGNOSTICS, PARAMETERS):
@@ -150,7 +151,7 @@ class RunWriter:
                 self._logs[name].redo(**known)
         except (TypeError, ValueError) as error:
             message = f"{self.folder / CHECKPOINT}: is not a checkpoint of a run: {error}"
-            raise RunError(message) from error
+            raise ResumeError(message) from error
         for log in self._logs.values():
             log.read_columns()
 
@@ -181,7 +182,7 @@ class RunWriter:
             return
         began = perf_counter()
         logs = {name: log.known() for name, log in self._logs.items()}
-        data = Checkpoint(self._pending.arrays, self._pending.state | {"logs": logs}).to_bytes()
+        data = Checkpoint(self._pending.arrays, {**self._pending.state, "logs": logs}).to_bytes()
         with guarded(self.folder):
             files.replace(self.folder / CHECKPOINT, data)
             for log in self._logs.values():
@@ -320,7 +321,7 @@ class _Log:
         kept, rest, due = there[:size], there[size:], tail.encode()
         torn = rest.rstrip(b"\0")
         if len(kept) < size or zlib.crc32(kept) != crc or not due.startswith(torn):
-            raise RunError(f"{self.path}: is not what was written: the run cannot be resumed")
+            raise ResumeError(f"{self.path}: is not what was written: the run cannot be resumed")
         self._advance(kept)
         self.tail.append(tail)
         self.commit()
@@ -335,7 +336,9 @@ class _Log:
         head, end, rest = self.path.read_bytes().partition(b"\n")
         if not self.size:
             if rest:
-                raise RunError(f"{self.path}: has rows, but there is no {CHECKPOINT} to go on from")
+                raise ResumeError(
+                    f"{self.path}: has rows, but there is no {CHECKPOINT} to go on from"
+                )
             self._advance(head + end)
         self.columns = tuple(next(csv.reader([head.decode("utf-8", "replace")]), ()))
 

@@ -186,22 +186,22 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(("stream", "quiet"), [(Terminal(), True), (io.StringIO(), False)])
 def test_without_a_terminal_or_with_quiet_there_is_no_bar(
-    train: Train, small: Path, monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, quiet: bool
+    train: Train, monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, quiet: bool
 ) -> None:
     """Nothing is drawn into a file, or for a script."""
     monkeypatch.setattr(sys, "stderr", stream)
-    with bar(load(small).experiment, 36, quiet=quiet) as progress:
+    with bar(quiet=quiet) as progress:
         train(progress=progress)
     assert stream.getvalue() == ""
 
 
 def test_on_a_terminal_a_bar_shows_epoch_and_accuracy(
-    train: Train, small: Path, monkeypatch: pytest.MonkeyPatch
+    train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bar names the run and the epoch, reaches all examples, and clears its line."""
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
-    with bar(load(small).experiment, 36, quiet=False) as progress:
+    with bar(quiet=False) as progress:
         assert not isinstance(progress, Silence)
         outcome = train(progress=progress)
         drawn: Any = progress

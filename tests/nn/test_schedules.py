@@ -200,10 +200,10 @@ def test_a_schedule_without_accuracy_is_told_the_cost(monkeypatch: pytest.Monkey
 
 def test_a_score_is_what_is_logged() -> None:
     """Accuracy as it is, minus the penalized cost, nothing for a set that is not evaluated."""
-    found = {"test": Evaluation(2.0, 0.75, None)}
-    assert score(found, 0.5, "test_accuracy") == 0.75
-    assert score(found, 0.5, "test_cost") == -2.5
-    assert score(found, 0.5, "validation_cost") is None
+    found = EpochRecord(1, 0.1, {"test": Evaluation(2.0, 0.75, None)}, 0.5, finite=True).scores
+    assert score(found, "test_accuracy") == 0.75
+    assert score(found, "test_cost") == -2.5
+    assert score(found, "validation_cost") is None
 
 
 def test_a_record_tells_the_penalty_apart() -> None:

@@ -46,7 +46,7 @@ def test_a_run_is_running_while_its_process_lives_and_interrupted_when_it_was_ki
 
 def test_a_run_of_this_process_is_running_until_it_is_finished(folder: Path) -> None:
     """The process that writes a run sees its status as others do."""
-    made = RunWriter.create(Path("runs"), "mine", 0, "data: mnist\nlayers: [784, 10]\n", {})
+    made = RunWriter.create(Path("runs"), "mine", "data: mnist\nlayers: [784, 10]\n", {})
     assert open_run(made.folder).status == "running"
     made.finish("failed")
     assert open_run(made.folder).status == "failed"
@@ -54,6 +54,6 @@ def test_a_run_of_this_process_is_running_until_it_is_finished(folder: Path) -> 
 
 def test_a_run_that_was_left_by_its_process_is_interrupted(folder: Path) -> None:
     """A record that says running is not believed without the lock."""
-    made = RunWriter.create(Path("runs"), "mine", 0, "data: mnist\nlayers: [784, 10]\n", {})
-    made._logs["metrics.csv"].stream.close()
+    made = RunWriter.create(Path("runs"), "mine", "data: mnist\nlayers: [784, 10]\n", {})
+    made.close()
     assert open_run(made.folder).status == "interrupted"

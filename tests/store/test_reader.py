@@ -143,9 +143,9 @@ def test_a_record_that_cannot_be_read_is_no_run(run: Path, text: bytes | None) -
 
 def test_a_format_or_status_of_the_future_is_named(run: Path) -> None:
     """A run of another version of nnexp is read as far as it goes."""
-    change_record(run, format=2, status="paused")
+    change_record(run, format=3, status="paused")
     found = open_run(run)
-    assert found.problems == ("format 2 where 1 is known", "unknown status 'paused'")
+    assert found.problems == ("format 3 where 2 is known", "unknown status 'paused'")
     assert found.status == "failed"
     assert len(found.rows) == 4
 

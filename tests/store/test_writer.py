@@ -16,7 +16,9 @@ from nnexp.config.loader import load
 from nnexp.errors import RunError
 from nnexp.experiment import load_data, run
 from nnexp.store import provenance, writer
-from nnexp.store.writer import COLUMNS, RunWriter, guarded
+from nnexp.store.checkpoint import Checkpoint
+from nnexp.store.files import guarded
+from nnexp.store.writer import COLUMNS, RunWriter
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -37,15 +39,16 @@ def without_clocks(folder: Path) -> list[dict[str, str]]:
 
 def create(runs: Path) -> RunWriter:
     """Begin a run of nothing."""
-    return RunWriter.create(runs, "empty", 0, "data: mnist\n", {})
+    return RunWriter.create(runs, "empty", "data: mnist\n", {})
 
 
-def test_a_run_folder_holds_its_five_files_and_no_more(train: Train) -> None:
-    """Config, metrics, record, model and predictions: nothing temporary is left behind."""
+def test_a_run_folder_holds_its_six_files_and_no_more(train: Train) -> None:
+    """Config, metrics, record, checkpoint, model, predictions: nothing temporary is left behind."""
     assert {path.name for path in train().folder.iterdir()} == {
         "config.yaml",
         "metrics.csv",
         "run.json",
+        "checkpoint.npz",
         "model.npz",
         "predictions.npz",
     }
@@ -135,7 +138,7 @@ def test_the_record_says_where_the_result_comes_from(train: Train) -> None:
     """run.json has status, times, versions, data and their digest, but no environment."""
     outcome = train("tags=[one]")
     record: dict[str, Any] = json.loads((outcome.folder / "run.json").read_text())
-    assert (record["format"], record["status"], record["epochs"]) == (1, "completed", 4)
+    assert (record["format"], record["status"], record["epochs"]) == (2, "completed", 4)
     assert (record["name"], record["seed"]) == ("small", 0)
     assert record["started_at"] <= record["finished_at"]
     assert record["versions"]["numpy"] == np.__version__
@@ -145,7 +148,7 @@ def test_the_record_says_where_the_result_comes_from(train: Train) -> None:
     assert data["classes"] == ["left", "right"]
     assert len(data["sha256"]) == 64
     assert set(record) == {
-        *("name", "seed", "data", "argv", "versions", "blas", "host", "platform", "git"),
+        *("name", "seed", "config", "data", "argv", "versions", "blas", "host", "platform", "git"),
         *("format", "status", "started_at", "pid", "finished_at", "epochs", "seconds", "summary"),
         "stopped",
     }
@@ -194,17 +197,21 @@ def test_a_missing_value_is_an_empty_cell_and_nan_is_nan(folder: Path) -> None:
     """A set that is not monitored leaves its cells empty; a value that is no number is written."""
     made = create(folder)
     made.append({"epoch": 1, "eta": 0.5, "train_cost": float("nan")})
+    made.offer(Checkpoint({}, {}))
     made.finish("diverged")
     (row,) = rows(made.folder)
     assert (row["epoch"], row["eta"], row["train_cost"]) == ("1", "0.5", "nan")
     assert {row[name] for name in COLUMNS[3:]} == {""}
 
 
-def test_a_row_is_on_disk_as_soon_as_it_is_appended(folder: Path) -> None:
-    """Who reads metrics.csv while a run goes on sees every epoch that has ended."""
+def test_a_row_is_on_disk_as_soon_as_it_is_committed(folder: Path) -> None:
+    """Who reads metrics.csv while a run goes on sees every epoch that was committed, no other."""
     made = create(folder)
     for epoch in (1, 2):
         made.append({"epoch": epoch})
+        assert len(rows(made.folder)) == epoch - 1
+        made.offer(Checkpoint({}, {"epoch": epoch}))
+        made.commit()
         assert rows(made.folder)[-1]["epoch"] == str(epoch)
     assert json.loads((made.folder / "run.json").read_text())["status"] == "running"
     made.finish("completed")
