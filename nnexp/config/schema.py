@@ -52,7 +52,7 @@ Percent = Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)]
 Word = Annotated[
     str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=-]*$")
 ]
-Path = Annotated[str, Field(min_length=1)]
+Path = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class Strict(BaseModel):
