@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from nnexp.config.schema import (
     Strength,
     Strict,
     Word,
+    identity_of,
 )
 from nnexp.config.seeds import parse_seeds
 from nnexp.config.yaml import Document, Key
@@ -338,8 +337,7 @@ def _override(made: Document, path: Path, key: str, value: Any, place: str) -> N
 
 def identity(experiment: Experiment) -> str:
     """Return a digest that two experiments share if they differ in words and seed alone."""
-    text = json.dumps(experiment.identity(), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return identity_of(experiment.model_dump(mode="json"))
 
 
 def _refuse_twins(document: Document, arms: Iterable[Arm]) -> None:

@@ -54,17 +54,16 @@ def resume(
         _check_data(run, dataset.digest)
         checkpoint = writer.checkpoint
         state = _state(experiment, checkpoint, run)
-        entries: dict[str, Any] = {
-            "status": "running",
-            "resumed": [*run.record.get("resumed", []), _resumption(run, argv)],
-            "config": experiment.model_dump(mode="json"),
-        }
+        writer.update(
+            status="running", resumed=[*run.record.get("resumed", []), _resumption(run, argv)]
+        )
         if experiment != config.experiment:
             extension = {"from": config.experiment.epochs, "to": experiment.epochs, "at": now()}
-            entries["extended"] = [*run.record.get("extended", []), extension]
-        writer.update(**entries)
-        if experiment != config.experiment:
-            writer.rewrite_config(dump(experiment))
+            writer.extend(
+                dump(experiment),
+                config=experiment.model_dump(mode="json"),
+                extended=[*run.record.get("extended", []), extension],
+            )
         return proceed(experiment, dataset, state, writer, progress, run.rows)
 
 

@@ -9,6 +9,7 @@ and of the machine: the checkpoint has it already, and `reopen` writes what did 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -106,7 +107,13 @@ class RunWriter:
             try:
                 hold(log.descriptor)
                 files.create(hidden / CONFIG, config.encode())
-                writer.update(format=FORMAT, status="running", started_at=now(), pid=os.getpid())
+                writer.update(
+                    format=FORMAT,
+                    status="running",
+                    started_at=now(),
+                    pid=os.getpid(),
+                    config_sha256=_sha256(config),
+                )
                 writer.folder = _claim(hidden, runs / stem, suffix=suffix)
                 log.path = writer.folder / METRICS
                 files.sync_folder(runs)
@@ -198,10 +205,11 @@ class RunWriter:
         with guarded(self.folder):
             files.replace(self.folder / RUN, text.encode())
 
-    def rewrite_config(self, config: str) -> None:
-        """Replace config.yaml: only for a run that is extended."""
+    def extend(self, text: str, **entries: Any) -> None:
+        """Change entries of run.json, then config.yaml: only for a run that gets more epochs."""
+        self.update(config_sha256=_sha256(text), **entries)
         with guarded(self.folder):
-            files.replace(self.folder / CONFIG, config.encode())
+            files.replace(self.folder / CONFIG, text.encode())
 
     def save(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Write an .npz file, replacing it atomically; its bytes depend on the arrays alone."""
@@ -227,6 +235,10 @@ class RunWriter:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _hidden(runs: Path, stem: str) -> Path:

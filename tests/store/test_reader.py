@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nnexp.errors import RunError
 from nnexp.evidence.summary import METRICS, series, summarize
-from nnexp.store.find import open_all
+from nnexp.store.index import open_all
 from nnexp.store.reader import Run, open_run
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nnexp.config.loader import load
-from nnexp.store.find import folders, open_all
+from nnexp.store.find import folders
+from nnexp.store.index import open_all
 from nnexp.store.reader import Run
 from nnexp.views.compare import (
     Group,
