@@ -64,9 +64,7 @@ def check_size(where: str, size: int, stored: int, limit: int = MAX_BYTES) -> No
         DataError: the array is larger, or too large for what it is made from.
     """
     if size > limit:
-        raise DataError(
-            f"{where}: promises {size:,} bytes of data; at most {limit:,} are read"
-        )
+        raise DataError(f"{where}: promises {size:,} bytes of data; at most {limit:,} are read")
     if size > max(UNDOUBTED, EXPANSION * stored):
         raise DataError(
             f"{where}: promises {size:,} bytes of data from {stored:,}; beyond {UNDOUBTED:,}, "

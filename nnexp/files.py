@@ -36,7 +36,7 @@ def open_regular(path: Path, *, follow: bool = True) -> io.BufferedReader:
         if not stat.S_ISREG(mode):
             kind = next((said for test, said in _KINDS if test(mode)), "a device, not a file")
             raise OSError(errno.EINVAL, kind, str(path))
-        return open(path, "rb", opener=_without_waiting)  # noqa: PTH123 - Path.open has no opener
+        return open(path, "rb", opener=_without_waiting)
     except ValueError as error:  # a NUL, or half of a surrogate pair
         raise OSError(errno.EINVAL, "not a name that a file can have", str(path)) from error
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnexp.data import embedded, idx, inline, npz, table
 from nnexp.archive import MAX_BYTES
+from nnexp.data import embedded, idx, inline, npz, table
 from nnexp.data.parts import MAX_CLASSES, Options, Part, Parts, Reader
 from nnexp.errors import DataError
 from nnexp.nn.costs import COSTS

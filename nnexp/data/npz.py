@@ -17,9 +17,7 @@ def _finite(path: Path, archive: Archive, key: str) -> Array:
     values = archive.read(key)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         bad = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise DataError(
-            f"{path}: {key}: {values[bad]} at index {bad}; every value must be finite"
-        )
+        raise DataError(f"{path}: {key}: {values[bad]} at index {bad}; every value must be finite")
     return values
 
 

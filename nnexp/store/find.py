@@ -10,9 +10,11 @@ from pathlib import Path
 from nnexp.errors import NnexpError, RunError, did_you_mean
 from nnexp.store.reader import Run, open_run
 from nnexp.store.writer import METRICS, RUN
+from nnexp.text import one_line
 
 LATEST = "latest"
 _DEPTH = 4
+_NUMBERS = re.compile(r"[0-9]+|[^0-9]+")
 
 
 def is_run(folder: Path) -> bool:
@@ -24,13 +26,21 @@ def is_run(folder: Path) -> bool:
 
 
 def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
-    """Yield the run folders at or below a folder, oldest first; hidden folders are passed over."""
+    """Yield the run folders at or below a folder, oldest first.
+
+    Hidden folders and links are passed over. A folder that may not be looked into is yielded as
+    well, so that to open it says why.
+    """
     if is_run(root):
         yield root
         return
     try:
-        entries = sorted(e.name for e in os.scandir(root) if e.is_dir(follow_symlinks=False))
-    except OSError:
+        with os.scandir(root) as found:
+            entries = sorted(e.name for e in found if e.is_dir(follow_symlinks=False))
+    except PermissionError:
+        yield root
+        return
+    except (OSError, ValueError):
         return
     for name in entries:
         if depth and not name.startswith("."):
@@ -44,7 +54,7 @@ def by_age(found: Iterable[Path]) -> list[Path]:
     """
 
     def key(folder: Path) -> list[tuple[int, str]]:
-        parts = re.findall(r"[0-9]+|[^0-9]+", folder.name)
+        parts = _NUMBERS.findall(folder.name)
         return [(int(p) if p.isdecimal() and len(p) < 20 else -1, p) for p in parts]
 
     return sorted(found, key=key)
@@ -74,21 +84,21 @@ def resolve(name: str, runs: Path) -> list[Path]:
         root = Path(pattern.anchor or ".")
         try:
             matches = sorted(root.glob(str(pattern.relative_to(pattern.anchor))))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{name}: not a pattern that can be used: {error}") from error
-        found = [run for match in matches if match.is_dir() for run in folders(match)]
+        found = [run for match in matches if _is_folder(match) for run in folders(match)]
         if not found:
             raise RunError(f"{name}: no run folder fits this pattern")
         return found
     there = by_age(folders(runs))
     if name == LATEST and there:
-        return [there[-1]]
+        return [next(filter(is_run, reversed(there)), there[-1])]
     found = [folder for folder in there if folder.name.startswith(name)]
     exact = [folder for folder in found if folder.name == name]
     if exact or len(found) == 1:
         return exact or found
     if found:
-        listed = "\n".join(f"  {folder.name}" for folder in found[:10])
+        listed = "\n".join(f"  {one_line(folder.name)}" for folder in found[:10])
         raise RunError(f"{name}: fits {len(found)} runs; say which:\n{listed}")
     if not there:
         raise RunError(f"{name}: no such run; there are no runs under {runs}")

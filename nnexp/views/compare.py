@@ -272,10 +272,10 @@ def ended_early(found: Sequence[Group]) -> list[str]:
     """Say which counted runs ended before their last epoch, and why."""
     return [
         f"{g.name}: seed {run.seed} ended after {len(run.rows)} of {run.experiment.epochs} epochs: "
-        f"{run.record['stopped']}"
+        f"{run.stopped}"
         for g in found
         for run in g.counted
-        if run.experiment and run.record.get("stopped")
+        if run.experiment and run.stopped
     ]
 
 
