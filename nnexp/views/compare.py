@@ -254,6 +254,11 @@ def sort_key(name: str) -> Callable[[Group], Any]:
     return key
 
 
+def beware(found: Sequence[Group]) -> list[str]:
+    """Say what the figures of groups hide."""
+    return silent_outputs(found) + ended_early(found) + repeated(found)
+
+
 def repeated(found: Sequence[Group]) -> list[str]:
     """Say which runs were not counted because the same seed was run again."""
     notes = []
