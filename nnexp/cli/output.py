@@ -12,6 +12,6 @@ def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     click.echo(printable(str(text)), err=err, nl=nl)
 
 
-def note(text: str) -> None:
+def say_note(text: str) -> None:
     """Print a note of one line on stderr."""
     say(f"note: {one_line(text)}", err=True)

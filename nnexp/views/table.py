@@ -18,14 +18,14 @@ from shutil import get_terminal_size
 from typing import Any, Generic, TypeVar
 from unicodedata import combining, east_asian_width
 
-from nnexp.text import clipped, one_line
+from nnexp.text import clipped, one_line, printable
 
 T = TypeVar("T")
 
 NONE = "–"
 # Where a spreadsheet would take a text for a formula: at its beginning, or behind what other
 # spreadsheets than its writer's take for the end of a cell or a line.
-_FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n]))(?=[\s\0]*[=+\-@＝＋－＠]|[\t\r\0])")
+_FORMULA = re.compile(r"(?:^|(?<=[;\n]))(?=\s*[=+\-@＝＋－＠])")
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~&@$^]")
 
 
@@ -156,7 +156,7 @@ def _defused(value: Any) -> Any:
     """Keep a spreadsheet from calculating a text: a quotation mark goes before it."""
     if value is None or isinstance(value, (int, float)):
         return value
-    return _FORMULA.sub("'", str(value))
+    return _FORMULA.sub("'", printable(str(value)))
 
 
 def as_json(table: Table[T]) -> str:
@@ -194,11 +194,20 @@ def as_markdown(table: Table[T]) -> str:
         return f"| {' | '.join(cells)} |\n"
 
     def escaped(cells: Sequence[str]) -> list[str]:
-        return [_MARKUP.sub(r"\\\g<0>", one_line(cell)) for cell in cells]
+        return list(map(markdown, cells))
 
     head = line(escaped([column.title for column in table.columns]))
     rule = line([":---" if column.left else "---:" for column in table.columns])
     return head + rule + "".join(line(escaped(row)) for row in table.shown())
+
+
+def markdown(text: str) -> str:
+    r"""Write a text so that Markdown shows it as it is, on one line.
+
+    >>> print(markdown("a_b|<b>"))
+    a\_b\|\<b\>
+    """
+    return _MARKUP.sub(r"\\\g<0>", one_line(text))
 
 
 FORMATS: dict[str, Callable[[Table[Any]], str]] = {
