@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from nnexp.cli.output import say_note
+
 if TYPE_CHECKING:
     from nnexp.store.reader import Run
 
@@ -35,7 +37,9 @@ def complete_runs(
 
     runs = ctx.params.get("runs_dir") or Path("runs")
     names = [LATEST, *(folder.name for folder in reversed(by_age(folders(Path(runs)))))]
-    items = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    # A shell takes these a line each, and shows them.
+    fitting = [name for name in names if name.startswith(incomplete) and name.isprintable()]
+    items = [CompletionItem(name) for name in fitting]
     return items or [CompletionItem(incomplete, type="file")]
 
 
@@ -82,7 +86,7 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
         start = "start one with: nnexp train configs/smoke.yaml"
         raise RunError(said or f"{runs_dir}: there are no runs yet; {start}")
     for note in [*notes, *unsound]:
-        click.echo(f"note: {note}", err=True)
+        say_note(note)
     return runs
 
 

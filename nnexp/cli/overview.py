@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import click
+from nnexp.cli.output import say
+from nnexp.text import printable
 
 if TYPE_CHECKING:
     from nnexp.study.jobs import Done, Job
@@ -53,7 +54,7 @@ class _Lines:
 
     def ended(self, done: Done) -> None:
         self._ended += 1
-        click.echo(f"{self._ended}/{self._total} {_said(done)}", err=True)
+        say(f"{self._ended}/{self._total} {_said(done)}", err=True)
 
 
 class _Bars:
@@ -112,7 +113,7 @@ class _Bars:
             self._free.append(abs(line.pos))
             line.close()
         if done.status != "completed":
-            self._whole.write(_said(done), file=sys.stderr)
+            self._whole.write(printable(_said(done)), file=sys.stderr)
 
     def close(self) -> None:
         for line in self._lines.values():

@@ -14,6 +14,7 @@ import click
 
 from nnexp.cli.options import runs_dir_option
 from nnexp.cli.outcomes import DIVERGED, end_by_signal
+from nnexp.cli.output import say
 from nnexp.cli.overview import overview
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def sweep(
         there = (
             f", {len(wanted) - len(due)} of them there already" if len(due) < len(wanted) else ""
         )
-        click.echo(f"{folder}: {len(wanted)} runs{there}", err=True)
+        say(f"{folder}: {len(wanted)} runs{there}", err=True)
     end_by_signal()
     began = perf_counter()
     settings = settings_for(folder, min(jobs, max(len(due), 1)), argv=["nnexp", *sys.argv[1:]])
@@ -97,12 +98,12 @@ def sweep(
                 fail_fast=fail_fast,
             )
         except KeyboardInterrupt:
-            click.echo("what has been trained is kept; the same command goes on with it", err=True)
+            say("what has been trained is kept; the same command goes on with it", err=True)
             raise
-    click.echo(folder)
+    say(folder)
     if not quiet:
-        click.echo(f"  {_ends(done)} in {words.duration(perf_counter() - began)}")
-        click.echo(f"compare them: nnexp compare {folder}", err=True)
+        say(f"  {_ends(done)} in {words.duration(perf_counter() - began)}")
+        say(f"compare them: nnexp compare {folder}", err=True)
     statuses = {one.status for one in done}
     if "failed" in statuses:
         ctx.exit(1)
@@ -134,11 +135,11 @@ def _print_plan(wanted: Sequence[Job], due: Sequence[Job], data: DataCache, jobs
         ],
         wanted,
     )
-    click.echo(as_text(table, terminal_width()), nl=False)
+    say(as_text(table, terminal_width()), nl=False)
     total = sum(seconds.values())
     longest = max(seconds.values(), default=0.0)
     together = max(total / jobs, longest)
-    click.echo(
+    say(
         f"\n{len(due)} of {len(wanted)} runs are due: about {words.duration(together)} "
         f"with {jobs} at a time ({words.duration(total)} of work)"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nnexp.errors import RunError, did_you_mean
 from nnexp.store.writer import CONFIG, METRICS, RUN
+from nnexp.text import one_line
 
 LATEST = "latest"
 _DEPTH = 4
@@ -18,17 +19,25 @@ _DATED = re.compile("[0-9]{8}-[0-9]{6}")
 
 def is_run(folder: Path) -> bool:
     """Tell whether a folder looks like a run's."""
-    return any(os.path.lexists(os.path.join(folder, name)) for name in (RUN, METRICS))
+    return any(os.path.lexists(f"{folder}/{name}") for name in (RUN, METRICS))
 
 
 def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
-    """Yield the run folders at or below a folder, oldest first; hidden folders are passed over."""
+    """Yield the run folders at or below a folder, oldest first.
+
+    Hidden folders and links are passed over. A folder that may not be looked into is yielded as
+    well, so that to open it says why.
+    """
     if is_run(root):
         yield root
         return
     try:
-        entries = sorted(e.name for e in os.scandir(root) if e.is_dir(follow_symlinks=False))
-    except OSError:
+        with os.scandir(root) as found:
+            entries = sorted(e.name for e in found if e.is_dir(follow_symlinks=False))
+    except PermissionError:
+        yield root
+        return
+    except (OSError, ValueError):
         return
     for name in entries:
         if depth and not name.startswith("."):
@@ -54,7 +63,7 @@ def _age(folder: Path) -> tuple[str, list[str | int]]:
 
 def _written(folder: Path) -> str:
     try:
-        written = os.lstat(os.path.join(folder, CONFIG)).st_mtime
+        written = os.lstat(f"{folder}/{CONFIG}").st_mtime
         return f"{datetime.fromtimestamp(written, UTC):%Y%m%d-%H%M%S}"
     except (OSError, ValueError, OverflowError):
         return ""
@@ -84,21 +93,21 @@ def resolve(name: str, runs: Path) -> list[Path]:
         root = Path(pattern.anchor or ".")
         try:
             matches = sorted(root.glob(str(pattern.relative_to(pattern.anchor))))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{name}: not a pattern that can be used: {error}") from error
-        found = [run for match in matches if match.is_dir() for run in folders(match)]
+        found = [run for match in matches if _is_folder(match) for run in folders(match)]
         if not found:
             raise RunError(f"{name}: no run folder fits this pattern")
         return found
     there = by_age(folders(runs))
     if name == LATEST and there:
-        return [there[-1]]
+        return [next(filter(is_run, reversed(there)), there[-1])]
     found = [folder for folder in there if folder.name.startswith(name)]
     exact = [folder for folder in found if folder.name == name]
     if exact or len(found) == 1:
         return exact or found
     if found:
-        listed = "\n".join(f"  {folder.name}" for folder in found[:10])
+        listed = "\n".join(f"  {one_line(folder.name)}" for folder in found[:10])
         raise RunError(f"{name}: fits {len(found)} runs; say which:\n{listed}")
     if not there:
         raise RunError(f"{name}: no such run; there are no runs under {runs}")

@@ -188,7 +188,11 @@ def _run(folder: Path, entry: Entry, shared: Sequence[tuple[Mapping[str, Any], s
         dict(entry["record"]),
         config,
         entry["status"],
-        Facts(int(entry["done"]), None if seconds is None else float(seconds), _Summary(entry["summary"])),
+        Facts(
+            int(entry["done"]),
+            None if seconds is None else float(seconds),
+            _Summary(entry["summary"]),
+        ),
         [one_line(problem) for problem in entry["problems"]],
         entry=entry,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,11 +22,12 @@ from nnexp.config.loader import load_stored
 from nnexp.config.problems import shown
 from nnexp.config.schema import Experiment, identity_of
 from nnexp.config.yaml import MAX_BYTES as MAX_CONFIG
-from nnexp.data.parts import MAX_CLASSES
+from nnexp.data.parts import MAX_CLASS_NAME, MAX_CLASSES
 from nnexp.errors import DataError, NnexpError, RunError
 from nnexp.evidence.groups import unlearnt
 from nnexp.evidence.summary import SETS, Facts, facts
 from nnexp.files import open_regular, read_bytes, read_open
+from nnexp.json_files import is_deep, read_mapping
 from nnexp.nn.types import Array
 from nnexp.store.lock import is_held
 from nnexp.store.writer import CONFIG, FORMAT, METRICS, PREDICTIONS, RUN
@@ -35,7 +35,7 @@ from nnexp.text import clipped, one_line
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
 MAX_RECORD, MAX_LOG, MAX_PREDICTIONS = 8_000_000, 32_000_000, 16_000_000
-MAX_LINE, MAX_CELLS, MAX_DEPTH, MAX_DIGITS = 1_000_000, 4_000_000, 20, 100
+MAX_LINE, MAX_CELLS, MAX_DEPTH = 1_000_000, 4_000_000, 20
 MAX_EPOCH = 10**9
 _TEXT_COLUMNS = ("finished_at",)
 _MOST_LINES = 3
@@ -145,7 +145,7 @@ class Run:
     def classes(self) -> list[str]:
         """The names of the classes that run.json has."""
         data = self.record.get("data") or {}
-        return [one_line(name) for name in data.get("classes") or ()]
+        return [clipped(one_line(name), MAX_CLASS_NAME) for name in data.get("classes") or ()]
 
     @property
     def metrics(self) -> list[str]:
@@ -257,24 +257,13 @@ def _config(
 
 def _read_record(folder: Path) -> dict[str, Any]:
     try:
-        text = read_bytes(folder / RUN, MAX_RECORD, follow=False).decode("utf-8-sig")
-        record = json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=_real)
+        return read_mapping(folder / RUN, MAX_RECORD)
     except OSError as error:
         raise RunError(f"{folder}: not a run: {RUN}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except TypeError as error:
+        raise RunError(f"{folder}: not a run: {RUN} {error}") from error
+    except ValueError as error:
         raise RunError(f"{folder}: not a readable run: {RUN} is damaged ({error})") from error
-    if not isinstance(record, dict):
-        raise RunError(f"{folder}: not a run: {RUN} holds no mapping")
-    return record
-
-
-def _whole(digits: str) -> int | None:
-    return int(digits) if len(digits) <= MAX_DIGITS else None
-
-
-def _real(text: str) -> float | None:
-    value = float(text)
-    return value if isfinite(value) else None
 
 
 def _checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
@@ -300,26 +289,11 @@ def _typed(
         due = types.get(key)
         if due and value is not None and type(value) is not due:
             problems.append(f"{RUN}: {prefix}{key}: {shown(value)} where {_KINDS[due]} is due")
-        elif _is_deep(value):
+        elif is_deep(value, MAX_DEPTH):
             problems.append(f"{RUN}: {prefix}{clipped(key)}: nested deeper than {MAX_DEPTH} levels")
         else:
             kept[key] = value
     return kept
-
-
-def _is_deep(value: Any) -> bool:
-    """Tell whether a JSON value is nested too deep to be written again."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            item
-            for holder in level
-            if isinstance(holder, (dict, list))
-            for item in (holder.values() if isinstance(holder, dict) else holder)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _rows(name: str, data: bytes, problems: list[str]) -> list[Row]:
