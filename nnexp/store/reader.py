@@ -240,7 +240,8 @@ def _config(
         if record.get("format") == 1 or "config" not in record:
             return load_stored(folder / CONFIG).model_dump(mode="json")
         text = read_bytes(folder / CONFIG, MAX_CONFIG, follow=False)
-        if hashlib.sha256(text).hexdigest() != record.get("config_sha256"):
+        begun = record.get("config_sha256")
+        if begun and hashlib.sha256(text).hexdigest() != begun:
             problems.append(f"{CONFIG}: is not what the run was begun with, which run.json has")
     except NnexpError as error:
         problems.append(str(error).splitlines()[0].removeprefix(one_line(f"{folder}/")))
