@@ -6,6 +6,8 @@ stdout carries results, stderr progress and notes. Exit codes: 0 done, 1 input o
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -71,4 +73,7 @@ for _command in (train, resume, sweep, compare, list_, show, plot, schema):
 
 def main() -> None:
     """Run the command line; the entry point of the installed program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # which may not know every sign
+            stream.reconfigure(errors="replace")
     cli(prog_name="nnexp")

@@ -35,7 +35,7 @@ from nnexp.text import clipped, one_line
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
 MAX_RECORD, MAX_LOG, MAX_PREDICTIONS = 8_000_000, 32_000_000, 16_000_000
-MAX_LINE, MAX_CELLS, MAX_DEPTH = 1_000_000, 4_000_000, 20
+MAX_LINE, MAX_LINES, MAX_CELLS, MAX_DEPTH = 1_000_000, 300_000, 4_000_000, 20
 MAX_EPOCH = 10**9
 _TEXT_COLUMNS = ("finished_at",)
 _MOST_LINES = 3
@@ -307,24 +307,25 @@ def _rows(name: str, data: bytes, problems: list[str]) -> list[Row]:
         return []
     rows: list[Row] = []
     damaged: list[int] = []
-    wrong = cells = 0
+    cells = 0
     for number, (line, whole) in enumerate(lines, 2):
+        if number > MAX_LINES or cells > MAX_CELLS:
+            bound = f"{MAX_LINES:,} lines and {MAX_CELLS:,} cells"
+            problems.append(f"{name}: larger than the {bound} that are read")
+            return []
         if not whole:
             problems.append(f"{name}: the last line is torn and left out")
             break
         row = _row(header, _cells(line))
         if row is None:
-            wrong += 1
-            damaged += [number] if wrong <= _MOST_LINES else []
-            continue
-        cells += len(row)
-        if cells > MAX_CELLS:
-            problems.append(f"{name}: larger than the {MAX_CELLS:,} cells that are read")
-            return []
-        rows.append(row)
-    problems += [f"{name}:{number}: a damaged line is left out" for number in damaged]
-    if wrong > len(damaged):
-        problems.append(f"{name}: {wrong - len(damaged):,} more damaged lines are left out")
+            damaged.append(number)
+        else:
+            cells += len(row)
+            rows.append(row)
+    named = damaged[:_MOST_LINES]
+    problems += [f"{name}:{number}: a damaged line is left out" for number in named]
+    if len(damaged) > len(named):
+        problems.append(f"{name}: {len(damaged) - len(named):,} more damaged lines are left out")
     return rows
 
 
