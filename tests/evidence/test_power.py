@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -29,6 +29,8 @@ def test_cohens_effects_take_the_published_numbers_of_pairs(effect: float, n: in
 
 
 @given(st.integers(2, 200), st.floats(0, 3), st.floats(0.1, 5))
+@example(119, 1.125, 0.3125)
+@example(10_000, 1.0, 0.001)
 def test_power_is_the_tail_of_the_noncentral_t(n: int, difference: float, sd: float) -> None:
     """SciPy's noncentral t gives the same, and the sign of the difference does not matter."""
     tail = stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, n**0.5 * difference / sd)
