@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from run_folders import write_run
 
 from nnexp.store.find import folders
