@@ -87,7 +87,8 @@ def sweep(
         raise
     click.echo(folder)
     if not quiet:
-        click.echo(f"  {_ends(done, wanted)} in {words.duration(perf_counter() - began)}")
+        took = f" in {words.duration(perf_counter() - began)}" if due else "; nothing was due"
+        click.echo(f"  {_ends(done, wanted)}{took}")
         click.echo(f"compare them: nnexp compare {folder}", err=True)
     statuses = {one.status for one in done}
     if "failed" in statuses:

@@ -9,14 +9,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from nnexp.config.problems import shown
 from nnexp.config.study import Study, identity
-from nnexp.errors import RunError
+from nnexp.errors import RunError, one_of
+from nnexp.files import read_bytes
 from nnexp.store import files
 from nnexp.store.files import guarded
 from nnexp.store.find import folders
 
 STUDY = "study.json"
 FORMAT = 1
+_MOST_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -76,24 +81,16 @@ def read_study(folder: Path) -> StudyRecord | None:
     """
     path = folder / STUDY
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found.get("format") != FORMAT:
-            raise RunError(f"{path}: format {found.get('format')!r} where {FORMAT} is known")
-        arms = {str(name): ArmRecord(**arm) for name, arm in found["arms"].items()}
-        return StudyRecord(
-            str(found["name"]),
-            str(found["description"]),
-            arms,
-            tuple(found["seeds"]),
-            found["metric"],
-            found["at"],
-            found["margin"],
-        )
+        found = json.loads(read_bytes(path, _MOST_BYTES, follow=False))
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            known = found.get("format") if isinstance(found, dict) else found
+            raise RunError(f"{path}: format {shown(known)} where {FORMAT} is known")
+        return TypeAdapter(StudyRecord).validate_python(found)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: is damaged; the next `nnexp sweep` writes it anew") from error
 
 
@@ -108,15 +105,18 @@ def claim_folder(folder: Path, record: StudyRecord) -> None:
     there = None
     with suppress(RunError):
         there = read_study(folder)
-    wanted = {arm.identity for arm in record.arms.values()}
-    known = {arm.identity for arm in there.arms.values()} if there else wanted
-    if there and wanted.isdisjoint(known) and any(folders(folder)):
+    if there == record:
+        return
+    if there and _identities(there).isdisjoint(_identities(record)) and any(folders(folder)):
         raise RunError(
-            f"{folder}: holds another study, whose arms are {', '.join(list(there.arms)[:6])} "
-            "with other settings; give this one another name, or another place with --runs-dir"
+            f"{folder}: holds another study, whose arms {one_of(list(there.arms)[:6])} have other "
+            "settings; give this one another name, or another place with --runs-dir"
         )
     text = json.dumps({"format": FORMAT} | asdict(record), indent=2, ensure_ascii=False) + "\n"
     with guarded(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if there != record:
-            files.replace(folder / STUDY, text.encode(), owned=False)
+        files.replace(folder / STUDY, text.encode(), owned=False)
+
+
+def _identities(record: StudyRecord) -> set[str]:
+    return {arm.identity for arm in record.arms.values()}
