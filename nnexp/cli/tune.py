@@ -128,7 +128,7 @@ def _confirm(
     due = still_due(study_jobs(tuned, folder, data), folder)
     settings = settings_for(folder, min(jobs, max(len(due), 1)), argv=["nnexp", *sys.argv[1:]])
     with overview(due, settings.jobs, quiet=quiet) as watcher:
-        return run_jobs(due, folder, data, settings=settings, watcher=watcher)
+        return run_jobs(due, data, settings=settings, watcher=watcher)
 
 
 @contextmanager

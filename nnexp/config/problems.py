@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -30,6 +31,8 @@ _FORMS: dict[str, str] = {
 }
 # Keys whose values have several forms; pydantic puts the form's tag after the key.
 _TAGGED = ("data", "schedule", "init", "dropout")
+# Nobody mends more at once, and to find a word for each takes time.
+_MOST = 1000
 _WORDS = "a word of letters, digits and . _ + = - is due, at most 100 of them"
 _MODELS: dict[Key, type[BaseModel]] = {
     (): schema.Experiment,
@@ -122,6 +125,11 @@ def _bound(error: Any, key: Key, values: Mapping[str, Any]) -> str:
     return f"a number {word} {shown_bound} is due{hint}"
 
 
+def _too_short(error: Any, key: Key, values: Mapping[str, Any]) -> str:
+    least = error["ctx"]["min_length"]
+    return f"at least {least} values are due" if least > 1 else "at least one value is due"
+
+
 _SENTENCES: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
     "extra_forbidden": _unknown,
     "missing": lambda error, key, values: "is missing",
@@ -132,9 +140,11 @@ _ALLOWED: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
     "union_tag_invalid": _form,
     "literal_error": _choice,
     "finite_number": lambda error, key, values: "a finite number is due",
-    "too_short": lambda error, key, values: f"at least {error['ctx']['min_length']} values are due",
+    "too_short": _too_short,
     "string_pattern_mismatch": lambda error, key, values: _WORDS,
-    "string_too_long": lambda error, key, values: _WORDS,
+    "string_too_long": lambda error, key, values: (
+        f"at most {error['ctx']['max_length']:,} characters are due"
+    ),
     **dict.fromkeys(_BOUNDS, _bound),
 }
 
@@ -181,7 +191,7 @@ def worded(
         model_of: the model that stands at a key, whose fields an unknown key is held against.
     """
     seen: set[Key] = set()
-    for item in error.errors(include_url=False):
+    for item in islice(error.errors(include_url=False), _MOST):
         key = _key(item, values)
         if key in seen:
             continue
@@ -251,9 +261,9 @@ def _init_fits_layers(v: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _monitor_names_each_once(v: Mapping[str, Any]) -> Iterator[Finding]:
-    doubled = [name for name in v["monitor"] if v["monitor"].count(name) > 1]
-    if doubled:
-        yield ("monitor",), f"{doubled[0]} stands twice"
+    (name, times), *_ = Counter(v["monitor"]).most_common(1) or [("", 0)]
+    if times > 1:
+        yield ("monitor",), f"{name} stands twice"
 
 
 def _dropout_fits_layers(v: Mapping[str, Any]) -> Iterator[Finding]:

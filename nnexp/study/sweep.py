@@ -7,10 +7,10 @@ from pathlib import Path
 
 from nnexp.config.loader import Config
 from nnexp.config.study import Study
-from nnexp.experiment import DataCache
+from nnexp.experiment import DataCache, data_key
 from nnexp.store.studies import claim_folder, record_of
 from nnexp.study.engines import ENGINES, Settings
-from nnexp.study.jobs import ENDED, Done, Job, complete
+from nnexp.study.jobs import Done, Job, ended
 from nnexp.study.pool import Watcher, run_all
 from nnexp.study.shared import discard, share
 
@@ -32,15 +32,21 @@ def study_jobs(study: Study, folder: Path, data: DataCache) -> list[Job]:
     return plan((config for _, config in study.runs), folder, data)
 
 
+def already_done(jobs: Iterable[Job], runs: Path) -> list[Done]:
+    """Return what has become of the jobs whose runs have ended under a folder."""
+    there = ended(runs)
+    found = ((job, there.get(job.key)) for job in jobs)
+    return [Done(job, run.folder, run.status) for job, run in found if run]
+
+
 def still_due(jobs: Iterable[Job], runs: Path) -> list[Job]:
     """Return the jobs whose runs have not ended yet under a folder."""
-    there = complete(runs)
+    there = ended(runs)
     return [job for job in jobs if job.key not in there]
 
 
 def run_jobs(
     jobs: list[Job],
-    folder: Path,
     data: DataCache,
     *,
     engine: str = "local",
@@ -54,8 +60,11 @@ def run_jobs(
     Raises:
         RunError: a folder cannot be written, or a worker was killed.
     """
-    for job in jobs:
-        share(settings.shared, job.config.experiment, data.load(job.config))
+    if not jobs:
+        return []
+    distinct = {data_key(job.config.experiment): job.config for job in jobs}
+    for config in distinct.values():
+        share(settings.shared, config.experiment, data.load(config))
     try:
         with ENGINES[engine](settings) as running:
             return run_all(jobs, running, watcher=watcher, fail_fast=fail_fast, then=then)
@@ -73,6 +82,3 @@ def settings_for(
 def claim(study: Study, folder: Path) -> None:
     """Make a folder the study's, or refuse."""
     claim_folder(folder, record_of(study))
-
-
-__all__ = ["ENDED", "claim", "plan", "run_jobs", "settings_for", "still_due", "study_jobs"]

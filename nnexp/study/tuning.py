@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 import nnexp
-from nnexp.config.study import MANY, Arm, Study, Tune, confirm_seeds, draw, identity
+from nnexp.config.space import draw
+from nnexp.config.study import MANY, Arm, Study, Tune, confirm_seeds, identity
 from nnexp.errors import OptionError, RunError
 from nnexp.experiment import DataCache
 from nnexp.store import files
@@ -224,7 +225,7 @@ def search_all(
     jobs = [job for search in searches if (job := due(search))]
     if jobs:
         data = searches[0].data
-        run_jobs(jobs, jobs[0].runs, data, settings=settings, watcher=watcher, then=then)
+        run_jobs(jobs, data, settings=settings, watcher=watcher, then=then)
 
 
 @dataclass(frozen=True, slots=True)
