@@ -227,7 +227,7 @@ def folders(draw: st.DrawFn) -> tuple[dict[str, dict[str, bytes | None]], tuple[
     }
     for _ in range(draw(st.integers(0, 4))):
         name, file = draw(st.sampled_from(["run", "cut"])), draw(st.sampled_from(FILES))
-        data = found[name].get(file)
+        data = runs()[name].get(file)
         if data is not None:
             missing = draw(st.integers(0, 7)) == 0
             found[name][file] = None if missing else draw(spoil.get(file, spoilt)(data))
