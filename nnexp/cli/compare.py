@@ -84,7 +84,6 @@ def compare(
 
 def _of_one_study(runs: list[Run]) -> tuple[StudyRecord | None, list[Run]]:
     """Return the study that runs of one folder belong to, and those of its arms."""
-    from nnexp.config.study import identity
     from nnexp.errors import RunError
     from nnexp.store.studies import read_study
 
@@ -99,7 +98,7 @@ def _of_one_study(runs: list[Run]) -> tuple[StudyRecord | None, list[Run]]:
     if study is None:
         return None, runs
     known = {arm.identity for arm in study.arms.values()}
-    kept = [run for run in runs if run.experiment and identity(run.experiment) in known]
+    kept = [run for run in runs if run.identity in known]
     if len(kept) < len(runs):
         say_note(
             f"{len(runs) - len(kept)} of {len(runs)} runs are of no arm of the study "

@@ -28,11 +28,13 @@ def list_(
     That is the test accuracy or, where it was not monitored, the validation or training
     accuracy; for regression the cost.
     """
-    from nnexp.store.find import by_age, folders, open_all
+    from nnexp.store.find import by_age, folders
+    from nnexp.store.index import keep, open_all
     from nnexp.views.listing import table
     from nnexp.views.table import FORMATS
 
     runs, notes = open_all(reversed(by_age(folders(runs_dir))))
+    click.get_current_context().call_on_close(lambda: keep(runs))
     for note in notes:
         say_note(note)
     kept = [

@@ -67,7 +67,8 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
         RunError: nothing is left.
     """
     from nnexp.errors import RunError
-    from nnexp.store.find import folders, open_all, resolve
+    from nnexp.store.find import folders, resolve
+    from nnexp.store.index import keep, open_all
 
     found: dict[Path, None] = {}
     notes: list[str] = []
@@ -79,6 +80,7 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
     if not names:
         found = dict.fromkeys(folders(runs_dir))
     runs, unsound = open_all(found)
+    click.get_current_context().call_on_close(lambda: keep(runs))
     if not runs:
         said = "\n".join([*notes, *unsound])
         start = "start one with: nnexp train configs/smoke.yaml"

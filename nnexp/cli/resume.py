@@ -68,7 +68,8 @@ def resume(
 
 
 def _interrupted(runs_dir: Path) -> list[Path]:
-    from nnexp.store.find import by_age, folders, open_all
+    from nnexp.store.find import by_age, folders
+    from nnexp.store.index import open_all
 
     found, _ = open_all(by_age(folders(runs_dir)))
     return [run.folder for run in found if run.status == "interrupted"]

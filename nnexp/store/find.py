@@ -5,24 +5,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-from nnexp.errors import NnexpError, RunError, did_you_mean
-from nnexp.store.reader import Run, open_run
-from nnexp.store.writer import METRICS, RUN
+from nnexp.errors import RunError, did_you_mean
+from nnexp.store.writer import CONFIG, METRICS, RUN
 from nnexp.text import one_line
 
 LATEST = "latest"
 _DEPTH = 4
-_NUMBERS = re.compile(r"[0-9]+|[^0-9]+")
+_DATED = re.compile("[0-9]{8}-[0-9]{6}")
 
 
 def is_run(folder: Path) -> bool:
     """Tell whether a folder looks like a run's."""
-    try:
-        return (folder / RUN).exists() or (folder / METRICS).exists()
-    except OSError:  # a folder that may not be looked into
-        return False
+    return any(os.path.lexists(f"{folder}/{name}") for name in (RUN, METRICS))
 
 
 def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
@@ -48,16 +45,28 @@ def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
 
 
 def by_age(found: Iterable[Path]) -> list[Path]:
-    """Sort run folders by name, which begins with the time, wherever they lie.
+    """Sort run folders by the time they were begun, wherever they lie.
 
+    The time is that of the name, or else of the config, which is written first and not again.
     Numbers count as such: of one second's runs, s2 comes before s10.
     """
+    return sorted(found, key=_age)
 
-    def key(folder: Path) -> list[tuple[int, str]]:
-        parts = _NUMBERS.findall(folder.name)
-        return [(int(p) if p.isdecimal() and len(p) < 20 else -1, p) for p in parts]
 
-    return sorted(found, key=key)
+def _age(folder: Path) -> tuple[str, list[str | int]]:
+    name = folder.name
+    parts: list[str | int] = [*re.split("([0-9]+)", name)]
+    parts[1::2] = map(int, parts[1::2])
+    dated = _DATED.match(name)
+    return dated[0] if dated else _written(folder), parts
+
+
+def _written(folder: Path) -> str:
+    try:
+        written = os.lstat(f"{folder}/{CONFIG}").st_mtime
+        return f"{datetime.fromtimestamp(written, UTC):%Y%m%d-%H%M%S}"
+    except (OSError, ValueError, OverflowError):
+        return ""
 
 
 def _is_folder(path: Path) -> bool:
@@ -112,17 +121,3 @@ def resolve_one(name: str, runs: Path) -> Path:
     if len(found) > 1:
         raise RunError(f"{name}: holds {len(found)} runs; one is due")
     return found[0]
-
-
-def open_all(found: Iterable[Path]) -> tuple[list[Run], list[str]]:
-    """Read run folders; return the runs, and a note for each folder that is not sound."""
-    runs, notes = [], []
-    for folder in found:
-        try:
-            run = open_run(folder)
-        except NnexpError as error:
-            notes.append(str(error))
-            continue
-        notes += [f"{run.folder}: {problem}" for problem in run.problems]
-        runs.append(run)
-    return runs, notes

@@ -18,7 +18,8 @@ from nnexp.config.schema import Experiment
 from nnexp.data.expansion import COPIES
 from nnexp.errors import BusyError, ResumeError, RunError
 from nnexp.experiment import DataCache, Progress, resume, run
-from nnexp.store.find import folders, open_all
+from nnexp.store.find import folders
+from nnexp.store.index import open_all
 from nnexp.store.reader import Run, open_run
 
 ENDED = ("completed", "diverged")
@@ -92,9 +93,7 @@ def key(experiment: Experiment, digest: str = "") -> str:
 
 def key_of(run: Run) -> str | None:
     """Return the key of a run that is there; None where its config cannot be read."""
-    data = run.record.get("data")
-    digest = str(data.get("sha256")) if isinstance(data, dict) else ""
-    return key(run.experiment, digest) if run.experiment else None
+    return key(run.experiment, run.digest) if run.experiment else None
 
 
 def _candidates(job: Job) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from nnexp.config.loader import dump
 from nnexp.config.schema import Reference
 from nnexp.evidence.diagnosis import Case, diagnose
 from nnexp.evidence.groups import flatten, unlearnt
-from nnexp.evidence.summary import METRICS, STATISTICS, Point, default_metric, summarize
+from nnexp.evidence.summary import STATISTICS, Point, default_metric
 from nnexp.nn.metrics import confusion
 from nnexp.store.reader import Run
 from nnexp.store.writer import DIAGNOSTICS
@@ -72,7 +72,7 @@ class _Metric:
 
 
 def _metric_table(run: Run) -> Table[_Metric]:
-    records = [_Metric(m, found) for m in METRICS if (found := summarize(run.rows, m))]
+    records = [_Metric(name, points) for name, points in run.facts.summary.items()]
 
     def column(statistic: str) -> Column[_Metric]:
         def show(record: _Metric) -> str:
@@ -208,12 +208,12 @@ def diagnosis(run: Run) -> list[str]:
 def page(run: Run, width: int | None = None) -> str:
     """Write all about a run, for a terminal of `width`: config, summary, classes, provenance."""
     lines = [run.id, "", dump(run.experiment) if run.experiment else "(no readable config)\n"]
-    done, due = len(run.rows), run.experiment.epochs if run.experiment else "?"
+    done, due = run.facts.done, run.experiment.epochs if run.experiment else "?"
     early = f": {run.stopped}" if run.stopped else ""
     lines += [f"{run.status}, {done} of {due} epochs{early}", ""]
     if run.metrics:
         lines.append(as_text(_metric_table(run), width))
-    summary = {m: summarize(run.rows, m) for m in METRICS}
+    summary = run.facts.summary
     if run.experiment:
         published = against_published(run.experiment.reference, summary)
         lines += [*published, ""] if published else []

@@ -81,6 +81,8 @@ def plain_column(
 
 
 def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
     return sum(2 if east_asian_width(c) in "WF" else not combining(c) for c in text)
 
 
