@@ -24,6 +24,8 @@ from nnexp.config.yaml import Document, Key, dotted
 from nnexp.errors import ConfigError, OptionError, Problem, did_you_mean, one_of
 
 _LONGEST_NAME, _LONGEST_VALUE = 100, 40
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_CONSTANTS = ("true", "false", "null", "NaN", "Infinity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,10 @@ def _cells(given: StudyFile) -> list[Overrides]:
 def label(arm: str, cell: Mapping[str, Any]) -> str:
     """Return the name of an arm's runs, fit for a folder.
 
-    >>> label("xent", {"layers.1": 30, "init": {"hidden": "scaled", "output": "zeros"}})
-    'xent+layers.1=30+init=hidden-scaled-output-zeros'
+    >>> label("xent", {"layers": [784, 30, 10], "init": "scaled"})
+    'xent+layers=784-30-10+init=scaled'
+    >>> label("", {"init": {"hidden": "scaled", "output": "zeros"}})
+    'init=hidden-scaled-output-zeros-02eaf09d'
     """
     parts = [f"{key}={_named(value)}" for key, value in cell.items()]
     text = re.sub(r"[^A-Za-z0-9._+=-]", "-", "+".join([arm, *parts] if arm else parts))
@@ -81,12 +85,20 @@ def label(arm: str, cell: Mapping[str, Any]) -> str:
 
 
 def _named(value: Any) -> str:
-    """Write a value as part of a name; where it would not be told from others, with a digest."""
+    """Write a value as part of a name; with a digest, where it could be taken for another."""
     text = _flat(value)
+    if len(text) <= _LONGEST_VALUE and _is_plain(value):
+        return text
     clean = re.sub(r"[^A-Za-z0-9._-]", "-", text)
-    if clean == text and len(text) <= _LONGEST_VALUE:
-        return clean
     return f"{clean[: _LONGEST_VALUE - 9]}-{_digest(json.dumps(value, sort_keys=True))[:8]}"
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(_PLAIN.fullmatch(value)) and value not in _CONSTANTS
+    if isinstance(value, list):
+        return len(value) > 1 and all(type(item) in (int, float) for item in value)
+    return not isinstance(value, dict)
 
 
 def _flat(value: Any) -> str:
