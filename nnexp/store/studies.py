@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from nnexp.config.problems import shown
 from nnexp.config.study import Study, identity
-from nnexp.errors import RunError, one_of
+from nnexp.errors import RunError
 from nnexp.files import read_bytes
 from nnexp.store import files
 from nnexp.store.files import guarded
@@ -109,8 +109,8 @@ def claim_folder(folder: Path, record: StudyRecord) -> None:
         return
     if there and _identities(there).isdisjoint(_identities(record)) and any(folders(folder)):
         raise RunError(
-            f"{folder}: holds another study, whose arms {one_of(list(there.arms)[:6])} have other "
-            "settings; give this one another name, or another place with --runs-dir"
+            f"{folder}: holds another study, whose arms {', '.join(list(there.arms)[:6])} have "
+            "other settings; give this one another name, or another place with --runs-dir"
         )
     text = json.dumps({"format": FORMAT} | asdict(record), indent=2, ensure_ascii=False) + "\n"
     with guarded(folder):
