@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from nnexp.cli.output import say_note
+
 if TYPE_CHECKING:
     from nnexp.store.reader import Run
 
@@ -53,7 +55,9 @@ def complete_runs(
 
     runs = ctx.params.get("runs_dir") or Path("runs")
     names = [LATEST, *(folder.name for folder in reversed(by_age(folders(Path(runs)))))]
-    items = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    # A shell takes these a line each, and shows them.
+    fitting = [name for name in names if name.startswith(incomplete) and name.isprintable()]
+    items = [CompletionItem(name) for name in fitting]
     return items or [CompletionItem(incomplete, type="file")]
 
 
@@ -81,7 +85,8 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
         RunError: nothing is left.
     """
     from nnexp.errors import RunError
-    from nnexp.store.find import folders, open_all, resolve
+    from nnexp.store.find import folders, resolve
+    from nnexp.store.index import keep, open_all
 
     found: dict[Path, None] = {}
     notes: list[str] = []
@@ -93,12 +98,13 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
     if not names:
         found = dict.fromkeys(folders(runs_dir))
     runs, unsound = open_all(found)
+    click.get_current_context().call_on_close(lambda: keep(runs))
     if not runs:
         said = "\n".join([*notes, *unsound])
         start = "start one with: nnexp train configs/smoke.yaml"
         raise RunError(said or f"{runs_dir}: there are no runs yet; {start}")
     for note in [*notes, *unsound]:
-        click.echo(f"note: {note}", err=True)
+        say_note(note)
     return runs
 
 

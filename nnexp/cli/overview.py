@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
-import click
+from nnexp.cli.output import say
+from nnexp.text import printable
 
 if TYPE_CHECKING:
     from nnexp.study.jobs import Done, Job
@@ -55,15 +56,15 @@ class _Lines:
 
     def waiting(self, jobs: int) -> None:
         if not (self._quiet or self._waits):
-            click.echo(f"{_awaited(jobs)}: waiting for them", err=True)
+            say(f"{_awaited(jobs)}: waiting for them", err=True)
         self._waits = True
 
     def ended(self, done: Done) -> None:
         self._ended += 1
         if not self._quiet:
-            click.echo(f"{self._ended}/{self._total} {_said(done)}", err=True)
+            say(f"{self._ended}/{self._total} {_said(done)}", err=True)
         elif done.status != "completed":
-            click.echo(_said(done), err=True)
+            say(_said(done), err=True)
 
 
 class _Bars:
@@ -128,7 +129,7 @@ class _Bars:
             self._free.append(abs(line.pos))
             line.close()
         if done.status != "completed":
-            self._whole.write(_said(done), file=sys.stderr)
+            self._whole.write(printable(_said(done)), file=sys.stderr)
 
     def close(self) -> None:
         for line in self._lines.values():

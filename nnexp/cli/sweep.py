@@ -13,6 +13,7 @@ import click
 
 from nnexp.cli.options import jobs_option, runs_dir_option
 from nnexp.cli.outcomes import DIVERGED, end_by_signal
+from nnexp.cli.output import say
 from nnexp.cli.overview import overview
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def sweep(
     claim(loaded, folder)
     if not quiet:
         said = f", {len(done)} of them there already" if done else ""
-        click.echo(f"{folder}: {len(wanted)} runs{said}", err=True)
+        say(f"{folder}: {len(wanted)} runs{said}", err=True)
     end_by_signal()
     began = perf_counter()
     settings = settings_for(folder, min(jobs, len(due)), argv=["nnexp", *sys.argv[1:]])
@@ -83,13 +84,13 @@ def sweep(
                 due, data, engine=engine, settings=settings, watcher=watcher, fail_fast=fail_fast
             )
     except KeyboardInterrupt:
-        click.echo(f"{folder} keeps what was trained; the same command goes on with it", err=True)
+        say(f"{folder} keeps what was trained; the same command goes on with it", err=True)
         raise
-    click.echo(folder)
+    say(folder)
     if not quiet:
         took = f" in {words.duration(perf_counter() - began)}" if due else "; nothing was due"
-        click.echo(f"  {_ends(done, wanted)}{took}")
-        click.echo(f"compare them: nnexp compare {folder}", err=True)
+        say(f"  {_ends(done, wanted)}{took}")
+        say(f"compare them: nnexp compare {folder}", err=True)
     statuses = {one.status for one in done}
     if "failed" in statuses:
         ctx.exit(1)
@@ -121,11 +122,11 @@ def _print_plan(wanted: Sequence[Job], due: Sequence[Job], data: DataCache, jobs
         ],
         wanted,
     )
-    click.echo(as_text(table, terminal_width()), nl=False)
+    say(as_text(table, terminal_width()), nl=False)
     total = sum(seconds.values())
     longest = max(seconds.values(), default=0.0)
     together = max(total / jobs, longest)
-    click.echo(
+    say(
         f"\n{len(due)} of {len(wanted)} runs are due: about {words.duration(together)} "
         f"with {jobs} at a time ({words.duration(total)} of work)"
     )

@@ -17,7 +17,7 @@ import numpy as np
 
 from nnexp.config.loader import Config, assign, is_study, read, validate
 from nnexp.config.problems import Finding, shown
-from nnexp.config.schema import Experiment
+from nnexp.config.schema import Experiment, identity_of
 from nnexp.config.space import draw, samples
 from nnexp.config.study_file import Overrides, StudyFile, problem, refuse, specs
 from nnexp.config.yaml import Document, Key, dotted
@@ -211,7 +211,7 @@ def _problems(base: Document, file: Path) -> Sequence[Problem]:
 
 def identity(experiment: Experiment) -> str:
     """Return a digest that two experiments share if they differ in words and seed alone."""
-    return _digest(json.dumps(experiment.identity(), sort_keys=True))
+    return identity_of(experiment.model_dump(mode="json"))
 
 
 def _twins(arms: Iterable[Arm], given: StudyFile) -> Iterator[Finding]:

@@ -235,11 +235,11 @@ _Dumper.add_representer(str, _represent_text)
 def dump(experiment: Experiment) -> str:
     """Write an experiment as the YAML that repeats it: `load` gives the same experiment back.
 
-    Every character is printable, whatever the texts hold. Keys without a value (no reference, no description) are left out.
+    Every character is printable, whatever the texts hold. Keys without a value (no reference, no
+    description, no tags) are left out.
     """
     values = experiment.model_dump(exclude_none=True)
-    given = {key: value for key, value in values.items() if value not in ("", [])}
-    given["monitor"] = values["monitor"]
+    given = {k: value for k, value in values.items() if value or k not in ("description", "tags")}
     text = yaml.dump(
         given,
         Dumper=_Dumper,

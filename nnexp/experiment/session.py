@@ -18,7 +18,7 @@ from nnexp.data import Dataset
 from nnexp.errors import RunError
 from nnexp.evidence.summary import METRICS, Point, summarize
 from nnexp.experiment.assembly import techniques, training_set
-from nnexp.experiment.interrupts import held_back
+from nnexp.experiment.interrupts import Interrupts
 from nnexp.experiment.rows import Row, diagnostic_row, extra_columns, metric_row, parameter_row
 from nnexp.experiment.state import State
 from nnexp.nn.diagnostics import diagnose
@@ -142,11 +142,14 @@ def proceed(
 ) -> Outcome:
     """Train from a state to the end, into a folder that has the rows of the epochs so far."""
     session = _Session(experiment, dataset, state, writer, progress or Silence(), list(rows))
-    with writer, blas.one_thread():
+    with writer, blas.one_thread(), Interrupts() as interrupts:
         try:
-            status = session.train()
+            status = session.train(interrupts)
+            with interrupts.held():
+                return session.close(status)
         except KeyboardInterrupt:
-            # A second one ends it at once: what is on the disk is enough to resume.
+            if interrupts.at_once or writer.finished:
+                raise  # what is on the disk is enough to resume
             return session.close("interrupted")
         except BaseException as error:
             # A full disk is no fault of the run: it can be resumed, as when interrupted.
@@ -154,8 +157,6 @@ def proceed(
             with suppress(RunError):
                 writer.finish(status, error=str(error) or repr(error))
             raise
-        with held_back():
-            return session.close(status)
 
 
 class _Session:
@@ -180,7 +181,7 @@ class _Session:
         self.last: Mapping[str, Evaluation] = {}
         self.started = perf_counter()
 
-    def train(self) -> str:
+    def train(self, interrupts: Interrupts) -> str:
         experiment, sets, state = self.experiment, self.dataset.sets, self.state
         extra = extra_columns(experiment, self.dataset)
         examples = training_set(experiment, self.dataset)
@@ -205,7 +206,7 @@ class _Session:
             on_progress=self.progress.seen,
         )
         for record in records:
-            with held_back():
+            with interrupts.held():
                 self._log_extras(record)
                 row = metric_row(record, sets, extra) | clock.evaluated() | {"finished_at": now()}
                 self.writer.append(row)

@@ -7,21 +7,23 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from nnexp.config.problems import shown
+from nnexp.config.schema import STATISTICS, Choice, Strength
 from nnexp.config.study import Study, identity
+from nnexp.config.study_file import COMPARED
 from nnexp.errors import RunError
-from nnexp.files import read_bytes
+from nnexp.json_files import is_deep, read_mapping
 from nnexp.store import files
 from nnexp.store.files import guarded
 from nnexp.store.find import folders
 
 STUDY = "study.json"
 FORMAT = 1
-_MOST_BYTES = 64_000_000
+MAX_BYTES, MAX_DEPTH = 32_000_000, 20
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class ArmRecord:
     arm: str = ""
     cell: Mapping[str, Any] = field(default_factory=dict)
     baseline: str | None = None
-    effort: int = 0
+    effort: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,12 @@ class StudyRecord:
     description: str
     arms: Mapping[str, ArmRecord]
     seeds: tuple[int, ...]
-    metric: str | None
-    at: str
-    margin: float | None
+    metric: Annotated[str, Choice(COMPARED)] | None
+    at: Annotated[str, Choice(STATISTICS)]
+    margin: Strength | None
+
+
+_RECORD = TypeAdapter(StudyRecord)
 
 
 def record_of(study: Study, effort: Mapping[str, int] | None = None) -> StudyRecord:
@@ -81,16 +86,17 @@ def read_study(folder: Path) -> StudyRecord | None:
     """
     path = folder / STUDY
     try:
-        found = json.loads(read_bytes(path, _MOST_BYTES, follow=False))
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
-            known = found.get("format") if isinstance(found, dict) else found
-            raise RunError(f"{path}: format {shown(known)} where {FORMAT} is known")
-        return TypeAdapter(StudyRecord).validate_python(found)
+        found = read_mapping(path, MAX_BYTES)
+        if found.get("format") != FORMAT:
+            raise RunError(f"{path}: format {shown(found.get('format'))} where {FORMAT} is known")
+        if is_deep(found, MAX_DEPTH):
+            raise ValueError("nested too deep")
+        return _RECORD.validate_python(found)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         raise RunError(f"{path}: is damaged; the next `nnexp sweep` writes it anew") from error
 
 
@@ -113,7 +119,7 @@ def claim_folder(folder: Path, record: StudyRecord) -> None:
             "other settings; give this one another name, or another place with --runs-dir"
         )
     text = json.dumps({"format": FORMAT} | asdict(record), indent=2, ensure_ascii=False) + "\n"
-    with guarded(folder):
+    with guarded(folder, begun=False):
         folder.mkdir(parents=True, exist_ok=True)
         files.replace(folder / STUDY, text.encode(), owned=False)
 

@@ -96,9 +96,7 @@ def key(experiment: Experiment, digest: str = "") -> str:
 
 def key_of(run: Run) -> str | None:
     """Return the key of a run that is there; None where its config cannot be read."""
-    data = run.record.get("data")
-    digest = str(data.get("sha256")) if isinstance(data, dict) else ""
-    return key(run.experiment, digest) if run.experiment else None
+    return key(run.experiment, run.digest) if run.experiment else None
 
 
 @dataclass(frozen=True, slots=True)

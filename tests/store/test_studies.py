@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nnexp.config.schema import STATISTICS
 from nnexp.config.study import load_study
+from nnexp.config.study_file import COMPARED
 from nnexp.errors import RunError
 from nnexp.store.studies import (
     STUDY,
@@ -22,7 +24,12 @@ from nnexp.store.studies import (
 )
 
 CELLS = st.dictionaries(
-    st.text(), st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+    st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
 )
 ARMS = st.builds(
     ArmRecord, st.text(), st.text(), CELLS, st.none() | st.text(), st.integers(0, 1000)
@@ -33,8 +40,8 @@ RECORDS = st.builds(
     st.text(),
     st.dictionaries(st.text(), ARMS),
     st.lists(st.integers(0, 2**62)).map(tuple),
-    st.none() | st.text(),
-    st.text(),
+    st.none() | st.sampled_from(COMPARED),
+    st.sampled_from(STATISTICS),
     st.none() | st.floats(0, 1),
 )
 STUDY_FILE = """\
@@ -95,7 +102,7 @@ def test_a_folder_without_a_study_is_none(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("{", "is damaged; the next `nnexp sweep` writes it anew"),
-        ("[]", "format [] where 1 is known"),
+        ("[]", "is damaged"),
         ('{"format": 2}', "format 2 where 1 is known"),
         ('{"format": 1}', "is damaged"),
         ('{"format": 1, "name": "a", "arms": {"b": 3}}', "is damaged"),
