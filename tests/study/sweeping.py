@@ -132,7 +132,7 @@ def contents(folder: Path) -> dict[str, dict[str, Any]]:
 
 def stamps(folder: Path) -> dict[Path, tuple[int, int]]:
     """Return which files are in a folder and when they were written."""
-    found = {path: path.stat() for path in folder.rglob("*")}
+    found = {path: path.lstat() for path in folder.rglob("*")}
     return {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in found.items()}
 
 

@@ -13,6 +13,7 @@ import pytest
 from sweeping import STUDY, start, wait_until, workers, write_study
 
 from nnexp.store.find import folders
+from nnexp.store.index import open_all
 
 LONG = STUDY.replace("epochs: 60", "epochs: 10000000").replace("  schedule", "  # schedule")
 LOST = (
