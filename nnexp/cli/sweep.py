@@ -58,6 +58,7 @@ def sweep(
     interrupted is resumed: the command can be repeated, also from two terminals at once.
     """
     from nnexp.config.study import load_study
+    from nnexp.errors import RunError
     from nnexp.experiment import DataCache
     from nnexp.study.sweep import already_done, claim, run_jobs, settings_for, study_jobs
     from nnexp.views import words
@@ -83,7 +84,7 @@ def sweep(
             done += run_jobs(
                 due, data, engine=engine, settings=settings, watcher=watcher, fail_fast=fail_fast
             )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RunError):
         say(f"{folder} keeps what was trained; the same command goes on with it", err=True)
         raise
     say(folder)
