@@ -23,6 +23,8 @@ def guarded(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # not from the system
+            raise
         where = error.filename or path
         raise RunError(f"{where}: cannot be written: {error.strerror}{_hint(error)}") from error
 

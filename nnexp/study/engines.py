@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any
 
 from nnexp.config.schema import Experiment
+from nnexp.errors import RunError
 from nnexp.experiment import DataCache, Row
 from nnexp.study.jobs import Done, Job, perform
 from nnexp.study.shared import shared_data
@@ -37,18 +38,22 @@ class Engine:
 
     Attributes:
         executor: takes the tasks.
-        task: (job, its number) -> what became of it; called in a worker.
-        finish: turns what a task returned into a Done, in this process.
+        prepare: (job, its number) -> what the task is called with; called in this process.
+        task: called in a worker; returns what became of the job.
+        finish: turns the job and what the task returned into a Done, in this process.
         reports: yields what running jobs have told since it was last asked: their number, and
             how many epochs are done.
         stop: ends the workers at once; their runs end as interrupted.
+        lost: what to say when tasks were lost with their workers.
     """
 
     executor: Executor
-    task: Callable[[Job, int], Any]
-    finish: Callable[[Any], Done]
+    prepare: Callable[[Job, int], tuple[Any, ...]]
+    task: Callable[..., Any]
+    finish: Callable[[Job, Any], Done]
     reports: Callable[[], Iterator[Report]]
     stop: Callable[[], None]
+    lost: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +165,36 @@ def local(settings: Settings) -> Iterator[Engine]:
         for process in workers:
             process.join(_PATIENCE)
 
-    yield Engine(pool, _work, lambda done: done, told, stop)
+    yield Engine(
+        executor=pool,
+        prepare=lambda *task: task,
+        task=_work,
+        finish=lambda _, done: done,
+        reports=told,
+        stop=stop,
+        lost="a worker process was killed, perhaps for want of memory; what is complete is kept: "
+        "run the command again, with fewer --jobs if need be",
+    )
     pool.shutdown()
 
 
-ENGINES: dict[str, Callable[[Settings], AbstractContextManager[Engine]]] = {"local": local}
+def dask(settings: Settings) -> AbstractContextManager[Engine]:
+    """Run jobs on a Dask cluster; Dask is imported only here.
+
+    Raises:
+        RunError: Dask is not installed.
+    """
+    try:
+        from nnexp.study import dask_engine
+    except ImportError as error:
+        raise RunError(
+            f"--engine dask needs a package that is not there ({error.name}): "
+            "pip install 'nnexp[cluster]'"
+        ) from error
+    return dask_engine.dask(settings)
+
+
+ENGINES: dict[str, Callable[[Settings], AbstractContextManager[Engine]]] = {
+    "local": local,
+    "dask": dask,
+}

@@ -7,7 +7,7 @@ settings is passed over (the next name is taken).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, pairwise
@@ -17,7 +17,7 @@ from nnexp.config.loader import Config
 from nnexp.config.schema import Experiment
 from nnexp.data.expansion import COPIES
 from nnexp.errors import BusyError, ResumeError, RunError
-from nnexp.experiment import DataCache, Progress, resume, run
+from nnexp.experiment import DataCache, Outcome, Progress, resume, run
 from nnexp.store.find import folders, open_all
 from nnexp.store.reader import Run, open_run
 
@@ -97,32 +97,28 @@ def key_of(run: Run) -> str | None:
     return key(run.experiment, digest) if run.experiment else None
 
 
-def _candidates(job: Job) -> Iterator[Path]:
+def candidates(job: Job) -> Iterator[Path]:
     """Yield the folders a job's run may have: its name, and with a suffix."""
     yield job.runs / job.name
     for i in count(2):
         yield job.runs / f"{job.name}-{i}"
 
 
-def perform(
-    job: Job, data: DataCache, *, argv: Sequence[str] = (), progress: Progress | None = None
-) -> Done:
-    """Bring a job's run to its end: leave it if it is complete, resume it, or begin it.
+def settle(job: Job, begin: Callable[[Path], Done], go_on: Callable[[Path], Done]) -> Done:
+    """Bring a job's run to its end: leave it if it is complete, go on with it, or begin it.
 
-    Raises:
-        ConfigError: its data cannot be read.
-        RunError: the run cannot be written.
+    Args:
+        job: what is due.
+        begin: makes the run's folder; raises FileExistsError where another process was faster.
+        go_on: ends the run of a folder; raises BusyError where another process is at it, and
+            ResumeError where that is not possible: then the next name is tried.
     """
-    for folder in _candidates(job):
+    for folder in candidates(job):
         if not folder.exists():
             try:
-                dataset = data.load(job.config)
-                outcome = run(
-                    job.config, dataset, job.runs, folder=folder.name, argv=argv, progress=progress
-                )
-            except FileExistsError:  # another process was faster
-                return perform(job, data, argv=argv, progress=progress)
-            return Done(job, folder, outcome.status, epochs=outcome.trained)
+                return begin(folder)
+            except FileExistsError:
+                return settle(job, begin, go_on)
         there = None
         with suppress(RunError):
             there = open_run(folder)
@@ -131,16 +127,38 @@ def perform(
         if there.status in ENDED:
             return Done(job, folder, there.status)
         try:
-            outcome = resume(folder, argv=argv, progress=progress, data=data)
+            return go_on(folder)
         except BusyError:
             return Done(job, folder, BUSY)
         except ResumeError:
             there = open_run(folder)
             if there.status in ENDED:  # meanwhile
                 return Done(job, folder, there.status)
-            continue
-        return Done(job, folder, outcome.status, epochs=outcome.trained)
     raise AssertionError
+
+
+def perform(
+    job: Job, data: DataCache, *, argv: Sequence[str] = (), progress: Progress | None = None
+) -> Done:
+    """Bring a job's run to its end in this process; see `settle`.
+
+    Raises:
+        ConfigError: its data cannot be read.
+        RunError: the run cannot be written.
+    """
+
+    def done(folder: Path, outcome: Outcome) -> Done:
+        return Done(job, folder, outcome.status, epochs=outcome.trained)
+
+    def begin(folder: Path) -> Done:
+        dataset, name = data.load(job.config), folder.name
+        outcome = run(job.config, dataset, job.runs, folder=name, argv=argv, progress=progress)
+        return done(folder, outcome)
+
+    def go_on(folder: Path) -> Done:
+        return done(folder, resume(folder, argv=argv, progress=progress, data=data))
+
+    return settle(job, begin, go_on)
 
 
 def complete(runs: Path) -> dict[str, Run]:

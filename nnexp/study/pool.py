@@ -7,7 +7,13 @@ number of processes, the engine or the order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Future,
+    wait,
+)
 from time import monotonic, sleep
 from typing import Any, Protocol
 
@@ -68,7 +74,7 @@ def run_all(
         what became of each job that was done, in the order of their ends.
 
     Raises:
-        RunError: a worker process was killed.
+        RunError: a worker process was killed, or the cluster was lost.
     """
     watcher = watcher or Unwatched()
     ordered = sorted(jobs, key=lambda job: -job.cost())
@@ -78,7 +84,8 @@ def run_all(
     try:
         while due or waiting:
             for _, number in (ready := [item for item in due if item[0] <= monotonic()]):
-                waiting[engine.executor.submit(engine.task, ordered[number], number)] = number
+                task = engine.prepare(ordered[number], number)
+                waiting[engine.executor.submit(engine.task, *task)] = number
             due = [item for item in due if item not in ready]
             ended, _ = wait(waiting, timeout=_TICK, return_when=FIRST_COMPLETED)
             for number, epochs in engine.reports():
@@ -104,12 +111,12 @@ def run_all(
 
 
 def _outcome(engine: Engine, job: Job, future: Future[Any]) -> Done:
-    error = future.exception()
+    try:
+        error = future.exception()
+    except CancelledError as lost:
+        raise RunError(engine.lost) from lost
     if isinstance(error, BrokenExecutor):
-        raise RunError(
-            "a worker process was killed, perhaps for want of memory; what is complete is kept: "
-            "run the command again, with fewer --jobs if need be"
-        ) from error
+        raise RunError(engine.lost) from error
     if error is not None:
         return Done(job, None, "failed", str(error) or repr(error))
-    return engine.finish(future.result())
+    return engine.finish(job, future.result())
