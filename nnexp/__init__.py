@@ -3,7 +3,7 @@
 The layers, each importing only from those before it:
 
     text, errors   texts of strangers made harmless; what is refused and how it is said
-    files, blas    files opened within bounds; the BLAS behind NumPy
+    files, ...     files, archives of arrays and JSON, read within bounds; blas, NumPy's BLAS
     nn             the mathematics: arrays in, arrays out
     data           bytes in, Dataset out
     config         YAML in, a validated Experiment out

@@ -15,6 +15,7 @@ from nnexp.cli.options import (
     format_options,
     runs_dir_option,
 )
+from nnexp.cli.output import say, say_note
 
 if TYPE_CHECKING:
     from nnexp.store.reader import Run
@@ -78,12 +79,11 @@ def compare(
         study=study,
     )
     text = page(found, question, format_, target=target, sort=sort, per_run=per_run)
-    click.echo(text, nl=False)
+    say(text, nl=False)
 
 
 def _of_one_study(runs: list[Run]) -> tuple[StudyRecord | None, list[Run]]:
     """Return the study that runs of one folder belong to, and those of its arms."""
-    from nnexp.config.study import identity
     from nnexp.errors import RunError
     from nnexp.store.studies import read_study
 
@@ -93,33 +93,31 @@ def _of_one_study(runs: list[Run]) -> tuple[StudyRecord | None, list[Run]]:
     try:
         study = read_study(folders.pop())
     except RunError as error:
-        click.echo(f"note: {error}", err=True)
+        say_note(str(error))
         return None, runs
     if study is None:
         return None, runs
     known = {arm.identity for arm in study.arms.values()}
-    kept = [run for run in runs if run.experiment and identity(run.experiment) in known]
+    kept = [run for run in runs if run.identity in known]
     if len(kept) < len(runs):
-        click.echo(
-            f"note: {len(runs) - len(kept)} of {len(runs)} runs are of no arm of the study "
-            f"{study.name} and are left out",
-            err=True,
+        say_note(
+            f"{len(runs) - len(kept)} of {len(runs)} runs are of no arm of the study "
+            f"{study.name} and are left out"
         )
     return (study, kept) if kept else (None, runs)
 
 
 def _mcnemar(runs: Sequence[Run], format_: str) -> None:
-    import json
-
     from nnexp.errors import OptionError
     from nnexp.views.mcnemar import record, sentences
+    from nnexp.views.table import Column, Table, as_csv, json_text
 
     if len(runs) != 2:
         raise OptionError(f"--mcnemar: two runs are due; {len(runs)} were named")
     found = record(runs[0], runs[1])
     if format_ == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        say(json_text(found))
     elif format_ == "csv":
-        click.echo(",".join(found) + "\n" + ",".join(f'"{value}"' for value in found.values()))
+        say(as_csv(Table([Column("", str, lambda found: found)], [found])), nl=False)
     else:
-        click.echo("\n".join(sentences(found)))
+        say("\n".join(sentences(found)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nnexp.cli.options import runs_dir_option
+from nnexp.cli.options import jobs_option, runs_dir_option
 from nnexp.cli.outcomes import DIVERGED, end_by_signal
+from nnexp.cli.output import say
 from nnexp.cli.overview import overview
 
 if TYPE_CHECKING:
@@ -27,14 +27,7 @@ ENGINES = ("local", "dask")
 @click.argument("study", type=click.Path(path_type=Path))
 @runs_dir_option
 @click.option("--seeds", metavar="SEEDS", help="In place of the study's, as in 0-9 or 0,3,5.")
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(1, 1024),
-    default=os.cpu_count() or 1,
-    show_default="the cores",
-    help="Runs at a time.",
-)
+@jobs_option
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),
@@ -75,45 +68,39 @@ def sweep(
         raise click.UsageError("--address needs --engine dask")
     from nnexp.config.study import load_study
     from nnexp.experiment import DataCache
-    from nnexp.study.sweep import claim, run_jobs, settings_for, still_due, study_jobs
+    from nnexp.study.sweep import already_done, claim, run_jobs, settings_for, study_jobs
     from nnexp.views import words
 
     loaded = load_study(study, seeds=seeds, many=yes)
     folder, data = runs_dir / loaded.name, DataCache()
     wanted = study_jobs(loaded, folder, data)
-    due = still_due(wanted, folder)
+    done = already_done(wanted, folder)
+    there = {one.job.key for one in done}
+    due = [job for job in wanted if job.key not in there]
     if dry_run:
         _print_plan(wanted, due, data, jobs)
         return
     claim(loaded, folder)
     if not quiet:
-        there = (
-            f", {len(wanted) - len(due)} of them there already" if len(due) < len(wanted) else ""
-        )
-        click.echo(f"{folder}: {len(wanted)} runs{there}", err=True)
+        said = f", {len(done)} of them there already" if done else ""
+        say(f"{folder}: {len(wanted)} runs{said}", err=True)
     end_by_signal()
     began = perf_counter()
-    settings = settings_for(
-        folder, min(jobs, max(len(due), 1)), argv=["nnexp", *sys.argv[1:]], address=address
-    )
-    with overview(due, settings.jobs, quiet=quiet) as watcher:
-        try:
-            done = run_jobs(
-                due,
-                folder,
-                data,
-                engine=engine,
-                settings=settings,
-                watcher=watcher,
-                fail_fast=fail_fast,
+    argv = ["nnexp", *sys.argv[1:]]
+    settings = settings_for(folder, min(jobs, len(due)), argv=argv, address=address)
+    try:
+        with overview(due, settings.jobs, quiet=quiet) as watcher:
+            done += run_jobs(
+                due, data, engine=engine, settings=settings, watcher=watcher, fail_fast=fail_fast
             )
-        except KeyboardInterrupt:
-            click.echo("what has been trained is kept; the same command goes on with it", err=True)
-            raise
-    click.echo(folder)
+    except KeyboardInterrupt:
+        say(f"{folder} keeps what was trained; the same command goes on with it", err=True)
+        raise
+    say(folder)
     if not quiet:
-        click.echo(f"  {_ends(done)} in {words.duration(perf_counter() - began)}")
-        click.echo(f"compare them: nnexp compare {folder}", err=True)
+        took = f" in {words.duration(perf_counter() - began)}" if due else "; nothing was due"
+        say(f"  {_ends(done, wanted)}{took}")
+        say(f"compare them: nnexp compare {folder}", err=True)
     statuses = {one.status for one in done}
     if "failed" in statuses:
         ctx.exit(1)
@@ -121,10 +108,10 @@ def sweep(
         ctx.exit(DIVERGED)
 
 
-def _ends(done: Sequence[Done]) -> str:
-    if not done:
-        return "nothing was due"
-    return ", ".join(f"{n} {status}" for status, n in Counter(d.status for d in done).items())
+def _ends(done: Sequence[Done], wanted: Sequence[Job]) -> str:
+    counts = Counter(one.status for one in done)
+    counts["not begun or not ended"] = len(wanted) - len(done)
+    return ", ".join(f"{n} {status}" for status, n in counts.items() if n)
 
 
 def _print_plan(wanted: Sequence[Job], due: Sequence[Job], data: DataCache, jobs: int) -> None:
@@ -145,11 +132,11 @@ def _print_plan(wanted: Sequence[Job], due: Sequence[Job], data: DataCache, jobs
         ],
         wanted,
     )
-    click.echo(as_text(table, terminal_width()), nl=False)
+    say(as_text(table, terminal_width()), nl=False)
     total = sum(seconds.values())
     longest = max(seconds.values(), default=0.0)
     together = max(total / jobs, longest)
-    click.echo(
+    say(
         f"\n{len(due)} of {len(wanted)} runs are due: about {words.duration(together)} "
         f"with {jobs} at a time ({words.duration(total)} of work)"
     )

@@ -6,6 +6,9 @@ messages about wrong values are worded from it.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -24,6 +27,23 @@ MAX_SEED = 2**63 - 1
 MAX_PARAMETERS = 10**9
 MAX_LOGGED = 1000
 STATISTICS = ("last", "best-validation", "peak")
+
+
+NO_IDENTITY = (
+    *("name", "description", "tags", "reference", "monitor", "monitor_every"),
+    "seed",
+)
+
+
+def identity_of(config: Mapping[str, Any]) -> str:
+    """Return a digest that two configs share if they differ in words and seed alone.
+
+    Args:
+        config: every key with its value, as JSON has them.
+    """
+    decisive = {key: value for key, value in config.items() if key not in NO_IDENTITY}
+    text = json.dumps(decisive, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Choice:
@@ -384,8 +404,7 @@ class Experiment(Strict):
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the result, the seed aside: equal for the runs of one group."""
-        words = {"name", "description", "tags", "reference", "monitor", "monitor_every"}
-        return self.model_dump(exclude={"seed", *words})
+        return self.model_dump(exclude={*NO_IDENTITY})
 
 
 DEFAULTS: dict[str, Any] = {

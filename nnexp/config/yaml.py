@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -25,16 +25,12 @@ MAX_PROBLEMS = 100
 
 Key = tuple[str | int, ...]
 
-_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+_CORE = "tag:yaml.org,2002:"
+_COLLECTIONS = (f"{_CORE}map", f"{_CORE}seq")
 
 
-class _Resolver(yaml.resolver.BaseResolver):
-    """The scalar types of YAML 1.2's core schema."""
-
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
-
-
-RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = _Resolver.yaml_implicit_resolvers
+# The first character of a scalar -> what it may be, by YAML 1.2's core schema.
+RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 _PATTERNS: dict[str, re.Pattern[str]] = {}
 
 for _tag, _pattern, _first in (
@@ -50,7 +46,7 @@ for _tag, _pattern, _first in (
     _PATTERNS[_tag] = re.compile(f"^(?:{_pattern})$")
     for _char in _first:
         RESOLVERS.setdefault("" if _char == "\0" else _char, []).append(
-            (f"tag:yaml.org,2002:{_tag}", _PATTERNS[_tag])
+            (f"{_CORE}{_tag}", _PATTERNS[_tag])
         )
 
 
@@ -73,7 +69,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-_RESOLVER = _Resolver()
 # libyaml's parser is 25 times faster; PyYAML can be built without it.
 _PARSER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -111,8 +106,8 @@ def parse(text: str, file: str) -> Document:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
         said = " ".join(part for part in (error.problem, error.context) if part)
-        if mark and error.context_mark and error.context_mark.line != mark.line:
-            said += f" that begins in line {error.context_mark.line + 1}"
+        if mark and (start := error.context_mark) and start.line != mark.line:
+            said += f" that begins in line {start.line + 1}"
         if "mapping values" in said:
             said += "; a text with ': ' in it is written in quotes"
         raise ConfigError([Problem(where, "", f"not YAML: {said}")]) from error
@@ -153,6 +148,15 @@ class _Anchored:
     levels: int
 
 
+def _implied(event: yaml.ScalarEvent) -> str:
+    """Return the tag of a scalar that has none of its own."""
+    if event.implicit[0]:
+        for tag, pattern in RESOLVERS.get(event.value[:1], ()):
+            if pattern.match(event.value):
+                return tag
+    return f"{_CORE}str"
+
+
 class _Builder:
     """Turns the parser's events into plain values, noting places and problems.
 
@@ -169,8 +173,11 @@ class _Builder:
         self._nodes = 0
         self._deepest = 0
 
+    def _place(self, event: Any) -> str:
+        return f"{self.file}:{event.start_mark.line + 1}"
+
     def _problem(self, event: Any, key: Key, message: str) -> Problem:
-        return Problem(f"{self.file}:{event.start_mark.line + 1}", dotted(key), message)
+        return Problem(self._place(event), dotted(key), message)
 
     def _refuse(self, event: Any, key: Key, message: str) -> None:
         self.problems.append(self._problem(event, key, message))
@@ -202,7 +209,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, key)
         self._count(event, 1, len(key))
-        self.places[key] = f"{self.file}:{event.start_mark.line + 1}"
+        self.places[key] = self._place(event)
         before, outer = self._nodes, self._deepest
         self._deepest = len(key)
         if isinstance(event, yaml.ScalarEvent):
@@ -224,7 +231,7 @@ class _Builder:
             self._refuse(event, key, f"there is no anchor {event.anchor} above")
             return None
         self._count(event, named.nodes, len(key) + named.levels)
-        self.places[key] = f"{self.file}:{event.start_mark.line + 1}"
+        self.places[key] = self._place(event)
         return deepcopy(named.value)
 
     def _sequence(self, key: Key) -> list[Any]:
@@ -246,7 +253,7 @@ class _Builder:
             value = self._value(next(self._events), (*key, name))
             if first is None:
                 values[name] = value
-                self.places[(*key, name)] = f"{self.file}:{event.start_mark.line + 1}"
+                self.places[(*key, name)] = self._place(event)
             else:
                 self._refuse(event, (*key, name), f"stands twice; first in {first}")
         return values
@@ -258,10 +265,8 @@ class _Builder:
         return text
 
     def _scalar(self, event: yaml.ScalarEvent, key: Key) -> Any:
-        tag = event.tag
-        if tag in (None, "!"):
-            tag = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)
-        kind = tag.removeprefix("tag:yaml.org,2002:")
+        tag = _implied(event) if event.tag in (None, "!") else str(event.tag)
+        kind = tag.removeprefix(_CORE)
         if kind == "str":
             return self._text(event, key)
         if kind not in _READERS:

@@ -9,9 +9,7 @@ from statistics import median
 
 from nnexp.errors import OptionError, did_you_mean
 from nnexp.evidence.amounts import is_accuracy
-from nnexp.evidence.summary import METRICS, Row, higher_is_better
-
-CLOCKS = ("train_seconds", "evaluate_seconds")
+from nnexp.evidence.summary import CLOCKS, METRICS, Row, higher_is_better
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,6 +18,20 @@ from nnexp.errors import ResumeError
 from nnexp.nn.types import Array
 
 _STATE = "state"
+_DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+    SyntaxError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         state = json.loads(arrays.pop(_STATE).tobytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGED as error:
         raise ResumeError(
             f"{path}: cannot be read, so the run cannot be resumed: {error}"
         ) from error

@@ -7,7 +7,7 @@ nothing in it is believed to be of the type it should be.
 from __future__ import annotations
 
 import csv
-import json
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,15 +15,19 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from nnexp.archive import open_archive
 from nnexp.config.loader import load_stored
 from nnexp.config.problems import shown
-from nnexp.config.schema import Experiment
-from nnexp.data.parts import MAX_CLASSES
+from nnexp.config.schema import Experiment, identity_of
+from nnexp.config.yaml import MAX_BYTES as MAX_CONFIG
+from nnexp.data.parts import MAX_CLASS_NAME, MAX_CLASSES
 from nnexp.errors import DataError, NnexpError, RunError
-from nnexp.evidence.summary import METRICS as METRIC_NAMES
-from nnexp.evidence.summary import SETS
+from nnexp.evidence.groups import unlearnt
+from nnexp.evidence.summary import SETS, Facts, facts
 from nnexp.files import open_regular, read_bytes, read_open
+from nnexp.json_files import is_deep, read_mapping
 from nnexp.nn.types import Array
 from nnexp.store.lock import is_held
 from nnexp.store.writer import CONFIG, FORMAT, METRICS, PREDICTIONS, RUN
@@ -31,7 +35,7 @@ from nnexp.text import clipped, one_line
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
 MAX_RECORD, MAX_LOG, MAX_PREDICTIONS = 8_000_000, 32_000_000, 16_000_000
-MAX_LINE, MAX_CELLS, MAX_DEPTH, MAX_DIGITS = 1_000_000, 4_000_000, 20, 100
+MAX_LINE, MAX_LINES, MAX_CELLS, MAX_DEPTH = 1_000_000, 300_000, 4_000_000, 20
 MAX_EPOCH = 10**9
 _TEXT_COLUMNS = ("finished_at",)
 _MOST_LINES = 3
@@ -60,6 +64,7 @@ _RECORD: Mapping[str, type] = {
     "data": dict,
     "summary": dict,
     "config": dict,
+    "config_sha256": str,
     "resumed": list,
     "extended": list,
 }
@@ -74,17 +79,20 @@ class Run:
 
     Attributes:
         record: run.json, without the entries that are of another type than they should be.
-        experiment: its config; None when config.yaml cannot be read.
-        rows: metrics.csv, one mapping an epoch; a cell without a number is None.
+        config: every key of its experiment with its value, as JSON has them; None where it cannot
+            be read.
+        facts: what its log comes to.
+        entry: what the index knows of it; None where it was read from its folder.
     """
 
     folder: Path
     record: Mapping[str, Any]
-    experiment: Experiment | None
-    rows: list[Row]
+    config: Mapping[str, Any] | None
     status: str
+    facts: Facts
     _problems: list[str] = field(default_factory=list)
     _logs: dict[str, list[Row]] = field(default_factory=dict)
+    entry: Mapping[str, Any] | None = None
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -96,21 +104,31 @@ class Run:
         """The folder's name, by which commands know the run."""
         return one_line(self.folder.name)
 
+    @cached_property
+    def experiment(self) -> Experiment | None:
+        """Its experiment; None where its config cannot be read."""
+        return Experiment.model_validate(self.config) if self.config else None
+
+    @cached_property
+    def identity(self) -> str:
+        """What it has in common with the runs that differ from it in words and seed alone."""
+        return identity_of(self.config) if self.config else self.id
+
     @property
     def name(self) -> str:
         """The experiment's name."""
-        named = self.experiment.name if self.experiment else None
-        return named or clipped(one_line(self.record.get("name") or self.id), 100)
+        named = self.config["name"] if self.config else self.record.get("name")
+        return clipped(one_line(named or self.id), 100)
 
     @property
     def seed(self) -> int | None:
         """The run's seed."""
-        return self.experiment.seed if self.experiment else self.record.get("seed")
+        return self.config["seed"] if self.config else self.record.get("seed")
 
     @property
     def tags(self) -> list[str]:
         """The run's tags."""
-        return self.experiment.tags if self.experiment else []
+        return list(self.config["tags"]) if self.config else []
 
     @property
     def stopped(self) -> str | None:
@@ -119,15 +137,31 @@ class Run:
         return clipped(one_line(said), 200) if said else None
 
     @property
+    def digest(self) -> str:
+        """The sha256 of its data; empty where it was not recorded."""
+        return str((self.record.get("data") or {}).get("sha256") or "")
+
+    @property
     def classes(self) -> list[str]:
         """The names of the classes that run.json has."""
         data = self.record.get("data") or {}
-        return [one_line(name) for name in data.get("classes") or ()]
+        return [clipped(one_line(name), MAX_CLASS_NAME) for name in data.get("classes") or ()]
 
-    @cached_property
+    @property
     def metrics(self) -> list[str]:
         """The metrics that were logged at least once."""
-        return [m for m in METRIC_NAMES if any(row.get(m) is not None for row in self.rows)]
+        return list(self.facts.summary)
+
+    @property
+    def rows(self) -> list[Row]:
+        """metrics.csv, one mapping an epoch; a cell without a number is None."""
+        return self.log(METRICS)
+
+    @cached_property
+    def unlearnt(self) -> tuple[int, ...]:
+        """The classes that it never learnt, by its predictions."""
+        found = self.predictions
+        return tuple(unlearnt(found["labels"], found["predicted"])) if found else ()
 
     def log(self, name: str) -> list[Row]:
         """Return the rows of another .csv file of the folder; none where there is no such file."""
@@ -179,11 +213,6 @@ def open_run(folder: Path | str) -> Run:
     folder = Path(folder)
     record = _read_record(folder)
     problems: list[str] = []
-    experiment = None
-    try:
-        experiment = load_stored(folder / CONFIG)
-    except NnexpError as error:
-        problems.append(str(error).splitlines()[0].removeprefix(one_line(f"{folder}/")))
     rows: list[Row] = []
     status = record.get("status")
     try:
@@ -196,32 +225,46 @@ def open_run(folder: Path | str) -> Run:
     except OSError as error:
         problems.append(f"{METRICS}: {error.strerror}")
     record = _checked(record, problems)
+    config = _config(folder, record, problems)
     if status not in STATUSES:
         problems.append(f"unknown status {shown(status)}")
         status = "failed"
-    return Run(folder, record, experiment, rows, str(status), problems)
+    return Run(folder, record, config, str(status), facts(rows), problems, {METRICS: rows})
+
+
+def _config(
+    folder: Path, record: Mapping[str, Any], problems: list[str]
+) -> Mapping[str, Any] | None:
+    """Return the config that run.json has or, of an older format, config.yaml."""
+    try:
+        if record.get("format") == 1 or "config" not in record:
+            return load_stored(folder / CONFIG).model_dump(mode="json")
+        text = read_bytes(folder / CONFIG, MAX_CONFIG, follow=False)
+        begun = record.get("config_sha256")
+        if begun and hashlib.sha256(text).hexdigest() != begun:
+            problems.append(f"{CONFIG}: is not what the run was begun with, which run.json has")
+    except NnexpError as error:
+        problems.append(str(error).splitlines()[0].removeprefix(one_line(f"{folder}/")))
+        return None
+    except OSError as error:
+        problems.append(f"{CONFIG}: {error.strerror}")
+    try:
+        return Experiment.model_validate(record["config"]).model_dump(mode="json")
+    except ValidationError as error:
+        wrong = ".".join(map(str, error.errors()[0]["loc"]))
+        problems.append(f"{RUN}: config.{one_line(wrong)}: {error.errors()[0]['msg']}")
+        return None
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
     try:
-        text = read_bytes(folder / RUN, MAX_RECORD, follow=False).decode("utf-8-sig")
-        record = json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=_real)
+        return read_mapping(folder / RUN, MAX_RECORD)
     except OSError as error:
         raise RunError(f"{folder}: not a run: {RUN}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except TypeError as error:
+        raise RunError(f"{folder}: not a run: {RUN} {error}") from error
+    except ValueError as error:
         raise RunError(f"{folder}: not a readable run: {RUN} is damaged ({error})") from error
-    if not isinstance(record, dict):
-        raise RunError(f"{folder}: not a run: {RUN} holds no mapping")
-    return record
-
-
-def _whole(digits: str) -> int | None:
-    return int(digits) if len(digits) <= MAX_DIGITS else None
-
-
-def _real(text: str) -> float | None:
-    value = float(text)
-    return value if isfinite(value) else None
 
 
 def _checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
@@ -247,26 +290,11 @@ def _typed(
         due = types.get(key)
         if due and value is not None and type(value) is not due:
             problems.append(f"{RUN}: {prefix}{key}: {shown(value)} where {_KINDS[due]} is due")
-        elif _is_deep(value):
+        elif is_deep(value, MAX_DEPTH):
             problems.append(f"{RUN}: {prefix}{clipped(key)}: nested deeper than {MAX_DEPTH} levels")
         else:
             kept[key] = value
     return kept
-
-
-def _is_deep(value: Any) -> bool:
-    """Tell whether a JSON value is nested too deep to be written again."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            item
-            for holder in level
-            if isinstance(holder, (dict, list))
-            for item in (holder.values() if isinstance(holder, dict) else holder)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _rows(name: str, data: bytes, problems: list[str]) -> list[Row]:
@@ -279,24 +307,25 @@ def _rows(name: str, data: bytes, problems: list[str]) -> list[Row]:
         return []
     rows: list[Row] = []
     damaged: list[int] = []
-    wrong = cells = 0
+    cells = 0
     for number, (line, whole) in enumerate(lines, 2):
+        if number > MAX_LINES or cells > MAX_CELLS:
+            bound = f"{MAX_LINES:,} lines and {MAX_CELLS:,} cells"
+            problems.append(f"{name}: larger than the {bound} that are read")
+            return []
         if not whole:
             problems.append(f"{name}: the last line is torn and left out")
             break
         row = _row(header, _cells(line))
         if row is None:
-            wrong += 1
-            damaged += [number] if wrong <= _MOST_LINES else []
-            continue
-        cells += len(row)
-        if cells > MAX_CELLS:
-            problems.append(f"{name}: larger than the {MAX_CELLS:,} cells that are read")
-            return []
-        rows.append(row)
-    problems += [f"{name}:{number}: a damaged line is left out" for number in damaged]
-    if wrong > len(damaged):
-        problems.append(f"{name}: {wrong - len(damaged):,} more damaged lines are left out")
+            damaged.append(number)
+        else:
+            cells += len(row)
+            rows.append(row)
+    named = damaged[:_MOST_LINES]
+    problems += [f"{name}:{number}: a damaged line is left out" for number in named]
+    if len(damaged) > len(named):
+        problems.append(f"{name}: {len(damaged) - len(named):,} more damaged lines are left out")
     return rows
 
 

@@ -7,16 +7,22 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, TypeAdapter
+
+from nnexp.config.problems import shown
+from nnexp.config.schema import METRICS, STATISTICS, Choice, Strength
 from nnexp.config.study import Study, identity
-from nnexp.errors import RunError
+from nnexp.errors import RunError, one_of
+from nnexp.json_files import is_deep, read_mapping
 from nnexp.store import files
 from nnexp.store.files import guarded
 from nnexp.store.find import folders
 
 STUDY = "study.json"
 FORMAT = 1
+MAX_BYTES, MAX_DEPTH = 32_000_000, 20
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class ArmRecord:
     arm: str = ""
     cell: Mapping[str, Any] = field(default_factory=dict)
     baseline: str | None = None
-    effort: int = 0
+    effort: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,12 @@ class StudyRecord:
     description: str
     arms: Mapping[str, ArmRecord]
     seeds: tuple[int, ...]
-    metric: str | None
-    at: str
-    margin: float | None
+    metric: Annotated[str, Choice(METRICS)] | None
+    at: Annotated[str, Choice(STATISTICS)]
+    margin: Strength | None
+
+
+_RECORD = TypeAdapter(StudyRecord)
 
 
 def record_of(study: Study, effort: Mapping[str, int] | None = None) -> StudyRecord:
@@ -76,24 +85,17 @@ def read_study(folder: Path) -> StudyRecord | None:
     """
     path = folder / STUDY
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_mapping(path, MAX_BYTES)
         if found.get("format") != FORMAT:
-            raise RunError(f"{path}: format {found.get('format')!r} where {FORMAT} is known")
-        arms = {str(name): ArmRecord(**arm) for name, arm in found["arms"].items()}
-        return StudyRecord(
-            str(found["name"]),
-            str(found["description"]),
-            arms,
-            tuple(found["seeds"]),
-            found["metric"],
-            found["at"],
-            found["margin"],
-        )
+            raise RunError(f"{path}: format {shown(found.get('format'))} where {FORMAT} is known")
+        if is_deep(found, MAX_DEPTH):
+            raise ValueError("nested too deep")
+        return _RECORD.validate_python(found)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         raise RunError(f"{path}: is damaged; the next `nnexp sweep` writes it anew") from error
 
 
@@ -108,15 +110,18 @@ def claim_folder(folder: Path, record: StudyRecord) -> None:
     there = None
     with suppress(RunError):
         there = read_study(folder)
-    wanted = {arm.identity for arm in record.arms.values()}
-    known = {arm.identity for arm in there.arms.values()} if there else wanted
-    if there and wanted.isdisjoint(known) and any(folders(folder)):
+    if there == record:
+        return
+    if there and _identities(there).isdisjoint(_identities(record)) and any(folders(folder)):
         raise RunError(
-            f"{folder}: holds another study, whose arms are {', '.join(list(there.arms)[:6])} "
-            "with other settings; give this one another name, or another place with --runs-dir"
+            f"{folder}: holds another study, whose arms {one_of(list(there.arms)[:6])} have other "
+            "settings; give this one another name, or another place with --runs-dir"
         )
     text = json.dumps({"format": FORMAT} | asdict(record), indent=2, ensure_ascii=False) + "\n"
     with guarded(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if there != record:
-            files.replace(folder / STUDY, text.encode(), owned=False)
+        files.replace(folder / STUDY, text.encode(), owned=False)
+
+
+def _identities(record: StudyRecord) -> set[str]:
+    return {arm.identity for arm in record.arms.values()}

@@ -15,7 +15,7 @@ from nnexp.views.compare import (
     sort_key,
     table,
 )
-from nnexp.views.table import FORMATS, Table, terminal_width
+from nnexp.views.table import FORMATS, Table, markdown, terminal_width
 from nnexp.views.verdicts import Judged, Question
 
 _WIDEST = 100
@@ -84,7 +84,8 @@ def _verdicts(judged: Judged, question: Question, form: str) -> list[str]:
 def _lines(said: Sequence[str], form: str) -> str:
     """Write sentences, folded at the terminal's width; in Markdown, a list."""
     if form == "md":
-        return "\n".join(f"- {line.strip()}" for line in said) if len(said) > 1 else said[0]
+        lines = [markdown(line.strip()) for line in said]
+        return "\n".join(f"- {line}" for line in lines) if len(lines) > 1 else lines[0]
     width = min(terminal_width() or _WIDEST, _WIDEST)
     folded = []
     for line in said:

@@ -27,7 +27,7 @@ def record(first: Run, second: Run) -> dict[str, Any]:
     """
     a, b = _predictions(first), _predictions(second)
     same = a["set"] == b["set"] and np.array_equal(a["labels"], b["labels"])
-    if not same or _digest(first) != _digest(second):
+    if not same or first.digest != second.digest:
         raise RunError(f"{first.id} and {second.id} did not predict the same examples")
     found = mcnemar(a["labels"], a["predicted"], b["predicted"])
     return {
@@ -47,11 +47,6 @@ def _predictions(run: Run) -> Mapping[str, Any]:
     if run.predictions is None:
         raise RunError(f"{run.folder}: has no readable predictions.npz, which McNemar's test needs")
     return run.predictions
-
-
-def _digest(run: Run) -> Any:
-    data = run.record.get("data")
-    return data.get("sha256") if isinstance(data, dict) else None
 
 
 def sentences(found: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,6 @@ from nnexp.evidence.arm import Arm, ArmSummary, Scored
 from nnexp.evidence.comparison import Comparison, Difference, compare
 from nnexp.evidence.estimate import Interval
 from nnexp.evidence.power import LEAST
-from nnexp.evidence.summary import summarize
 from nnexp.evidence.target import Target, TimeToTarget, time_to_target
 from nnexp.evidence.verdict import default_margin
 from nnexp.store.reader import Run
@@ -112,11 +111,11 @@ def _arm(name: str, group: Group, question: Question) -> Arm:
     values, failures = {}, {}
     for seed, run in sorted(latest.items()):
         if run.status == "diverged":
-            failures[seed] = f"diverged in epoch {len(run.rows)}"
+            failures[seed] = f"diverged in epoch {run.facts.done}"
         elif run.status == "failed":
             failures[seed] = "failed"
         elif run.status == "completed":
-            point = summarize(run.rows, question.metric).get(question.at)
+            point = run.facts.summary.get(question.metric, {}).get(question.at)
             if point is not None:
                 values[seed] = point.value
     return Arm(name, values, failures)
@@ -161,8 +160,7 @@ def _baselines(names: Sequence[str], question: Question) -> dict[str, str]:
 
 def _incomparable(a: Group, b: Group) -> str | None:
     """Say why two groups' figures are not of the same thing; None where they are."""
-    digests = [_data(g).get("sha256") for g in (a, b)]
-    if digests[0] == digests[1]:
+    if a.runs[0].digest == b.runs[0].digest:
         return None
     first, second = (g.runs[0].experiment for g in (a, b))
     if first is None or second is None:
@@ -173,11 +171,6 @@ def _incomparable(a: Group, b: Group) -> str | None:
     if first.data == second.data:
         return "the data files were not the same"
     return None
-
-
-def _data(group: Group) -> Mapping[str, Any]:
-    data = group.runs[0].record.get("data")
-    return data if isinstance(data, dict) else {}
 
 
 def _points(metric: str, value: float) -> str:

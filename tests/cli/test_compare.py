@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nnexp.cli.compare import SORTS
-from nnexp.store.find import folders, open_all
+from nnexp.store.find import folders
+from nnexp.store.index import open_all
 
 if TYPE_CHECKING:
     from conftest import Nnexp

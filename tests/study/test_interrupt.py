@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nnexp.store.find import folders, open_all
+from nnexp.store.find import folders
+from nnexp.store.index import open_all
 
 LONG = """\
 data: {inline: {x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: [[0], [1], [1], [0]]}}
