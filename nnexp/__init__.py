@@ -2,7 +2,8 @@
 
 The layers, each importing only from those before it:
 
-    errors, blas   what is refused and how it is said; the BLAS behind NumPy
+    text, errors   texts of strangers made harmless; what is refused and how it is said
+    files, ...     files, archives of arrays and JSON, read within bounds; blas, NumPy's BLAS
     nn             the mathematics: arrays in, arrays out
     data           bytes in, Dataset out
     config         YAML in, a validated Experiment out

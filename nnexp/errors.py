@@ -10,6 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
+
+from nnexp.text import clipped, one_line
+
+_MOST_PROBLEMS = 50
+_LONGEST = 2_000
+_MOST_CHOICES, _LONGEST_WORD = 2_000, 255
 
 
 class NnexpError(Exception):
@@ -26,13 +33,21 @@ class RunError(NnexpError):
     """A run folder cannot be found, read or written."""
 
 
+class BusyError(RunError):
+    """A run is being written by another process."""
+
+
+class ResumeError(RunError):
+    """A run cannot be gone on with as if it had not been interrupted."""
+
+
 class OptionError(NnexpError):
     """A command-line value was understood by the shell but not by nnexp."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a config: where it stands, the key, and what is wrong.
+    """One mistake in a config: where it stands, the key, and what is wrong; one line of text.
 
     >>> print(Problem("a.yaml:3", "eta", "-1 is not allowed: a number above 0"))
     a.yaml:3: eta: -1 is not allowed: a number above 0
@@ -43,15 +58,19 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.where, self.key, self.message) if part)
+        parts = (clipped(self.where, _LONGEST), clipped(self.key), self.message)
+        return clipped(one_line(": ".join(part for part in parts if part)), 2 * _LONGEST)
 
 
 class ConfigError(NnexpError):
-    """A config was refused: all of its problems at once."""
+    """A config was refused: all of its problems at once, the first 50 in words."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        lines = [str(problem) for problem in self.problems[:_MOST_PROBLEMS]]
+        if len(self.problems) > _MOST_PROBLEMS:
+            lines.append(f"... and {len(self.problems) - _MOST_PROBLEMS:,} more")
+        super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Problem, ...]]]:
         """Let a worker process hand the error on."""
@@ -71,10 +90,15 @@ def one_of(choices: Iterable[str]) -> str:
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return a suggestion for a mistyped word, or an empty string.
 
+    Only so many choices and so long words are compared: the time grows with both.
+
     >>> did_you_mean("epoch", ["epochs", "eta"])
     '; did you mean epochs?'
     >>> did_you_mean("zebra", ["epochs", "eta"])
     ''
     """
-    close = get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
+    near = [choice for choice in islice(choices, _MOST_CHOICES) if len(choice) <= _LONGEST_WORD]
+    if len(word) > _LONGEST_WORD:
+        return ""
+    close = get_close_matches(word.lower(), near, n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""

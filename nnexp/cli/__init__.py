@@ -6,6 +6,8 @@ stdout carries results, stderr progress and notes. Exit codes: 0 done, 1 input o
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -13,19 +15,17 @@ import click
 from nnexp import __version__
 from nnexp.cli.compare import compare
 from nnexp.cli.list import list_
+from nnexp.cli.output import say
 from nnexp.cli.plot import plot
 from nnexp.cli.resume import resume
 from nnexp.cli.schema import schema
 from nnexp.cli.show import show
+from nnexp.cli.sweep import sweep
 from nnexp.cli.train import train
+from nnexp.cli.tune import tune
 from nnexp.errors import NnexpError, did_you_mean
 
 INTERRUPTED = 130
-
-
-def _printable(text: str) -> str:
-    """Keep what a stranger's file put into a message from steering the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 class Group(click.Group):
@@ -36,10 +36,14 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except NnexpError as error:
-            click.echo(f"nnexp: {_printable(str(error))}", err=True)
+            say(f"nnexp: {error}", err=True)
             ctx.exit(error.exit_code)
+        except MemoryError as error:
+            said = str(error) or "more than there is"
+            say(f"nnexp: out of memory: {said[:1].lower()}{said[1:]}", err=True)
+            ctx.exit(NnexpError.exit_code)
         except KeyboardInterrupt:
-            click.echo("nnexp: interrupted", err=True)
+            say("nnexp: interrupted", err=True)
             ctx.exit(INTERRUPTED)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -64,10 +68,13 @@ def cli() -> None:
     """
 
 
-for _command in (train, resume, compare, list_, show, plot, schema):
+for _command in (train, resume, sweep, tune, compare, list_, show, plot, schema):
     cli.add_command(_command)
 
 
 def main() -> None:
     """Run the command line; the entry point of the installed program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # which may not know every sign
+            stream.reconfigure(errors="replace")
     cli(prog_name="nnexp")

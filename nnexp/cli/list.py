@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nnexp.cli.options import format_options, runs_dir_option
+from nnexp.cli.output import say, say_note
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
 
@@ -27,13 +28,15 @@ def list_(
     That is the test accuracy or, where it was not monitored, the validation or training
     accuracy; for regression the cost.
     """
-    from nnexp.store.find import by_age, folders, open_all
+    from nnexp.store.find import by_age, folders
+    from nnexp.store.index import keep, open_all
     from nnexp.views.listing import table
     from nnexp.views.table import FORMATS
 
     runs, notes = open_all(reversed(by_age(folders(runs_dir))))
+    click.get_current_context().call_on_close(lambda: keep(runs))
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        say_note(note)
     kept = [
         run
         for run in runs
@@ -42,8 +45,8 @@ def list_(
         and status in (None, run.status)
     ]
     if kept or format_ != "table":
-        click.echo(FORMATS[format_](table(kept)), nl=False)
+        say(FORMATS[format_](table(kept)), nl=False)
     elif runs:
-        click.echo(f"none of the {len(runs)} runs under {runs_dir} fits", err=True)
+        say(f"none of the {len(runs)} runs under {runs_dir} fits", err=True)
     else:
-        click.echo(f"no runs under {runs_dir} yet: nnexp train configs/smoke.yaml", err=True)
+        say(f"no runs under {runs_dir} yet: nnexp train configs/smoke.yaml", err=True)

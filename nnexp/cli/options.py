@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+
+from nnexp.cli.output import say_note
 
 if TYPE_CHECKING:
     from nnexp.store.reader import Run
@@ -27,6 +30,23 @@ runs_dir_option = click.option(
 )
 
 
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 1024),
+    default=cores,
+    show_default="the cores",
+    help="Runs at a time.",
+)
+
+
 def complete_runs(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
@@ -35,7 +55,9 @@ def complete_runs(
 
     runs = ctx.params.get("runs_dir") or Path("runs")
     names = [LATEST, *(folder.name for folder in reversed(by_age(folders(Path(runs)))))]
-    items = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    # A shell takes these a line each, and shows them.
+    fitting = [name for name in names if name.startswith(incomplete) and name.isprintable()]
+    items = [CompletionItem(name) for name in fitting]
     return items or [CompletionItem(incomplete, type="file")]
 
 
@@ -63,7 +85,8 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
         RunError: nothing is left.
     """
     from nnexp.errors import RunError
-    from nnexp.store.find import folders, open_all, resolve
+    from nnexp.store.find import folders, resolve
+    from nnexp.store.index import keep, open_all
 
     found: dict[Path, None] = {}
     notes: list[str] = []
@@ -75,12 +98,13 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
     if not names:
         found = dict.fromkeys(folders(runs_dir))
     runs, unsound = open_all(found)
+    click.get_current_context().call_on_close(lambda: keep(runs))
     if not runs:
         said = "\n".join([*notes, *unsound])
         start = "start one with: nnexp train configs/smoke.yaml"
         raise RunError(said or f"{runs_dir}: there are no runs yet; {start}")
     for note in [*notes, *unsound]:
-        click.echo(f"note: {note}", err=True)
+        say_note(note)
     return runs
 
 

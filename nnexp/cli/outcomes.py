@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nnexp.cli.output import say
+
 if TYPE_CHECKING:
     from nnexp.experiment import Outcome
 
@@ -24,11 +26,11 @@ def end_by_signal() -> None:
 def report(outcome: Outcome, *, quiet: bool, as_json: bool) -> None:
     """Print how a run ended, as it ends."""
     if quiet and not as_json:
-        click.echo(outcome.folder)
+        say(outcome.folder)
     elif not as_json:
-        click.echo("\n".join(_summary(outcome)))
+        say("\n".join(_summary(outcome)))
     if outcome.status != "completed":
-        click.echo(f"nnexp: {_ending(outcome)}", err=True)
+        say(f"nnexp: {_ending(outcome)}", err=True)
 
 
 def finish(ctx: click.Context, outcomes: Sequence[Outcome], *, as_json: bool) -> None:
@@ -36,7 +38,7 @@ def finish(ctx: click.Context, outcomes: Sequence[Outcome], *, as_json: bool) ->
     if as_json:
         import json
 
-        click.echo(json.dumps([_record(outcome) for outcome in outcomes], indent=2))
+        say(json.dumps([_record(outcome) for outcome in outcomes], indent=2))
     statuses = {outcome.status for outcome in outcomes}
     if "interrupted" in statuses:
         ctx.exit(INTERRUPTED)

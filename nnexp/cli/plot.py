@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nnexp.cli.options import choose_metric, complete_runs, find_runs, runs_dir_option
+from nnexp.cli.output import say
 
 
 @click.command(
@@ -42,4 +43,4 @@ def plot(runs: tuple[str, ...], runs_dir: Path, metrics: tuple[str, ...], output
     found = find_runs(runs, runs_dir)
     chosen = [choose_metric(found, metric) for metric in metrics or (None,)]
     draw(groups(found, chosen[0]), chosen, output)
-    click.echo(output)
+    say(output)

@@ -10,6 +10,7 @@ import click
 
 from nnexp.cli.options import complete_runs, runs_dir_option
 from nnexp.cli.outcomes import end_by_signal, finish, report
+from nnexp.cli.output import say
 from nnexp.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def resume(
     named = [folder for name in runs for folder in resolve(name, runs_dir)]
     folders = list(dict.fromkeys(named)) if runs else _interrupted(runs_dir)
     if not folders:
-        click.echo(f"no run under {runs_dir} is interrupted", err=True)
+        say(f"no run under {runs_dir} is interrupted", err=True)
     end_by_signal()
     data, outcomes, refused = DataCache(), [], False
     for folder in folders:
@@ -56,7 +57,7 @@ def resume(
         except NnexpError as error:
             if len(folders) == 1:
                 raise
-            click.echo(f"nnexp: {error}", err=True)
+            say(f"nnexp: {error}", err=True)
             refused = True
             continue
         if outcomes[-1].status == "interrupted":
@@ -67,7 +68,8 @@ def resume(
 
 
 def _interrupted(runs_dir: Path) -> list[Path]:
-    from nnexp.store.find import by_age, folders, open_all
+    from nnexp.store.find import by_age, folders
+    from nnexp.store.index import open_all
 
     found, _ = open_all(by_age(folders(runs_dir)))
     return [run.folder for run in found if run.status == "interrupted"]

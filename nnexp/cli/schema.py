@@ -6,10 +6,12 @@ import json
 
 import click
 
+from nnexp.cli.output import say
+
 
 @click.command(epilog="Example: nnexp schema > nnexp.schema.json")
 def schema() -> None:
     """Print the JSON Schema of a config, so that an editor completes its keys."""
     from nnexp.config.json_schema import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    say(json.dumps(json_schema(), indent=2, ensure_ascii=False))

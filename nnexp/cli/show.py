@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nnexp.cli.options import complete_runs, runs_dir_option
+from nnexp.cli.output import say, say_note
 
 
 @click.command(epilog="Example: nnexp show latest")
@@ -21,14 +22,10 @@ def show(run: str, runs_dir: Path, as_json: bool) -> None:
     from nnexp.store.find import resolve_one
     from nnexp.store.reader import open_run
     from nnexp.views.run import as_record, page
-    from nnexp.views.table import terminal_width
+    from nnexp.views.table import json_text, terminal_width
 
     found = open_run(resolve_one(run, runs_dir))
+    text = json_text(as_record(found)) if as_json else page(found, terminal_width()).rstrip("\n")
     for problem in found.problems:
-        click.echo(f"note: {found.folder}: {problem}", err=True)
-    if as_json:
-        import json
-
-        click.echo(json.dumps(as_record(found), indent=2, ensure_ascii=False, default=str))
-    else:
-        click.echo(page(found, terminal_width()), nl=False)
+        say_note(f"{found.folder}: {problem}")
+    say(text)

@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from nnexp.cli.options import runs_dir_option
 from nnexp.cli.outcomes import end_by_signal, finish, report
+from nnexp.cli.output import say
 from nnexp.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def train(
     chosen = parse_seeds(seeds) if seeds is not None else None if seed is None else [seed]
     planned = _plan(configs, [*overrides, *_words(name, tags)], chosen)
     if dry_run:
-        click.echo("---\n".join(dump(config.experiment) for config, _ in planned), nl=False)
+        say("---\n".join(dump(config.experiment) for config, _ in planned), nl=False)
         return
     outcomes = []
     end_by_signal()
@@ -96,7 +97,7 @@ def train(
     finish(ctx, outcomes, as_json=as_json)
     if 1 < len(outcomes) <= _FEW and not (quiet or as_json):
         folders = " ".join(str(outcome.folder) for outcome in outcomes)
-        click.echo(f"compare them: nnexp compare {folders}", err=True)
+        say(f"compare them: nnexp compare {folders}", err=True)
 
 
 def _words(name: str | None, tags: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,8 +13,14 @@ from pydantic import ValidationError
 
 from nnexp.config.problems import findings, rule_findings
 from nnexp.config.schema import Experiment
-from nnexp.config.yaml import RESOLVERS, Document, Key, parse, parse_value
+from nnexp.config.yaml import MAX_BYTES, MAX_DEPTH, RESOLVERS, Document, Key, parse, parse_value
 from nnexp.errors import ConfigError, OptionError, Problem
+from nnexp.files import read_bytes
+from nnexp.text import clipped
+
+STUDY_KEYS = frozenset(
+    ("base", "arms", "grid", "random", "seeds", "baseline", "metric", "at", "margin")
+) | {"tune", "confirm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +57,50 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
         OptionError: an override is not of the form KEY=VALUE or leads nowhere.
     """
     path = Path(path)
+    document = read(path)
+    if is_study(document.values):
+        message = f"is a study, not a config: nnexp sweep {path}"
+        raise ConfigError([Problem(str(path), "", message)])
+    for override in overrides:
+        _apply(document, override)
+    return Config(validate(document, path), document)
+
+
+def load_stored(path: Path) -> Experiment:
+    """Read the config of a run folder: no link is followed, and no path in it looked up.
+
+    Raises:
+        ConfigError: with all the problems of the config.
+    """
+    return _validated(read(path, follow=False), path)
+
+
+def read(path: Path, *, follow: bool = True) -> Document:
+    """Read a YAML file, without validating what it says.
+
+    Raises:
+        ConfigError: it cannot be read or is not YAML.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path, MAX_BYTES, follow=follow).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(str(path), "", "is not UTF-8 text")]) from error
     except OSError as error:
         hint = _similar(path) if isinstance(error, FileNotFoundError) else ""
         problem = Problem(str(path), "", f"cannot be read: {error.strerror}{hint}")
         raise ConfigError([problem]) from error
-    document = parse(text, str(path))
-    for override in overrides:
-        _apply(document, override)
-    return Config(validate(document, path), document)
+    return parse(text, str(path))
+
+
+def is_study(values: Mapping[str, Any]) -> bool:
+    """Tell whether a document is a study rather than a config.
+
+    >>> is_study({"base": "xent_30.yaml"}), is_study({"data": "mnist", "layers": [784, 10]})
+    (True, False)
+    """
+    return "base" in values or (
+        not STUDY_KEYS.isdisjoint(values) and {"data", "layers"}.isdisjoint(values)
+    )
 
 
 def _similar(path: Path) -> str:
@@ -77,9 +115,26 @@ def _apply(document: Document, override: str) -> None:
     place = f"--set {override}"
     if not equals or not name.strip():
         raise OptionError(f"{place}: KEY=VALUE is due, as in --set eta=0.1")
+    assign(document, name.strip(), parse_value(text, place), place)
+
+
+def assign(document: Document, name: str, value: Any, place: str) -> None:
+    """Set a value of a document by its dotted key.
+
+    Args:
+        document: is changed.
+        name: as in `eta`, `layers.1` or `data.train`.
+        value: plain.
+        place: where the value was given, for messages about it.
+
+    Raises:
+        OptionError: the key leads nowhere.
+    """
     *parents, last = key = tuple(
-        int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in name.strip().split(".")
+        int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in name.split(".")
     )
+    if len(key) > MAX_DEPTH:
+        raise OptionError(f"{clipped(place)}: deeper than the {MAX_DEPTH} levels a config may have")
     holder: Any = document.values
     for i, part in enumerate(parents):
         if isinstance(holder, dict) and part not in holder:
@@ -87,7 +142,6 @@ def _apply(document: Document, override: str) -> None:
         elif i == 0 and part == "data" and isinstance(holder[part], str):
             holder[part] = {"name": holder[part]}
         holder = _child(holder, part, place)
-    value = parse_value(text, place)
     if isinstance(holder, dict):
         holder[str(last)] = value
     elif isinstance(holder, list) and isinstance(last, int) and last < len(holder):
@@ -112,6 +166,20 @@ def validate(document: Document, path: Path) -> Experiment:
     Raises:
         ConfigError: with all the problems at once, in the order of the file.
     """
+    experiment = _validated(document, path)
+    source = getattr(experiment.data, "path", None)
+    if source is None:
+        return experiment
+    try:
+        absolute = (path.parent / Path(source).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        message = f"{source!r} leads nowhere: {error}"
+        raise ConfigError([_problem(document, ("data", "path"), message)]) from error
+    data = experiment.data.model_copy(update={"path": str(absolute)})
+    return experiment.model_copy(update={"data": data})
+
+
+def _validated(document: Document, path: Path) -> Experiment:
     values = dict(document.values)
     if isinstance(values.get("data"), str):
         values["data"] = {"name": values["data"]}
@@ -126,23 +194,19 @@ def validate(document: Document, path: Path) -> Experiment:
         order = {place: i for i, place in enumerate(document.places.values())}
         found.sort(key=lambda item: order.get(document.where(item[0]), len(order)))
         raise ConfigError([_problem(document, key, message) for key, message in found])
-    update: dict[str, Any] = {"name": experiment.name or _word(path.stem)}
-    source = getattr(experiment.data, "path", None)
-    if source is not None:
-        try:
-            absolute = (path.parent / Path(source).expanduser()).resolve()
-        except (OSError, RuntimeError, ValueError) as error:
-            message = f"{source!r} leads nowhere: {error}"
-            raise ConfigError([_problem(document, ("data", "path"), message)]) from error
-        update["data"] = experiment.data.model_copy(update={"path": str(absolute)})
-    return experiment.model_copy(update=update)
+    return experiment.model_copy(update={"name": experiment.name or word(path.stem)})
 
 
 def _problem(document: Document, key: Key, message: str) -> Problem:
     return Problem(document.where(key), ".".join(map(str, key)), message)
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
+    """Return a text as a name may be written.
+
+    >>> word("init: {hidden: scaled}")
+    'init---hidden--scaled-'
+    """
     cleaned = "".join(c if c.isascii() and (c.isalnum() or c in "._+=-") else "-" for c in text)
     return cleaned.lstrip("._+=-")[:100] or "config"
 
@@ -160,8 +224,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
-    # The emitter would write these as line ends, and a reader folds lines.
-    style = '"' if any(char in text for char in "\x85\u2028\u2029") else None
+    # Only in double quotes can what is not printable be escaped.
+    style = None if text.isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -171,12 +235,12 @@ _Dumper.add_representer(str, _represent_text)
 def dump(experiment: Experiment) -> str:
     """Write an experiment as the YAML that repeats it: `load` gives the same experiment back.
 
-    Keys without a value (no reference, no description) are left out.
+    Every character is printable, whatever the texts hold. Keys without a value (no reference, no
+    description, no tags) are left out.
     """
     values = experiment.model_dump(exclude_none=True)
-    given = {key: value for key, value in values.items() if value not in ("", [])}
-    given["monitor"] = values["monitor"]
-    return yaml.dump(
+    given = {k: value for k, value in values.items() if value or k not in ("description", "tags")}
+    text = yaml.dump(
         given,
         Dumper=_Dumper,
         sort_keys=False,
@@ -184,3 +248,12 @@ def dump(experiment: Experiment) -> str:
         default_flow_style=None,
         width=100,
     )
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
+
+
+def _escape(found: re.Match[str]) -> str:
+    char = found[0]
+    return char if char.isprintable() else f"\\U{ord(char):08X}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -30,6 +31,8 @@ _FORMS: dict[str, str] = {
 }
 # Keys whose values have several forms; pydantic puts the form's tag after the key.
 _TAGGED = ("data", "schedule", "init", "dropout")
+# Nobody mends more at once, and to find a word for each takes time.
+_MOST = 1000
 _WORDS = "a word of letters, digits and . _ + = - is due, at most 100 of them"
 _MODELS: dict[Key, type[BaseModel]] = {
     (): schema.Experiment,
@@ -94,7 +97,7 @@ def _key(error: Any, values: Any) -> Key:
 
 
 def _unknown(error: Any, key: Key, values: Mapping[str, Any]) -> str:
-    names = list(_model_of(key[:-1], values).model_fields)
+    names = error["ctx"]["names"]
     hint = did_you_mean(str(key[-1]), names)
     return f"unknown key{hint or '; the keys are ' + one_of(names)}"
 
@@ -122,6 +125,11 @@ def _bound(error: Any, key: Key, values: Mapping[str, Any]) -> str:
     return f"a number {word} {shown_bound} is due{hint}"
 
 
+def _too_short(error: Any, key: Key, values: Mapping[str, Any]) -> str:
+    least = error["ctx"]["min_length"]
+    return f"at least {least} values are due" if least > 1 else "at least one value is due"
+
+
 _SENTENCES: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
     "extra_forbidden": _unknown,
     "missing": lambda error, key, values: "is missing",
@@ -132,9 +140,11 @@ _ALLOWED: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
     "union_tag_invalid": _form,
     "literal_error": _choice,
     "finite_number": lambda error, key, values: "a finite number is due",
-    "too_short": lambda error, key, values: f"at least {error['ctx']['min_length']} values are due",
+    "too_short": _too_short,
     "string_pattern_mismatch": lambda error, key, values: _WORDS,
-    "string_too_long": lambda error, key, values: _WORDS,
+    "string_too_long": lambda error, key, values: (
+        f"at most {error['ctx']['max_length']:,} characters are due"
+    ),
     **dict.fromkeys(_BOUNDS, _bound),
 }
 
@@ -162,17 +172,34 @@ def _model_of(key: Key, values: Mapping[str, Any]) -> type[BaseModel]:
     if key == ("init",):
         explicit = {"weights", "biases"} & set(values["init"])
         return schema.ExplicitInit if explicit else schema.LayerwiseInit
-    return _MODELS.get(key, schema.Experiment)
+    return _MODELS[key]
 
 
 def findings(error: ValidationError, values: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield pydantic's findings as key and message, one a key."""
+    """Yield pydantic's findings about an experiment as key and message, one a key."""
+    return worded(error, values, lambda key: _model_of(key, values))
+
+
+def worded(
+    error: ValidationError, values: Mapping[str, Any], model_of: Callable[[Key], type[BaseModel]]
+) -> Iterator[Finding]:
+    """Yield pydantic's findings as key and message, one a key.
+
+    Args:
+        error: what pydantic found.
+        values: what it was given.
+        model_of: the model that stands at a key, whose fields an unknown key is held against.
+    """
     seen: set[Key] = set()
-    for item in error.errors(include_url=False):
+    for item in islice(error.errors(include_url=False), _MOST):
         key = _key(item, values)
-        if key not in seen:
-            seen.add(key)
-            yield key, _word(item, key, values)
+        if key in seen:
+            continue
+        seen.add(key)
+        found: dict[str, Any] = dict(item)
+        if item["type"] == "extra_forbidden":
+            found["ctx"] = {"names": list(model_of(key[:-1]).model_fields)}
+        yield key, _word(found, key, values)
 
 
 def _cost_fits_output(v: Mapping[str, Any]) -> Iterator[Finding]:
@@ -234,9 +261,9 @@ def _init_fits_layers(v: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _monitor_names_each_once(v: Mapping[str, Any]) -> Iterator[Finding]:
-    doubled = [name for name in v["monitor"] if v["monitor"].count(name) > 1]
-    if doubled:
-        yield ("monitor",), f"{doubled[0]} stands twice"
+    (name, times), *_ = Counter(v["monitor"]).most_common(1) or [("", 0)]
+    if times > 1:
+        yield ("monitor",), f"{name} stands twice"
 
 
 def _dropout_fits_layers(v: Mapping[str, Any]) -> Iterator[Finding]:

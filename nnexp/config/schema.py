@@ -6,6 +6,9 @@ messages about wrong values are worded from it.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -24,6 +27,23 @@ MAX_SEED = 2**63 - 1
 MAX_PARAMETERS = 10**9
 MAX_LOGGED = 1000
 STATISTICS = ("last", "best-validation", "peak")
+
+
+NO_IDENTITY = (
+    *("name", "description", "tags", "reference", "monitor", "monitor_every"),
+    "seed",
+)
+
+
+def identity_of(config: Mapping[str, Any]) -> str:
+    """Return a digest that two configs share if they differ in words and seed alone.
+
+    Args:
+        config: every key with its value, as JSON has them.
+    """
+    decisive = {key: value for key, value in config.items() if key not in NO_IDENTITY}
+    text = json.dumps(decisive, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Choice:
@@ -52,14 +72,16 @@ Percent = Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)]
 Word = Annotated[
     str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=-]*$")
 ]
-Path = Annotated[str, Field(min_length=1)]
+Path = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A mapping whose keys are all known and whose values are what they say."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Mnist(_Strict):
+class Mnist(Strict):
     """The MNIST that comes with nnexp, or the first so many images of each set."""
 
     kind: ClassVar[str] = "mnist"
@@ -77,7 +99,7 @@ class Mnist(_Strict):
         return "mnist" if sizes == list(SIZES.values()) else f"mnist {'/'.join(map(str, sizes))}"
 
 
-class _Images(_Strict):
+class _Images(Strict):
     path: Path = Field(description="relative to the config file")
     train: Natural | None = Field(None, description="only the first so many; all if not given")
     validation: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
@@ -104,7 +126,7 @@ class Npz(_Images):
     kind: ClassVar[str] = "npz"
 
 
-class Csv(_Strict):
+class Csv(Strict):
     """A .csv file with a header: one row an example, numbers in every column but the target."""
 
     kind: ClassVar[str] = "csv"
@@ -134,14 +156,14 @@ Targets = Annotated[
 ]
 
 
-class InlineExamples(_Strict):
+class InlineExamples(Strict):
     """Examples in the config."""
 
     x: list[list[Real]] = Field(min_length=1, description="one row of inputs an example")
     y: Targets = Field(description="one row of targets, or one number (a class), an example")
 
 
-class Inline(_Strict):
+class Inline(Strict):
     """Examples written in the config; they are the training set."""
 
     kind: ClassVar[str] = "inline"
@@ -175,14 +197,14 @@ Data = Annotated[
 ]
 
 
-class ExplicitInit(_Strict):
+class ExplicitInit(Strict):
     """Given parameters: one matrix (n_out rows of n_in) and one vector (n_out) a layer."""
 
     weights: list[list[list[Real]]]
     biases: list[list[Real]]
 
 
-class LayerwiseInit(_Strict):
+class LayerwiseInit(Strict):
     """One initializer for the hidden layers, another for the output layer."""
 
     hidden: Annotated[str, Choice(tuple(INITIALIZERS)), _choice(INITIALIZERS)]
@@ -209,14 +231,14 @@ Dropout = Annotated[
 ]
 
 
-class Elastic(_Strict):
+class Elastic(Strict):
     """A smooth random displacement of each pixel."""
 
     alpha: Positive = Field(34.0, description="strength, pixels")
     sigma: Positive = Field(4.0, description="smoothness, pixels")
 
 
-class Expand(_Strict):
+class Expand(Strict):
     """Artificial expansion of a training set of images; the random ones are fresh each epoch."""
 
     shifts: bool = Field(
@@ -242,7 +264,7 @@ class Expand(_Strict):
         return given
 
 
-class StepSchedule(_Strict):
+class StepSchedule(Strict):
     """η times `factor` after every so many epochs."""
 
     name: Literal["step"]
@@ -250,14 +272,14 @@ class StepSchedule(_Strict):
     factor: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.5
 
 
-class ExponentialSchedule(_Strict):
+class ExponentialSchedule(Strict):
     """η times `factor` after each epoch."""
 
     name: Literal["exponential"]
     factor: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
-class HalveSchedule(_Strict):
+class HalveSchedule(Strict):
     """The book's: halve η when validation accuracy has not improved; end at η/`stop`."""
 
     name: Literal["halve"]
@@ -265,7 +287,7 @@ class HalveSchedule(_Strict):
     stop: Annotated[int, Field(ge=2)] = Field(128, description="end when η has fallen to η/stop")
 
 
-class EarlyStopping(_Strict):
+class EarlyStopping(Strict):
     """Stop when a metric has not improved: the book's no-improvement-in-n."""
 
     metric: Annotated[str, Choice(METRICS), _choice(METRICS)] = "validation_accuracy"
@@ -291,7 +313,7 @@ Schedule = Annotated[
 ]
 
 
-class Reference(_Strict):
+class Reference(Strict):
     """A published figure, shown beside the measured one. Accuracies are in percent."""
 
     test_accuracy: Percent | None = Field(None, description="%")
@@ -312,7 +334,7 @@ class Reference(_Strict):
         return {m: v / 100 if m.endswith("accuracy") else v for m, v in given.items()}
 
 
-class Experiment(_Strict):
+class Experiment(Strict):
     """One experiment: everything that decides its result."""
 
     name: Word | None = Field(
@@ -382,8 +404,7 @@ class Experiment(_Strict):
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the result, the seed aside: equal for the runs of one group."""
-        words = {"name", "description", "tags", "reference", "monitor", "monitor_every"}
-        return self.model_dump(exclude={"seed", *words})
+        return self.model_dump(exclude={*NO_IDENTITY})
 
 
 DEFAULTS: dict[str, Any] = {

@@ -1,16 +1,17 @@
 """YAML without its traps, and with the line of every key.
 
 Read with YAML 1.2's rules: `1e-3` is a number, `no` and `on` are words, `1:30` is not 90. A key
-that stands twice is an error. Tags are refused, and aliases that would grow the document; size
-and depth are bounded.
+that stands twice is an error. Tags are refused, and aliases that would grow the document; size,
+depth and the digits of whole numbers are bounded.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from typing import Any
 
 import yaml
 
@@ -18,20 +19,18 @@ from nnexp.errors import ConfigError, Problem
 
 MAX_BYTES = 4_000_000
 MAX_DEPTH = 20
-MAX_NODES = 1_000_000
+MAX_NODES = 300_000
+MAX_DIGITS = 100
+MAX_PROBLEMS = 100
 
 Key = tuple[str | int, ...]
 
-_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+_CORE = "tag:yaml.org,2002:"
+_COLLECTIONS = (f"{_CORE}map", f"{_CORE}seq")
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader's scanner and parser with the scalar types of YAML 1.2's core schema."""
-
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
-
-
-RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = _Loader.yaml_implicit_resolvers
+# The first character of a scalar -> what it may be, by YAML 1.2's core schema.
+RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 _PATTERNS: dict[str, re.Pattern[str]] = {}
 
 for _tag, _pattern, _first in (
@@ -47,8 +46,15 @@ for _tag, _pattern, _first in (
     _PATTERNS[_tag] = re.compile(f"^(?:{_pattern})$")
     for _char in _first:
         RESOLVERS.setdefault("" if _char == "\0" else _char, []).append(
-            (f"tag:yaml.org,2002:{_tag}", _PATTERNS[_tag])
+            (f"{_CORE}{_tag}", _PATTERNS[_tag])
         )
+
+
+def _int(text: str) -> int:
+    digits = text.replace("_", "")
+    if len(digits.lstrip("+-")) > MAX_DIGITS:
+        raise ValueError(f"a whole number of more than {MAX_DIGITS} digits")
+    return int(digits)
 
 
 def _float(text: str) -> float:
@@ -58,9 +64,13 @@ def _float(text: str) -> float:
 _READERS: dict[str, Callable[[str], Any]] = {
     "null": lambda text: None,
     "bool": lambda text: text.lower() == "true",
-    "int": lambda text: int(text.replace("_", "")),
+    "int": _int,
     "float": _float,
 }
+
+
+# libyaml's parser is 25 times faster; PyYAML can be built without it.
+_PARSER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +99,22 @@ def parse(text: str, file: str) -> Document:
     """
     if len(text) > MAX_BYTES:
         raise ConfigError([Problem(file, "", f"longer than {MAX_BYTES:,} characters")])
+    builder = _Builder(file, text)
     try:
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-        finally:
-            loader.dispose()
+        values = builder.document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
         said = " ".join(part for part in (error.problem, error.context) if part)
+        if mark and (start := error.context_mark) and start.line != mark.line:
+            said += f" that begins in line {start.line + 1}"
         if "mapping values" in said:
             said += "; a text with ': ' in it is written in quotes"
         raise ConfigError([Problem(where, "", f"not YAML: {said}")]) from error
     except yaml.YAMLError as error:
         raise ConfigError([Problem(file, "", f"not YAML: {str(error).splitlines()[0]}")]) from error
-    except RecursionError as error:
-        raise ConfigError([Problem(file, "", f"nested deeper than {MAX_DEPTH} levels")]) from error
-    if node is None:
-        raise ConfigError([Problem(file, "", "empty; a config needs at least data and layers")])
-    builder = _Builder(file)
-    values = builder.build(node, ())
+    except UnicodeEncodeError as error:
+        raise ConfigError([Problem(file, "", "is not UTF-8 text")]) from error
     if builder.problems:
         raise ConfigError(builder.problems)
     if not isinstance(values, dict):
@@ -125,77 +130,155 @@ def parse_value(text: str, where: str) -> Any:
     [784, 30, 10]
     """
     try:
-        return parse(f"value: {text}", where).values["value"]
+        values = parse(f"value: {text}", where).values
+        if len(values) > 1:
+            raise ConfigError([Problem(where, "", "one value is due")])
+        return values["value"]
     except ConfigError as error:
         # The line within an option says nothing.
         raise ConfigError([Problem(where, "", p.message) for p in error.problems]) from error
 
 
-class _Builder:
-    """Turns nodes into plain values, noting places and problems."""
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """A value that has a name, and how many values and levels it is made of."""
 
-    def __init__(self, file: str) -> None:
+    value: Any
+    nodes: int
+    levels: int
+
+
+def _implied(event: yaml.ScalarEvent) -> str:
+    """Return the tag of a scalar that has none of its own."""
+    if event.implicit[0]:
+        for tag, pattern in RESOLVERS.get(event.value[:1], ()):
+            if pattern.match(event.value):
+                return tag
+    return f"{_CORE}str"
+
+
+class _Builder:
+    """Turns the parser's events into plain values, noting places and problems.
+
+    Values are counted as they come, and those of an alias again, so that a text that would grow is
+    given up before it has.
+    """
+
+    def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.places: dict[Key, str] = {}
         self.problems: list[Problem] = []
+        self._events = yaml.parse(text, Loader=_PARSER)
+        self._anchors: dict[str, _Anchored] = {}
         self._nodes = 0
+        self._deepest = 0
 
-    def _refuse(self, node: yaml.Node, key: Key, message: str) -> None:
-        where = f"{self.file}:{node.start_mark.line + 1}"
-        self.problems.append(Problem(where, dotted(key), message))
+    def _place(self, event: Any) -> str:
+        return f"{self.file}:{event.start_mark.line + 1}"
 
-    def build(self, node: yaml.Node, key: Key) -> Any:
-        self._nodes += 1
-        if self._nodes > MAX_NODES or len(key) > MAX_DEPTH:
-            if not self.problems:
-                what = f"{MAX_NODES:,} values" if len(key) <= MAX_DEPTH else f"{MAX_DEPTH} levels"
-                self._refuse(node, (), f"larger than the {what} a config may have")
-                self._nodes = MAX_NODES  # what is left need not be looked at
-            return None
-        self.places[key] = f"{self.file}:{node.start_mark.line + 1}"
-        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
-            self._refuse(node, key, f"the tag {node.tag} is not allowed")
-            return None
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, key)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, (*key, i)) for i, item in enumerate(node.value)]
-        return self._scalar(cast(yaml.ScalarNode, node), key)
+    def _problem(self, event: Any, key: Key, message: str) -> Problem:
+        return Problem(self._place(event), dotted(key), message)
 
-    def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for name_node, value_node in node.value:
-            if not isinstance(name_node, yaml.ScalarNode):
-                self._refuse(name_node, key, "a key must be a plain word")
-                continue
-            name = self._text(name_node, key)
-            if name in values:
-                first = self.places[(*key, name)]
-                self._refuse(name_node, (*key, name), f"stands twice; first in {first}")
-                continue
-            values[name] = self.build(value_node, (*key, name))
-            self.places[(*key, name)] = f"{self.file}:{name_node.start_mark.line + 1}"
+    def _refuse(self, event: Any, key: Key, message: str) -> None:
+        self.problems.append(self._problem(event, key, message))
+
+    def document(self) -> Any:
+        """Return the values of the only document."""
+        next(self._events)  # the stream begins
+        start = next(self._events)
+        if not isinstance(start, yaml.DocumentStartEvent):
+            problem = Problem(self.file, "", "empty; a config needs at least data and layers")
+            raise ConfigError([problem])
+        values = self._value(next(self._events), ())
+        next(self._events)  # the document ends
+        further = next(self._events)
+        if isinstance(further, yaml.DocumentStartEvent):
+            raise ConfigError([self._problem(further, (), "a second document begins here")])
         return values
 
-    def _text(self, node: yaml.ScalarNode, key: Key) -> str:
-        text = str(node.value)
+    def _count(self, event: Any, nodes: int, levels: int) -> None:
+        """Count values about to be built, and stop where they become too many or too deep."""
+        self._nodes += nodes
+        self._deepest = max(self._deepest, levels)
+        what = f"{MAX_NODES:,} values" if self._nodes > MAX_NODES else f"{MAX_DEPTH} levels"
+        if self._nodes > MAX_NODES or levels > MAX_DEPTH or len(self.problems) > MAX_PROBLEMS:
+            larger = self._problem(event, (), f"larger than the {what} a config may have")
+            raise ConfigError(self.problems or [larger])
+
+    def _value(self, event: Any, key: Key) -> Any:
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, key)
+        self._count(event, 1, len(key))
+        self.places[key] = self._place(event)
+        before, outer = self._nodes, self._deepest
+        self._deepest = len(key)
+        if isinstance(event, yaml.ScalarEvent):
+            value = self._scalar(event, key)
+        else:
+            if event.tag not in (None, "!", *_COLLECTIONS):
+                self._refuse(event, key, f"the tag {event.tag} is not allowed")
+            mapping = isinstance(event, yaml.MappingStartEvent)
+            value = self._mapping(key) if mapping else self._sequence(key)
+        if event.anchor is not None:
+            size = self._nodes - before + 1
+            self._anchors[event.anchor] = _Anchored(value, size, self._deepest - len(key))
+        self._deepest = max(outer, self._deepest)
+        return value
+
+    def _alias(self, event: Any, key: Key) -> Any:
+        named = self._anchors.get(event.anchor)
+        if named is None:
+            self._refuse(event, key, f"there is no anchor {event.anchor} above")
+            return None
+        self._count(event, named.nodes, len(key) + named.levels)
+        self.places[key] = self._place(event)
+        return deepcopy(named.value)
+
+    def _sequence(self, key: Key) -> list[Any]:
+        values: list[Any] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            values.append(self._value(event, (*key, len(values))))
+        return values
+
+    def _mapping(self, key: Key) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                self._refuse(event, key, "a key must be a plain word")
+                self._value(event, (*key, ""))
+                self._value(next(self._events), (*key, ""))
+                continue
+            name = self._text(event, key)
+            first = self.places.get((*key, name)) if name in values else None
+            value = self._value(next(self._events), (*key, name))
+            if first is None:
+                values[name] = value
+                self.places[(*key, name)] = self._place(event)
+            else:
+                self._refuse(event, (*key, name), f"stands twice; first in {first}")
+        return values
+
+    def _text(self, event: yaml.ScalarEvent, key: Key) -> str:
+        text = str(event.value)
         if any("\ud800" <= char <= "\udfff" for char in text):
-            self._refuse(node, key, "half of a surrogate pair is not text")
+            self._refuse(event, key, "half of a surrogate pair is not text")
         return text
 
-    def _scalar(self, node: yaml.ScalarNode, key: Key) -> Any:
-        kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    def _scalar(self, event: yaml.ScalarEvent, key: Key) -> Any:
+        tag = _implied(event) if event.tag in (None, "!") else str(event.tag)
+        kind = tag.removeprefix(_CORE)
         if kind == "str":
-            return self._text(node, key)
+            return self._text(event, key)
         if kind not in _READERS:
-            self._refuse(node, key, f"the tag {node.tag} is not allowed")
+            self._refuse(event, key, f"the tag {tag} is not allowed")
             return None
         try:
-            if _PATTERNS[kind].match(node.value):
-                return _READERS[kind](node.value)
-        except ValueError:  # an integer of thousands of digits
-            pass
-        self._refuse(node, key, f"cannot be read as a value of type {kind}")
+            if _PATTERNS[kind].match(event.value):
+                return _READERS[kind](event.value)
+        except ValueError as error:
+            self._refuse(event, key, str(error))
+            return None
+        self._refuse(event, key, f"cannot be read as a value of type {kind}")
         return None
 
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnexp.archive import MAX_BYTES
 from nnexp.data import embedded, idx, inline, npz, table
-from nnexp.data.parts import Options, Part, Parts, Reader
+from nnexp.data.parts import MAX_CLASSES, Options, Part, Parts, Reader
 from nnexp.errors import DataError
 from nnexp.nn.costs import COSTS
 from nnexp.nn.examples import Examples
 from nnexp.nn.types import Array
+from nnexp.text import clipped
 
 READERS: dict[str, Reader] = {
     "mnist": embedded.read,
@@ -125,7 +127,7 @@ def _classes(parts: Parts, n_out: int) -> tuple[str, ...] | None:
             k = len(parts.classes)
             raise MisfitError(
                 "layers",
-                f"{parts.name} has {k} classes ({', '.join(parts.classes[:12])}): "
+                f"{parts.name} has {k} classes ({clipped(', '.join(parts.classes[:12]))}): "
                 f"end layers with {k}",
             )
         return parts.classes
@@ -133,12 +135,17 @@ def _classes(parts: Parts, n_out: int) -> tuple[str, ...] | None:
         return None
     targets = [_flat_labels(part.y, n_out) for part in parts.sets().values()]
     y = targets[0]
-    names = tuple(map(str, range(max(n_out, 2))))
     if n_out == 1 and y.size == len(y) and (y.ndim == 2 or y.dtype.kind == "f"):
-        return names if all(np.isin(y, (0, 1)).all() for y in targets) else None
-    if y.ndim == 2:
-        return names if all(map(_is_one_hot, targets)) else None
-    return names
+        labelled = all(np.isin(y, (0, 1)).all() for y in targets)
+    else:
+        labelled = y.ndim != 2 or all(map(_is_one_hot, targets))
+    if not labelled:
+        return None
+    if n_out > MAX_CLASSES:
+        raise MisfitError(
+            "layers", f"{parts.name} has classes: end layers with at most {MAX_CLASSES:,}"
+        )
+    return tuple(map(str, range(max(n_out, 2))))
 
 
 def _flat_labels(y: Array, n_out: int) -> Array:
@@ -186,8 +193,17 @@ def _fit(
     if classes is None:
         return Examples(x, y.reshape(len(y), -1).astype(dtype), scale)
     labels = _labels(where, y, len(classes))
-    targets = labels[:, None] if n_out == 1 else np.eye(n_out)[labels]
-    return Examples(x, targets.astype(dtype), scale, labels)
+    if n_out == 1:
+        return Examples(x, labels[:, None].astype(dtype), scale, labels)
+    size = len(labels) * n_out * np.dtype(dtype).itemsize
+    if size > MAX_BYTES:
+        raise DataError(
+            f"{where}: {len(labels):,} targets of {n_out:,} outputs are {size:,} bytes; "
+            f"at most {MAX_BYTES:,} are made"
+        )
+    targets = np.zeros((len(labels), n_out), dtype)
+    targets[np.arange(len(labels)), labels] = 1
+    return Examples(x, targets, scale, labels)
 
 
 def _labels(where: str, y: Array, classes: int) -> Array:

@@ -6,7 +6,6 @@ dimension as a big-endian 32-bit integer; then the values. (Y. LeCun, "The MNIST
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from math import prod
 from pathlib import Path
@@ -14,12 +13,39 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from nnexp.data.parts import Options, Part, Parts, check_size, hold_out
+from nnexp.archive import check_size, read_whole
+from nnexp.data.parts import Options, Part, Parts, hold_out
 from nnexp.errors import DataError
+from nnexp.files import open_regular, size_of
 from nnexp.nn.types import Array
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP = b"\x1f\x8b"
+_PIECE = 1 << 16
+
+
+class _Gunzip:
+    """Unpacks a gzip file of one member, no more at a time than is asked for.
+
+    gzip.GzipFile would go on to further members, and through padding, for as long as there are any.
+    """
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed = packed
+        self._inflate = zlib.decompressobj(wbits=31)
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes; none at the end."""
+        while not self._inflate.eof:
+            packed = self._inflate.unconsumed_tail or self._packed.read(_PIECE)
+            piece = self._inflate.decompress(packed, size)
+            if piece:
+                return piece
+            if not packed:
+                raise EOFError("it ends in the middle")
+        if self._inflate.unused_data or self._packed.read(1):
+            raise EOFError("something follows its end")
+        return b""
 
 
 def read_idx(path: Path, rows: int | None = None) -> Array:
@@ -29,35 +55,34 @@ def read_idx(path: Path, rows: int | None = None) -> Array:
         DataError: the file is missing, unreadable, not IDX, truncated or too long.
     """
     try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == _GZIP
-            raw.seek(0)
-            stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if packed else raw
-            return _parse(path, stream, rows)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        with open_regular(path) as raw:
+            packed = raw.peek(2)[:2] == _GZIP
+            return _parse(path, _Gunzip(raw) if packed else raw, size_of(raw), rows)
+    except (EOFError, zlib.error) as error:
         raise DataError(f"{path}: damaged or truncated gzip file ({error})") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _parse(path: Path, stream: BinaryIO, rows: int | None) -> Array:
-    head = stream.read(4)
+def _parse(path: Path, stream: BinaryIO | _Gunzip, stored: int, rows: int | None) -> Array:
+    head = read_whole(stream, 4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES or not 1 <= head[3] <= 4:
         raise DataError(
             f"{path}: not an IDX file: it begins with {head.hex(' ') or 'nothing'} "
             "where 00 00, a type code and the number of dimensions are due"
         )
     dtype = np.dtype(_TYPES[head[2]])
-    size = stream.read(4 * head[3])
-    if len(size) < 4 * head[3]:
+    dimensions = read_whole(stream, 4 * head[3])
+    if len(dimensions) < 4 * head[3]:
         raise DataError(f"{path}: truncated in its header")
-    shape = [int(n) for n in np.frombuffer(size, ">u4")]
+    shape = [int(n) for n in np.frombuffer(dimensions, ">u4")]
     whole = rows is None or rows >= shape[0]
     if not whole:
         shape[0] = cast("int", rows)
-    check_size(str(path), prod(shape), dtype.itemsize)
+    # Neighbours of a 0 are counted as well: there are shapes that no array can have.
+    check_size(str(path), prod(max(n, 1) for n in shape) * dtype.itemsize, stored)
     due = prod(shape) * dtype.itemsize
-    data = stream.read(due)
+    data = read_whole(stream, due)
     if len(data) < due:
         raise DataError(f"{path}: truncated: its header promises {due:,} bytes, {len(data):,} came")
     if whole and stream.read(1):
@@ -68,9 +93,13 @@ def _parse(path: Path, stream: BinaryIO, rows: int | None) -> Array:
 
 def find(folder: Path, part: str, kind: str) -> Path:
     """Find the one file of a folder that holds `part` (train, t10k) `kind` (images, labels)."""
-    names = sorted(folder.glob(f"*{part}-{kind}[-.]idx*")) if folder.is_dir() else []
+    try:
+        names = sorted(folder.glob(f"*{part}-{kind}[-.]idx*")) if folder.is_dir() else []
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
     if len(names) != 1:
-        said = "no such file" if not names else "several: " + ", ".join(p.name for p in names)
+        said = ", ".join(p.name for p in names[:4])
+        said = f"{len(names):,} such files: {said}" if names else "no such file"
         raise DataError(
             f"{folder}: {said}: one file {part}-{kind}-idx... (.gz or not) is due there"
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from statistics import fmean, stdev
 from typing import Any, TypeVar
+
+import numpy as np
+
+from nnexp.nn.types import Array
 
 T = TypeVar("T")
 Flat = dict[str, Any]
@@ -53,11 +55,11 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Flat:
     return flat
 
 
-def group(items: Iterable[T], identity: Callable[[T], Mapping[str, Any]]) -> list[list[T]]:
+def group(items: Iterable[T], identity: Callable[[T], str]) -> list[list[T]]:
     """Put items with equal identities together, in the order of first appearance."""
     groups: dict[str, list[T]] = {}
     for item in items:
-        groups.setdefault(json.dumps(identity(item), sort_keys=True, default=str), []).append(item)
+        groups.setdefault(identity(item), []).append(item)
     return list(groups.values())
 
 
@@ -71,7 +73,7 @@ def differing(flats: Sequence[Flat]) -> list[str]:
     return [key for key in keys if any(flat.get(key) != flats[0].get(key) for flat in flats)]
 
 
-def unlearnt(labels: Sequence[int], predicted: Sequence[int]) -> list[int]:
+def unlearnt(labels: Sequence[int] | Array, predicted: Sequence[int] | Array) -> list[int]:
     """Return the classes of which a network recognizes less than half of what chance would.
 
     An output that never fires: the sign of a saturated output neuron (Nielsen, chapter 3). With K
@@ -81,6 +83,8 @@ def unlearnt(labels: Sequence[int], predicted: Sequence[int]) -> list[int]:
     >>> unlearnt([0] * 10 + [1] * 10, [0] * 20)
     [1]
     """
-    examples = Counter(map(int, labels))
-    right = Counter(int(y) for y, a in zip(labels, predicted, strict=True) if y == a)
-    return [y for y, n in sorted(examples.items()) if n >= 10 and right[y] * 2 * len(examples) < n]
+    y, a = np.asarray(labels, np.intp), np.asarray(predicted, np.intp)
+    examples = np.bincount(y)
+    right = np.bincount(y[y == a], minlength=len(examples))
+    classes = np.count_nonzero(examples)
+    return np.flatnonzero((examples >= 10) & (right * 2 * classes < examples)).tolist()

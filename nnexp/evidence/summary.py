@@ -15,6 +15,7 @@ from math import isfinite
 SETS = ("train", "validation", "test")
 KINDS = ("cost", "accuracy", "data_cost", "r2")
 METRICS = tuple(f"{name}_{kind}" for name in SETS for kind in KINDS)
+CLOCKS = ("train_seconds", "evaluate_seconds")
 STATISTICS = ("last", "best-validation", "peak")
 
 Row = Mapping[str, float | None]
@@ -91,11 +92,36 @@ def summarize(rows: Sequence[Row], metric: str) -> dict[str, Point]:
     >>> {name: point.value for name, point in summarize(rows, "test_accuracy").items()}
     {'last': 0.85, 'best-validation': 0.91, 'peak': 0.92}
     """
-    points = series(rows, metric)
-    chosen = best_epoch(rows)
+    return _summarize(series(rows, metric), metric, best_epoch(rows))
+
+
+def _summarize(points: Sequence[Point], metric: str, chosen: int | None) -> dict[str, Point]:
     found = {
         "last": points[-1] if points else None,
         "best-validation": next((point for point in points if point.epoch == chosen), None),
         "peak": best(points, metric),
     }
     return {name: point for name, point in found.items() if point is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a run's log comes to.
+
+    Attributes:
+        done: epochs that were logged.
+        seconds: of training and evaluation an epoch, on average; None where it was not logged.
+        summary: last, best-validation and peak value of each metric that was logged.
+    """
+
+    done: int
+    seconds: float | None
+    summary: Mapping[str, Mapping[str, Point]]
+
+
+def facts(rows: Sequence[Row]) -> Facts:
+    """Summarize a run's log."""
+    chosen = best_epoch(rows)
+    summary = {m: _summarize(points, m, chosen) for m in METRICS if (points := series(rows, m))}
+    times = [sum(row.get(clock) or 0.0 for clock in CLOCKS) for row in rows]
+    return Facts(len(rows), sum(times) / len(times) if times else None, summary)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,36 @@ from nnexp.nn.training import EarlyStopping, streams
 from nnexp.nn.types import DTYPES
 
 
-class DataCache:
-    """Loads the data of configs, each data set once."""
+def read_data(experiment: Experiment) -> Dataset:
+    """Read the data an experiment names.
 
-    def __init__(self) -> None:
+    Raises:
+        DataError: they cannot be read, or do not fit its layers.
+    """
+    return data.load(
+        experiment.data.kind,
+        experiment.data.model_dump(),
+        n_in=experiment.layers[0],
+        n_out=experiment.layers[-1],
+        dtype=DTYPES[experiment.dtype],
+    )
+
+
+def data_key(experiment: Experiment) -> str:
+    """Return what two experiments must have in common to share their data in memory."""
+    layers, dtype = experiment.layers, experiment.dtype
+    return f"{experiment.data!r} {layers[0]} {layers[-1]} {dtype}"
+
+
+class DataCache:
+    """Loads the data of configs, each data set once.
+
+    Args:
+        read: where they come from.
+    """
+
+    def __init__(self, read: Callable[[Experiment], Dataset] = read_data) -> None:
+        self._read = read
         self._loaded: dict[str, Dataset] = {}
 
     def load(self, config: Config) -> Dataset:
@@ -36,17 +62,10 @@ class DataCache:
                 file, line and key, and the data's own.
         """
         experiment = config.experiment
-        n_in, n_out = experiment.layers[0], experiment.layers[-1]
-        key = f"{experiment.data!r} {n_in} {n_out} {experiment.dtype}"
+        key = data_key(experiment)
         try:
             if key not in self._loaded:
-                self._loaded[key] = data.load(
-                    experiment.data.kind,
-                    experiment.data.model_dump(),
-                    n_in=n_in,
-                    n_out=n_out,
-                    dtype=DTYPES[experiment.dtype],
-                )
+                self._loaded[key] = self._read(experiment)
             data.check_targets(self._loaded[key], experiment.cost)
         except MisfitError as error:
             came = getattr(experiment, error.key)

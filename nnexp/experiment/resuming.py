@@ -13,11 +13,11 @@ from pydantic import ValidationError
 import nnexp
 from nnexp.config.loader import Config, dump, load
 from nnexp.config.schema import Experiment
-from nnexp.errors import RunError
+from nnexp.errors import ResumeError
 from nnexp.evidence.groups import differing, flatten
 from nnexp.experiment.assembly import DataCache
 from nnexp.experiment.rows import extra_columns
-from nnexp.experiment.session import Outcome, Progress, proceed
+from nnexp.experiment.session import Ending, Outcome, Progress, never, proceed
 from nnexp.experiment.state import State
 from nnexp.store import provenance
 from nnexp.store.checkpoint import Checkpoint
@@ -35,6 +35,7 @@ def resume(
     argv: Sequence[str] = (),
     progress: Progress | None = None,
     data: DataCache | None = None,
+    ending: Ending = never,
 ) -> Outcome:
     """Train an interrupted run to its end: to the same bytes as if it had not been interrupted.
 
@@ -44,10 +45,12 @@ def resume(
         argv: the command, for the record.
         progress: is told how the run goes on.
         data: keeps data sets that several runs share.
+        ending: may end the run before its last epoch, as when it was begun.
 
     Raises:
-        RunError: the run is complete, another process writes it, its config, data or the version
-            of nnexp have changed, or its files are not what was written.
+        ResumeError: the run is complete, its config, data or the version of nnexp have changed, or
+            its files are not what was written.
+        BusyError: another process writes it.
         ConfigError: its data cannot be read.
     """
     with RunWriter.reopen(folder) as writer:
@@ -64,22 +67,24 @@ def resume(
         state = _state(experiment, writer.checkpoint, run)
         _check_epochs(run, state, epochs)
         writer.record = {key: value for key, value in run.record.items() if key not in _ENDING}
-        writer.update(**_entries(run, begun, experiment, argv))
-        if experiment != config.experiment:
-            writer.rewrite_config(dump(experiment))
-        return proceed(experiment, dataset, state, writer, progress, run.rows)
+        entries = _entries(run, begun, experiment, argv)
+        if experiment == config.experiment:
+            writer.update(**entries)
+        else:
+            writer.extend(dump(experiment), **entries)
+        return proceed(experiment, dataset, state, writer, progress, run.rows, ending)
 
 
 def _check_format(run: Run) -> None:
     if run.record.get("format") != FORMAT:
-        raise RunError(
+        raise ResumeError(
             f"{run.folder}: is of format {run.record.get('format')!r}; this version of nnexp goes "
             f"on with format {FORMAT} alone; {_anew(run)}"
         )
     try:
         json.dumps(run.record, allow_nan=False)
     except ValueError as error:
-        raise RunError(f"{run.folder / RUN}: is damaged: {error}; {_anew(run)}") from error
+        raise ResumeError(f"{run.folder / RUN}: is damaged: {error}; {_anew(run)}") from error
 
 
 def _anew(run: Run) -> str:
@@ -91,14 +96,14 @@ def _unchanged_config(run: Run) -> tuple[Experiment, Config]:
     try:
         begun = Experiment.model_validate(run.record.get("config"))
     except ValidationError as error:
-        raise RunError(f"{run.folder / RUN}: its config is damaged; {_anew(run)}") from error
+        raise ResumeError(f"{run.folder / RUN}: its config is damaged; {_anew(run)}") from error
     config = load(run.folder / CONFIG)
     before, after = (flatten(e.model_dump()) for e in (begun, config.experiment))
     changed = differing([before, after])
     # A run may be killed between the replacement of run.json and that of config.yaml.
     if changed and not (changed == ["epochs"] and _was_extended(run.record, after["epochs"])):
         lines = [f"  {key}: {before.get(key)} -> {after.get(key)}" for key in changed]
-        raise RunError(
+        raise ResumeError(
             "\n".join([f"{run.folder / CONFIG}: was changed since the run began:", *lines])
             + f"\nput it back, or {_anew(run)}"
         )
@@ -114,7 +119,7 @@ def _check_version(run: Run) -> None:
     versions = run.record.get("versions")
     began = versions.get("nnexp") if isinstance(versions, dict) else None
     if began != nnexp.__version__:
-        raise RunError(
+        raise ResumeError(
             f"{run.folder}: was begun by nnexp {began}; this is {nnexp.__version__}, which may "
             f"not go on to the same figures; install that version, or {_anew(run)}"
         )
@@ -124,7 +129,7 @@ def _check_data(run: Run, digest: str) -> None:
     data = run.record.get("data")
     began = data.get("sha256") if isinstance(data, dict) else None
     if began != digest:
-        raise RunError(
+        raise ResumeError(
             f"{run.folder}: its data have changed since it began: sha256 {str(began)[:12]} then, "
             f"{digest[:12]} now; put them back, or {_anew(run)}"
         )
@@ -137,19 +142,19 @@ def _check_status(run: Run, epochs: int | None) -> None:
     if status == "completed" and stopped:
         raise _ended(run, stopped)
     if status == "completed" and epochs is None:
-        raise RunError(
+        raise ResumeError(
             f"{run.folder}: is complete, {len(run.rows)} epochs; for more: "
             f"nnexp resume {run.folder} --epochs N"
         )
 
 
-def _diverged(run: Run) -> RunError:
+def _diverged(run: Run) -> ResumeError:
     done = len(run.rows)
-    return RunError(f"{run.folder}: diverged in epoch {done}: there is nothing to go on from")
+    return ResumeError(f"{run.folder}: diverged in epoch {done}: there is nothing to go on from")
 
 
-def _ended(run: Run, stopped: object) -> RunError:
-    return RunError(f"{run.folder}: ended in epoch {len(run.rows)}: {stopped}")
+def _ended(run: Run, stopped: object) -> ResumeError:
+    return ResumeError(f"{run.folder}: ended in epoch {len(run.rows)}: {stopped}")
 
 
 def _extended(run: Run, begun: Experiment, epochs: int | None) -> Experiment:
@@ -157,7 +162,7 @@ def _extended(run: Run, begun: Experiment, epochs: int | None) -> Experiment:
     if epochs is None or epochs == begun.epochs:
         return begun
     if begun.schedule == "cosine":
-        raise RunError(
+        raise ResumeError(
             f"{run.folder}: --epochs {epochs}: the cosine schedule falls to 0 at epoch "
             f"{begun.epochs}; with more epochs it would be another run: nnexp train "
             f"{run.folder / CONFIG} --set epochs={epochs}"
@@ -172,9 +177,9 @@ def _state(experiment: Experiment, checkpoint: Checkpoint | None, run: Run) -> S
         state = State.restored(experiment, checkpoint, run.rows)
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         message = f"{run.folder}: its checkpoint does not fit its config: {error!r}"
-        raise RunError(message) from error
+        raise ResumeError(message) from error
     if state.epoch != len(run.rows):
-        raise RunError(
+        raise ResumeError(
             f"{run.folder}: metrics.csv has {len(run.rows)} readable rows where the checkpoint is "
             f"of epoch {state.epoch}: the run cannot be resumed"
         )
@@ -190,7 +195,7 @@ def _check_epochs(run: Run, state: State, epochs: int | None) -> None:
     if state.stopped:
         raise _ended(run, state.stopped)
     if epochs <= state.epoch:
-        raise RunError(f"{run.folder}: --epochs {epochs}: {state.epoch} epochs are done already")
+        raise ResumeError(f"{run.folder}: --epochs {epochs}: {state.epoch} epochs are done already")
 
 
 def _entries(

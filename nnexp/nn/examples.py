@@ -37,6 +37,11 @@ class Examples:
         """Return n."""
         return len(self.x)
 
+    def first(self, n: int) -> Examples:
+        """Return the first n of them."""
+        labels = None if self.labels is None else self.labels[:n]
+        return Examples(self.x[:n], self.y[:n], self.scale, labels)
+
     @cached_property
     def inputs(self) -> Array:
         """All inputs as the network sees them, in float64; for small sets."""

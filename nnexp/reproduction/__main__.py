@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from pathlib import Path
 
 import click
 
 from nnexp.cli import Group
+from nnexp.cli.options import jobs_option
+from nnexp.cli.outcomes import end_by_signal
 
 ROOT_CONFIGS = ("quadratic_30", "quadratic_100", "xent_30", "xent_100")
 QUICK = 15
@@ -20,45 +20,46 @@ PATH = click.Path(path_type=Path)
 @click.option("--configs", type=PATH, default=Path("configs"), help="Folder of the configs.")
 @click.option("--runs-dir", type=PATH, default=Path("runs/chapter3"), help="Folder of the runs.")
 @click.option("--output", type=PATH, default=Path("docs/reproduction.md"), help="The report.")
-@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes.")
+@jobs_option
 @click.option("--quick", is_flag=True, help="A fraction of the epochs, to see that all runs.")
 def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: bool) -> None:
     """Run the experiments of chapter 3 and write what repeats."""
-    from tqdm import tqdm
-
+    import nnexp
+    from nnexp.cli.overview import overview
     from nnexp.config.loader import load
     from nnexp.errors import RunError
+    from nnexp.experiment import DataCache
     from nnexp.reproduction.report import write
-    from nnexp.study.pool import Done, complete, due, key, run_all
+    from nnexp.study.jobs import complete, key
+    from nnexp.study.sweep import plan, run_jobs, settings_for, still_due
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_by_signal()
     if quick:
         runs_dir = runs_dir.with_name(f"{runs_dir.name}-quick")
         output = runs_dir / output.name
+    # What another version of nnexp has trained may not be what this one would.
+    runs_dir = runs_dir / nnexp.__version__
     paths = [*sorted((configs / "chapter3").glob("*.yaml"))]
     paths += [configs / f"{name}.yaml" for name in ROOT_CONFIGS]
     loaded = [load(path) for path in paths]
     if quick:
         loaded = [config.shortened(QUICK) for config in loaded]
-    missing = due(loaded, runs_dir)
+    data = DataCache()
+    wanted = plan(loaded, runs_dir, data)
+    missing = still_due(wanted, runs_dir)
     click.echo(f"{len(loaded)} experiments; {len(missing)} runs are due in {runs_dir}", err=True)
-    failed: list[Done] = []
-    total = sum(job.work for job in missing)
-    with tqdm(total=total, unit=" examples", unit_scale=True, disable=None) as bar:
-
-        def advance(examples: int) -> None:
-            bar.update(examples)
-
-        def ended(done: Done) -> None:
-            if done.status not in ("completed", "diverged"):
-                failed.append(done)
-            bar.write(f"{done.status:<10} {done.job.config.experiment.name} {done.error}")
-
-        run_all(missing, processes=jobs, on_work=advance, on_done=ended)
+    with overview(missing, jobs, quiet=False) as watcher:
+        settings = settings_for(runs_dir, jobs, argv=["python", "-m", "nnexp.reproduction"])
+        done = run_jobs(missing, data, settings=settings, watcher=watcher)
+    failed = [one for one in done if one.status == "failed"]
     if failed:
         raise RunError(f"{len(failed)} experiments failed; see above, and run the command again")
     runs = complete(runs_dir)
-    named = {str(config.experiment.name): runs[key(config.experiment)] for config in loaded}
+    digests = {config.experiment.name: data.load(config).digest for config in loaded}
+    named = {
+        str(config.experiment.name): runs[key(config.experiment, digests[config.experiment.name])]
+        for config in loaded
+    }
     yes, claims = write(named, output, quick=quick)
     said = "QUICK: all ran, nothing is judged" if quick else f"{yes} of {claims} claims repeat"
     click.echo(f"{said}: {output}")

@@ -86,9 +86,15 @@ def create(path: Path, data: bytes) -> None:
         os.close(descriptor)
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Replace a file: at any moment, and after any crash, it is the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.new")
+def replace(path: Path, data: bytes, *, owned: bool = True) -> None:
+    """Replace a file: at any moment, and after any crash, it is the old one or the new one.
+
+    Args:
+        path: the file.
+        data: its new contents.
+        owned: whether no other process may be replacing it now.
+    """
+    temporary = path.with_name(f".{path.name}.new" if owned else f".{path.name}.{os.getpid()}.new")
     try:
         temporary.unlink(missing_ok=True)  # left by a process that was killed
         create(temporary, data)

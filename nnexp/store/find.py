@@ -5,32 +5,39 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-from nnexp.errors import NnexpError, RunError, did_you_mean
-from nnexp.store.reader import Run, open_run
-from nnexp.store.writer import METRICS, RUN
+from nnexp.errors import RunError, did_you_mean
+from nnexp.store.writer import CONFIG, METRICS, RUN
+from nnexp.text import one_line
 
 LATEST = "latest"
 _DEPTH = 4
+_DATED = re.compile("[0-9]{8}-[0-9]{6}")
 
 
 def is_run(folder: Path) -> bool:
     """Tell whether a folder looks like a run's."""
-    try:
-        return (folder / RUN).exists() or (folder / METRICS).exists()
-    except OSError:  # a folder that may not be looked into
-        return False
+    return any(os.path.lexists(f"{folder}/{name}") for name in (RUN, METRICS))
 
 
 def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
-    """Yield the run folders at or below a folder, oldest first; hidden folders are passed over."""
+    """Yield the run folders at or below a folder, oldest first.
+
+    Hidden folders and links are passed over. A folder that may not be looked into is yielded as
+    well, so that to open it says why.
+    """
     if is_run(root):
         yield root
         return
     try:
-        entries = sorted(e.name for e in os.scandir(root) if e.is_dir(follow_symlinks=False))
-    except OSError:
+        with os.scandir(root) as found:
+            entries = sorted(e.name for e in found if e.is_dir(follow_symlinks=False))
+    except PermissionError:
+        yield root
+        return
+    except (OSError, ValueError):
         return
     for name in entries:
         if depth and not name.startswith("."):
@@ -38,16 +45,28 @@ def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
 
 
 def by_age(found: Iterable[Path]) -> list[Path]:
-    """Sort run folders by name, which begins with the time, wherever they lie.
+    """Sort run folders by the time they were begun, wherever they lie.
 
+    The time is that of the name, or else of the config, which is written first and not again.
     Numbers count as such: of one second's runs, s2 comes before s10.
     """
+    return sorted(found, key=_age)
 
-    def key(folder: Path) -> list[tuple[int, str]]:
-        parts = re.findall(r"[0-9]+|[^0-9]+", folder.name)
-        return [(int(p) if p.isdecimal() and len(p) < 20 else -1, p) for p in parts]
 
-    return sorted(found, key=key)
+def _age(folder: Path) -> tuple[str, list[str | int]]:
+    name = folder.name
+    parts: list[str | int] = [*re.split("([0-9]+)", name)]
+    parts[1::2] = map(int, parts[1::2])
+    dated = _DATED.match(name)
+    return dated[0] if dated else _written(folder), parts
+
+
+def _written(folder: Path) -> str:
+    try:
+        written = os.lstat(f"{folder}/{CONFIG}").st_mtime
+        return f"{datetime.fromtimestamp(written, UTC):%Y%m%d-%H%M%S}"
+    except (OSError, ValueError, OverflowError):
+        return ""
 
 
 def _is_folder(path: Path) -> bool:
@@ -74,21 +93,21 @@ def resolve(name: str, runs: Path) -> list[Path]:
         root = Path(pattern.anchor or ".")
         try:
             matches = sorted(root.glob(str(pattern.relative_to(pattern.anchor))))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{name}: not a pattern that can be used: {error}") from error
-        found = [run for match in matches if match.is_dir() for run in folders(match)]
+        found = [run for match in matches if _is_folder(match) for run in folders(match)]
         if not found:
             raise RunError(f"{name}: no run folder fits this pattern")
         return found
     there = by_age(folders(runs))
     if name == LATEST and there:
-        return [there[-1]]
+        return [next(filter(is_run, reversed(there)), there[-1])]
     found = [folder for folder in there if folder.name.startswith(name)]
     exact = [folder for folder in found if folder.name == name]
     if exact or len(found) == 1:
         return exact or found
     if found:
-        listed = "\n".join(f"  {folder.name}" for folder in found[:10])
+        listed = "\n".join(f"  {one_line(folder.name)}" for folder in found[:10])
         raise RunError(f"{name}: fits {len(found)} runs; say which:\n{listed}")
     if not there:
         raise RunError(f"{name}: no such run; there are no runs under {runs}")
@@ -102,17 +121,3 @@ def resolve_one(name: str, runs: Path) -> Path:
     if len(found) > 1:
         raise RunError(f"{name}: holds {len(found)} runs; one is due")
     return found[0]
-
-
-def open_all(found: Iterable[Path]) -> tuple[list[Run], list[str]]:
-    """Read run folders; return the runs, and a note for each folder that is not sound."""
-    runs, notes = [], []
-    for folder in found:
-        try:
-            run = open_run(folder)
-        except NnexpError as error:
-            notes.append(str(error))
-            continue
-        notes += [f"{run.folder}: {problem}" for problem in run.problems]
-        runs.append(run)
-    return runs, notes

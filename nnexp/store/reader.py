@@ -1,41 +1,76 @@
-"""Reading run folders: whatever is there is used, what is wrong is named."""
+"""Reading run folders: whatever is there is used, what is wrong is named.
+
+A folder may come from a stranger: no link in it is followed, no file is read beyond a bound, and
+nothing in it is believed to be of the type it should be.
+"""
 
 from __future__ import annotations
 
 import csv
-import json
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from pydantic import ValidationError
 
-from nnexp.config.loader import load
-from nnexp.config.schema import Experiment
-from nnexp.errors import NnexpError, RunError
-from nnexp.evidence.summary import METRICS as METRIC_NAMES
+from nnexp.archive import open_archive
+from nnexp.config.loader import load_stored
+from nnexp.config.problems import shown
+from nnexp.config.schema import Experiment, identity_of
+from nnexp.config.yaml import MAX_BYTES as MAX_CONFIG
+from nnexp.data.parts import MAX_CLASS_NAME, MAX_CLASSES
+from nnexp.errors import DataError, NnexpError, RunError
+from nnexp.evidence.groups import unlearnt
+from nnexp.evidence.summary import SETS, Facts, facts
+from nnexp.files import open_regular, read_bytes, read_open
+from nnexp.json_files import is_deep, read_mapping
 from nnexp.nn.types import Array
 from nnexp.store.lock import is_held
 from nnexp.store.writer import CONFIG, FORMAT, METRICS, PREDICTIONS, RUN
+from nnexp.text import clipped, one_line
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
+MAX_RECORD, MAX_LOG, MAX_PREDICTIONS = 8_000_000, 32_000_000, 16_000_000
+MAX_LINE, MAX_LINES, MAX_CELLS, MAX_DEPTH = 1_000_000, 300_000, 4_000_000, 20
+MAX_EPOCH = 10**9
 _TEXT_COLUMNS = ("finished_at",)
-_DAMAGED = (
-    OSError,
-    ValueError,
-    KeyError,
-    EOFError,
-    TypeError,
-    RuntimeError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_MOST_LINES = 3
+_KINDS: Mapping[type, str] = {
+    str: "a text",
+    int: "a whole number",
+    dict: "a mapping",
+    list: "a list",
+}
+_RECORD: Mapping[str, type] = {
+    "format": int,
+    "status": str,
+    "name": str,
+    "seed": int,
+    "stopped": str,
+    "started_at": str,
+    "finished_at": str,
+    "epochs": int,
+    "argv": list,
+    "versions": dict,
+    "blas": list,
+    "host": str,
+    "platform": str,
+    "pid": int,
+    "git": dict,
+    "data": dict,
+    "summary": dict,
+    "config": dict,
+    "config_sha256": str,
+    "resumed": list,
+    "extended": list,
+}
+_DATA: Mapping[str, type] = {"name": str, "sha256": str, "classes": list}
+
+Row = dict[str, "float | None"]
 
 
 @dataclass(frozen=True)
@@ -43,69 +78,130 @@ class Run:
     """A run folder as far as it could be read.
 
     Attributes:
-        record: run.json.
-        experiment: its config; None when config.yaml cannot be read.
-        rows: metrics.csv, one mapping an epoch; a cell without a number is None.
-        problems: what is wrong with the folder, for the user.
+        record: run.json, without the entries that are of another type than they should be.
+        config: every key of its experiment with its value, as JSON has them; None where it cannot
+            be read.
+        facts: what its log comes to.
+        entry: what the index knows of it; None where it was read from its folder.
     """
 
     folder: Path
     record: Mapping[str, Any]
-    experiment: Experiment | None
-    rows: list[dict[str, float | None]]
+    config: Mapping[str, Any] | None
     status: str
-    problems: tuple[str, ...] = field(default=())
+    facts: Facts
+    _problems: list[str] = field(default_factory=list)
+    _logs: dict[str, list[Row]] = field(default_factory=dict)
+    entry: Mapping[str, Any] | None = None
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the files that have been read so far, for the user."""
+        return tuple(self._problems)
 
     @property
     def id(self) -> str:
         """The folder's name, by which commands know the run."""
-        return self.folder.name
+        return one_line(self.folder.name)
+
+    @cached_property
+    def experiment(self) -> Experiment | None:
+        """Its experiment; None where its config cannot be read."""
+        return Experiment.model_validate(self.config) if self.config else None
+
+    @cached_property
+    def identity(self) -> str:
+        """What it has in common with the runs that differ from it in words and seed alone."""
+        return identity_of(self.config) if self.config else self.id
 
     @property
     def name(self) -> str:
         """The experiment's name."""
-        named = self.experiment.name if self.experiment else None
-        return named or str(self.record.get("name", self.id))
+        named = self.config["name"] if self.config else self.record.get("name")
+        return clipped(one_line(named or self.id), 100)
 
     @property
     def seed(self) -> int | None:
         """The run's seed."""
-        seed = self.experiment.seed if self.experiment else self.record.get("seed")
-        return seed if isinstance(seed, int) else None
+        return self.config["seed"] if self.config else self.record.get("seed")
 
     @property
     def tags(self) -> list[str]:
         """The run's tags."""
-        return self.experiment.tags if self.experiment else []
+        return list(self.config["tags"]) if self.config else []
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the run ended before its last epoch; None where it did not."""
+        said = self.record.get("stopped")
+        return clipped(one_line(said), 200) if said else None
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of its data; empty where it was not recorded."""
+        return str((self.record.get("data") or {}).get("sha256") or "")
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes that run.json has."""
+        data = self.record.get("data") or {}
+        return [clipped(one_line(name), MAX_CLASS_NAME) for name in data.get("classes") or ()]
 
     @property
     def metrics(self) -> list[str]:
         """The metrics that were logged at least once."""
-        return [m for m in METRIC_NAMES if any(row.get(m) is not None for row in self.rows)]
+        return list(self.facts.summary)
 
-    def log(self, name: str) -> list[dict[str, float | None]]:
-        """Return the rows of another .csv file of the folder; none where it cannot be read."""
-        try:
-            text = (self.folder / name).read_bytes().decode("utf-8", "replace")
-            return list(_rows(text, []))
-        except (OSError, csv.Error):
-            return []
+    @property
+    def rows(self) -> list[Row]:
+        """metrics.csv, one mapping an epoch; a cell without a number is None."""
+        return self.log(METRICS)
+
+    @cached_property
+    def unlearnt(self) -> tuple[int, ...]:
+        """The classes that it never learnt, by its predictions."""
+        found = self.predictions
+        return tuple(unlearnt(found["labels"], found["predicted"])) if found else ()
+
+    def log(self, name: str) -> list[Row]:
+        """Return the rows of another .csv file of the folder; none where there is no such file."""
+        if name not in self._logs:
+            rows: list[Row] = []
+            try:
+                data = read_bytes(self.folder / name, MAX_LOG, follow=False)
+                rows = _rows(name, data, self._problems)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                self._problems.append(f"{name}: {error.strerror}")
+            self._logs[name] = rows
+        return self._logs[name]
 
     @cached_property
     def predictions(self) -> dict[str, Any] | None:
         """The set's name, labels and predicted classes after the last epoch, or None."""
+        path = self.folder / PREDICTIONS
         try:
-            with (
-                (self.folder / PREDICTIONS).open("rb") as stream,
-                np.load(stream, allow_pickle=False) as archive,
-            ):
-                found: dict[str, Any] = {name: archive[name] for name in ("labels", "predicted")}
-                found["set"] = str(archive["set"])
-        except _DAMAGED:
+            with open_archive(path, MAX_PREDICTIONS, follow=False) as archive:
+                found: dict[str, Any] = {k: archive.read(k) for k in ("labels", "predicted")}
+                found["set"] = archive.word("set")
+            _check_predictions(found)
+        except DataError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                said = str(error).removeprefix(f"{path}: ")
+                self._problems.append(f"{PREDICTIONS}: {said}")
             return None
-        arrays: list[Array] = [found["labels"], found["predicted"]]
-        sound = all(a.ndim == 1 and a.dtype.kind in "ui" and a.min(initial=0) >= 0 for a in arrays)
-        return found if sound and len(arrays[0]) == len(arrays[1]) else None
+        return found
+
+
+def _check_predictions(found: Mapping[str, Any]) -> None:
+    arrays: list[Array] = [found["labels"], found["predicted"]]
+    sound = all(a.ndim == 1 and a.dtype.kind in "ui" for a in arrays)
+    if not sound or len(arrays[0]) != len(arrays[1]) or found["set"] not in SETS:
+        raise DataError("holds other arrays than predictions")
+    low, high = (min(a.min(initial=0) for a in arrays), max(a.max(initial=0) for a in arrays))
+    if low < 0 or high >= MAX_CLASSES:
+        raise DataError(f"has classes from {low} to {high}; from 0 to {MAX_CLASSES - 1} are read")
 
 
 def open_run(folder: Path | str) -> Run:
@@ -115,64 +211,156 @@ def open_run(folder: Path | str) -> Run:
         RunError: it is not a run folder at all: there is no run.json that can be read.
     """
     folder = Path(folder)
+    record = _read_record(folder)
+    problems: list[str] = []
+    rows: list[Row] = []
+    status = record.get("status")
     try:
-        record = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        with open_regular(folder / METRICS, follow=False) as stream:
+            if status == "running" and not is_held(stream.fileno()):
+                # It may have ended since its record was read.
+                record = _read_record(folder)
+                status = record.get("status")
+                status = "interrupted" if status == "running" else status
+            rows = _rows(METRICS, read_open(stream, MAX_LOG), problems)
+    except OSError as error:
+        problems.append(f"{METRICS}: {error.strerror}")
+    record = checked(record, problems)
+    config = _config(folder, record, problems)
+    if status not in STATUSES:
+        problems.append(f"unknown status {shown(status)}")
+        status = "failed"
+    return Run(folder, record, config, str(status), facts(rows), problems, {METRICS: rows})
+
+
+def _config(
+    folder: Path, record: Mapping[str, Any], problems: list[str]
+) -> Mapping[str, Any] | None:
+    """Return the config that run.json has or, of an older format, config.yaml."""
+    try:
+        if record.get("format") == 1 or "config" not in record:
+            return load_stored(folder / CONFIG).model_dump(mode="json")
+        text = read_bytes(folder / CONFIG, MAX_CONFIG, follow=False)
+        begun = record.get("config_sha256")
+        if begun and hashlib.sha256(text).hexdigest() != begun:
+            problems.append(f"{CONFIG}: is not what the run was begun with, which run.json has")
+    except NnexpError as error:
+        problems.append(str(error).splitlines()[0].removeprefix(one_line(f"{folder}/")))
+        return None
+    except OSError as error:
+        problems.append(f"{CONFIG}: {error.strerror}")
+    try:
+        return Experiment.model_validate(record["config"]).model_dump(mode="json")
+    except ValidationError as error:
+        wrong = ".".join(map(str, error.errors()[0]["loc"]))
+        problems.append(f"{RUN}: config.{one_line(wrong)}: {error.errors()[0]['msg']}")
+        return None
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    try:
+        return read_mapping(folder / RUN, MAX_RECORD)
     except OSError as error:
         raise RunError(f"{folder}: not a run: {RUN}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except TypeError as error:
+        raise RunError(f"{folder}: not a run: {RUN} {error}") from error
+    except ValueError as error:
         raise RunError(f"{folder}: not a readable run: {RUN} is damaged ({error})") from error
-    if not isinstance(record, dict):
-        raise RunError(f"{folder}: not a run: {RUN} holds no mapping")
-    problems = []
-    if record.get("format") != FORMAT:
-        problems.append(f"format {record.get('format')!r} where {FORMAT} is known")
-    experiment = None
-    try:
-        experiment = load(folder / CONFIG).experiment
-    except NnexpError as error:
-        problems.append(str(error).splitlines()[0].removeprefix(f"{folder}/"))
-    status = record.get("status")
-    if status not in STATUSES:
-        problems.append(f"unknown status {status!r}")
-        status = "failed"
-    rows: list[dict[str, float | None]] = []
-    try:
-        with (folder / METRICS).open("rb") as stream:
-            rows = list(_rows(stream.read().decode("utf-8", "replace"), problems))
-            if status == "running" and not is_held(stream):
-                status = "interrupted"
-    except (OSError, csv.Error) as error:
-        problems.append(f"{METRICS}: {getattr(error, 'strerror', None) or error}")
-    return Run(folder, record, experiment, rows, str(status), tuple(problems))
 
 
-def _rows(text: str, problems: list[str]) -> Iterator[dict[str, float | None]]:
-    whole, _, torn = text.rpartition("\n")
-    if torn:
-        problems.append(f"{METRICS}: the last line is torn and left out")
-    reader = csv.reader(whole.splitlines())
-    header = next(reader, [])
-    if "epoch" not in header:
-        problems.append(f"{METRICS}: has no column epoch")
-        return
-    for line in reader:
-        row = {
-            name: _number(cell)
-            for name, cell in zip(header, line, strict=False)
-            if name not in _TEXT_COLUMNS
-        }
-        epoch = row.get("epoch")
-        garbled = any(
-            cell and row.get(name, 0.0) is None for name, cell in zip(header, line, strict=False)
-        )
-        if len(line) != len(header) or epoch is None or not isfinite(epoch) or garbled:
-            problems.append(f"{METRICS}:{reader.line_num}: a damaged line is left out")
+def checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+    """Return the entries of run.json that are what they should be."""
+    version = record.get("format")
+    if type(version) is not int or not 1 <= version <= FORMAT:
+        problems.append(f"format {shown(version)} where 1 to {FORMAT} are known")
+    kept = _typed(record, _RECORD, "", problems)
+    if kept.get("data"):
+        kept["data"] = data = _typed(kept["data"], _DATA, "data.", problems)
+        names = data.get("classes") or []
+        if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
+            problems.append(f"{RUN}: data.classes: at most {MAX_CLASSES:,} names are due")
+            del data["classes"]
+    return kept
+
+
+def _typed(
+    values: Mapping[str, Any], types: Mapping[str, type], prefix: str, problems: list[str]
+) -> dict[str, Any]:
+    kept = {}
+    for key, value in values.items():
+        due = types.get(key)
+        if due and value is not None and type(value) is not due:
+            problems.append(f"{RUN}: {prefix}{key}: {shown(value)} where {_KINDS[due]} is due")
+        elif is_deep(value, MAX_DEPTH):
+            problems.append(f"{RUN}: {prefix}{clipped(key)}: nested deeper than {MAX_DEPTH} levels")
         else:
-            yield row
+            kept[key] = value
+    return kept
 
 
-def _number(text: str) -> float | None:
+def _rows(name: str, data: bytes, problems: list[str]) -> list[Row]:
+    """Read the lines of a log one by one; those that are damaged are left out and named."""
+    lines = _lines(data)
+    head, whole = next(lines, (b"", True))
+    header = _cells(head)
+    if not whole or "epoch" not in header:
+        problems.append(f"{name}: has no column epoch")
+        return []
+    rows: list[Row] = []
+    damaged: list[int] = []
+    cells = 0
+    for number, (line, whole) in enumerate(lines, 2):
+        if number > MAX_LINES or cells > MAX_CELLS:
+            bound = f"{MAX_LINES:,} lines and {MAX_CELLS:,} cells"
+            problems.append(f"{name}: larger than the {bound} that are read")
+            return []
+        if not whole:
+            problems.append(f"{name}: the last line is torn and left out")
+            break
+        row = _row(header, _cells(line))
+        if row is None:
+            damaged.append(number)
+        else:
+            cells += len(row)
+            rows.append(row)
+    named = damaged[:_MOST_LINES]
+    problems += [f"{name}:{number}: a damaged line is left out" for number in named]
+    if len(damaged) > len(named):
+        problems.append(f"{name}: {len(damaged) - len(named):,} more damaged lines are left out")
+    return rows
+
+
+def _lines(data: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Yield lines without their ends, and whether they have one."""
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start)
+        yield data[start : end if end >= 0 else None].removesuffix(b"\r"), end >= 0
+        start = end + 1 if end >= 0 else len(data)
+
+
+def _cells(line: bytes) -> list[str]:
+    """Split a line; one that is no line of a log has no cells."""
+    if len(line) > MAX_LINE:
+        return []
+    text = line.decode("utf-8", "replace")
     try:
-        return float(text)
-    except ValueError:
+        return next(csv.reader([text]), []) if '"' in text else text.split(",")
+    except csv.Error:
+        return []
+
+
+def _row(header: Sequence[str], cells: Sequence[str]) -> Row | None:
+    """Return a line's numbers by column; None where it is damaged."""
+    if len(cells) != len(header):
         return None
+    row: Row = {}
+    for name, cell in zip(header, cells, strict=True):
+        if name not in _TEXT_COLUMNS:
+            try:
+                row[name] = float(cell) if cell else None
+            except ValueError:
+                return None
+    epoch = row.get("epoch")
+    sound = epoch is not None and isfinite(epoch) and 1 <= epoch <= MAX_EPOCH and epoch % 1 == 0
+    return row if sound else None

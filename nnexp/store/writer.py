@@ -9,6 +9,7 @@ and of the machine: the checkpoint has it already, and `reopen` writes what did 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -24,7 +25,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from nnexp.errors import RunError
+from nnexp.errors import BusyError, ResumeError, RunError
 from nnexp.nn.types import Array
 from nnexp.store import files
 from nnexp.store.checkpoint import Checkpoint, read_checkpoint
@@ -115,6 +116,7 @@ class RunWriter:
                 files.create(hidden / CONFIG, config.encode())
                 writer.record |= {"format": FORMAT, "status": "running"}
                 writer.record |= {"started_at": now(), "pid": os.getpid()}
+                writer.record["config_sha256"] = _sha256(config)
                 writer._write_record()
                 writer.folder = _claim(hidden, runs / stem, suffix=suffix)
                 log.path = writer.folder / METRICS
@@ -132,13 +134,15 @@ class RunWriter:
         Nothing is written: see `redo`.
 
         Raises:
-            RunError: another process owns the run, or it cannot be read or written.
+            BusyError: another process owns the run.
+            ResumeError: its checkpoint is damaged.
+            RunError: it cannot be read or written.
         """
         with guarded(folder):
             writer = cls(folder, {}, {METRICS: _Log.open(folder / METRICS, os.O_RDWR)})
             try:
                 if not hold(writer._logs[METRICS].descriptor):
-                    raise RunError(f"{folder}: is being written by another process")
+                    raise BusyError(f"{folder}: is being written by another process")
                 writer.checkpoint = read_checkpoint(folder / CHECKPOINT)
             except BaseException:
                 writer.close()
@@ -152,14 +156,17 @@ class RunWriter:
             columns: those between the usual ones and the clocks, as for `create`.
 
         Raises:
-            RunError: a log is not what was written, or cannot be written.
+            ResumeError: a log is not what was written.
+            RunError: a log cannot be written.
         """
         metrics, due = self._logs[METRICS], (*COLUMNS, *columns, *CLOCK_COLUMNS)
         logs: Any = {METRICS: {"size": 0, "crc": 0, "tail": _line(due)}}
         if self.checkpoint is not None:
             logs = self.checkpoint.state.get("logs")
         elif metrics.holds_more_than(_line(due)):
-            raise RunError(f"{metrics.path}: has rows, but there is no {CHECKPOINT} to go on from")
+            raise ResumeError(
+                f"{metrics.path}: has rows, but there is no {CHECKPOINT} to go on from"
+            )
         try:
             with guarded(self.folder):
                 metrics.redo(**logs[METRICS])
@@ -170,7 +177,7 @@ class RunWriter:
                         self._logs[name].redo(**logs[name])
         except (LookupError, TypeError, ValueError, OverflowError, csv.Error) as error:
             message = f"{self.folder / CHECKPOINT}: is not a checkpoint of a run: {error!r}"
-            raise RunError(message) from error
+            raise ResumeError(message) from error
         if metrics.columns != due:
             raise metrics.refusal()
 
@@ -221,10 +228,11 @@ class RunWriter:
         # An argument that is no UTF-8 arrives as lone surrogates; as escapes, they are JSON.
         files.replace(self.folder / RUN, text.encode("utf-8", "backslashreplace"))
 
-    def rewrite_config(self, config: str) -> None:
-        """Replace config.yaml: only for a run that is extended."""
+    def extend(self, text: str, **entries: Any) -> None:
+        """Change entries of run.json, then config.yaml: only for a run that gets more epochs."""
+        self.update(config_sha256=_sha256(text), **entries)
         with guarded(self.folder):
-            files.replace(self.folder / CONFIG, config.encode())
+            files.replace(self.folder / CONFIG, text.encode())
 
     def save(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Write an .npz file, replacing it atomically; its bytes depend on the arrays alone."""
@@ -251,6 +259,10 @@ class RunWriter:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _hidden(runs: Path, stem: str) -> Path:
@@ -351,8 +363,8 @@ class _Log:
     def holds_more_than(self, text: str) -> bool:
         return os.fstat(self.descriptor).st_size > len(text.encode())
 
-    def refusal(self) -> RunError:
-        return RunError(f"{self.path}: is not what was written: the run cannot be resumed")
+    def refusal(self) -> ResumeError:
+        return ResumeError(f"{self.path}: is not what was written: the run cannot be resumed")
 
     def close(self) -> None:
         descriptor, self.descriptor = self.descriptor, -1

@@ -1,221 +1,137 @@
-"""Run many configs in parallel processes; what is complete is not run again.
+"""Many runs at a time: submitted to an engine, the longest first, each brought to its end.
 
 Parallelism is over runs: one process a core, one BLAS thread each. Results do not depend on the
-number of processes or their order.
+number of processes, the engine or the order.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
-from queue import Empty
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Future
+from heapq import heapify, heappop, heappush
+from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
-import nnexp
-from nnexp.config.loader import Config
-from nnexp.config.schema import Experiment
-from nnexp.data.expansion import COPIES
-from nnexp.experiment import DataCache, Row, run
-from nnexp.store.find import folders, open_all
-from nnexp.store.reader import Run
+from nnexp.errors import NnexpError, RunError
+from nnexp.study.engines import Engine
+from nnexp.study.jobs import BUSY, Done, Job
 
 _TICK = 0.2
-_PATIENCE = 10.0
-_INTERRUPTED = 130
-
-# The queue of a worker process, on which it reports the epochs it has trained.
-_reports: Any = None
+_AGAIN = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One run that is due."""
+class Watcher(Protocol):
+    """What is told how many runs go on."""
 
-    config: Config
-    runs: Path
+    def running(self, job: Job, epochs: int) -> None:
+        """Say that a job is running and has so many epochs done."""
 
-    @property
-    def epoch(self) -> int:
-        """The examples of an epoch, as far as the config tells; 1 where only the data would."""
-        experiment = self.config.experiment
-        size = getattr(experiment.data, "train", None) or 1
-        copies = COPIES if experiment.expand and experiment.expand.shifts else 1
-        return int(size * copies)
+    def waiting(self, jobs: int) -> None:
+        """Say that nothing is left but so many runs that another process is at."""
 
-    @property
-    def work(self) -> int:
-        """The examples it trains on in all, at most."""
-        return self.config.experiment.epochs * self.epoch
-
-    def cost(self) -> float:
-        """A rough measure of its time, for starting the longest first."""
-        layers = self.config.experiment.layers
-        weights = sum(n_in * n_out for n_in, n_out in pairwise(layers))
-        return self.work * (1 + weights / 20_000) + self.config.experiment.epochs * 2_000
+    def ended(self, done: Done) -> None:
+        """Say that a job has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of a job: its folder and status, or the error that kept it from running."""
+class Unwatched:
+    """A Watcher that does nothing."""
 
-    job: Job
-    folder: Path | None
-    status: str
-    error: str = ""
+    def running(self, job: Job, epochs: int) -> None:
+        """Do nothing."""
 
+    def waiting(self, jobs: int) -> None:
+        """Do nothing."""
 
-def complete(runs: Path) -> dict[str, Run]:
-    """Return the runs under a folder that ended by themselves, by the key of their config.
-
-    Those of another version of nnexp are left out: they may not be what this one would make.
-    """
-    found, _ = open_all(folders(runs))
-    return {
-        key(run.experiment): run
-        for run in found
-        if run.experiment
-        and run.status in ("completed", "diverged")
-        and _version(run) == nnexp.__version__
-    }
-
-
-def _version(run: Run) -> Any:
-    versions = run.record.get("versions")
-    return versions.get("nnexp") if isinstance(versions, dict) else None
-
-
-def key(experiment: Experiment) -> str:
-    """Return what two runs must have in common to be the same run: all but words."""
-    logged = (experiment.monitor, experiment.monitor_every)
-    return repr((experiment.identity(), experiment.seed, logged))
-
-
-class _Reporter:
-    """The Progress of a worker process: it reports the epochs of its job, now and then."""
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-        self._epochs = 0
-        self._next = 0.0
-
-    def begin(self, experiment: Experiment, done: int, examples: int) -> None:
-        """Epochs are all that is reported."""
-
-    def seen(self, examples: int) -> None:
-        """Epochs are all that is reported."""
-
-    def epoch(self, row: Row) -> None:
-        self._epochs += 1
-        if monotonic() >= self._next:
-            _reports.put((self._number, self._epochs))
-            self._next = monotonic() + _TICK
-
-
-def _initialize(reports: Any) -> None:
-    global _reports  # noqa: PLW0603 - a worker process has one queue
-    _reports = reports
-    # Ctrl-C reaches all processes of a terminal; the parent ends the workers, by SIGTERM.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def _work(job: Job, number: int) -> tuple[str, str]:
-    try:
-        dataset = DataCache().load(job.config)
-        argv = ["nnexp", job.config.document.file]
-        outcome = run(job.config, dataset, job.runs, argv=argv, progress=_Reporter(number))
-    except KeyboardInterrupt:
-        os._exit(_INTERRUPTED)
-    if outcome.status == "interrupted":
-        # The parent wants this process to end, not to begin the next job.
-        os._exit(_INTERRUPTED)
-    return str(outcome.folder), outcome.status
+    def ended(self, done: Done) -> None:
+        """Do nothing."""
 
 
 def run_all(
     jobs: Sequence[Job],
+    engine: Engine,
     *,
-    processes: int,
-    on_work: Callable[[int], None] = lambda n: None,
-    on_done: Callable[[Done], None] = lambda done: None,
+    watcher: Watcher | None = None,
+    fail_fast: bool = False,
+    then: Callable[[Done], Job | None] = lambda done: None,
 ) -> list[Done]:
-    """Run jobs in parallel, the longest first; an error of one does not end the others.
+    """Run jobs, the longest first; an error of one does not end the others.
 
-    When this process is interrupted, the workers' runs end as interrupted, and what they have
-    logged is kept.
+    A run that another process is at is asked for again until it has ended, or until that process
+    has left it. When this process is interrupted, the workers' runs end as interrupted, and what
+    they have logged is kept.
 
     Args:
         jobs: what is due.
-        processes: how many at a time.
-        on_work: called with the examples that were trained on since the last call; over all jobs
-            they add up to their `work`, also where one ends early.
-        on_done: called as each job ends.
+        engine: what runs them.
+        watcher: is told how they go on.
+        fail_fast: end all when one fails or diverges.
+        then: told what became of a job, returns the one that is due now because of it.
+
+    Returns:
+        what became of each job that was done, in the order of their ends.
+
+    Raises:
+        RunError: a worker was lost, or a run cannot be written: then no other could be, either.
     """
-    context = multiprocessing.get_context("spawn")
-    reports = context.Queue()
+    watcher = watcher or Unwatched()
     ordered = sorted(jobs, key=lambda job: -job.cost())
-    counted = [0] * len(ordered)
+    due = [(0.0, number) for number in range(len(ordered))]
+    running: set[int] = set()
+    ended: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
     done: list[Done] = []
-    pool = ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_initialize, initargs=(reports,)
-    )
-    waiting: dict[Future[tuple[str, str]], int] = {
-        pool.submit(_work, job, i): i for i, job in enumerate(ordered)
-    }
 
-    def count(number: int, examples: int) -> None:
-        on_work(examples - counted[number])
-        counted[number] = examples
+    def submit(number: int) -> None:
+        given = engine.prepare(ordered[number], number)
+        future = engine.executor.submit(engine.task, *given)
+        running.add(number)
+        future.add_done_callback(lambda future: ended.put((number, future)))
 
+    heapify(due)
     try:
-        while waiting:
-            ended, _ = wait(waiting, timeout=_TICK, return_when=FIRST_COMPLETED)
-            for number, epochs in _drain(reports):
-                count(number, epochs * ordered[number].epoch)
-            for future in ended:
-                number = waiting.pop(future)
-                count(number, ordered[number].work)
-                done.append(_outcome(ordered[number], future))
-                on_done(done[-1])
-        pool.shutdown()
+        while due or running:
+            while due and due[0][0] <= monotonic():
+                submit(heappop(due)[1])
+            for number, epochs in engine.reports():
+                if number in running:  # what came late is of no interest
+                    watcher.running(ordered[number], epochs)
+            if not running:
+                watcher.waiting(len(due))
+            try:
+                number, future = ended.get(timeout=_TICK)
+            except Empty:
+                continue
+            running.remove(number)
+            outcome = _outcome(engine, ordered[number], future)
+            if outcome.status == BUSY:
+                heappush(due, (monotonic() + _AGAIN, number))
+                continue
+            done.append(outcome)
+            watcher.ended(outcome)
+            following = then(outcome)
+            if following is not None:
+                heappush(due, (0.0, len(ordered)))
+                ordered.append(following)
+            if fail_fast and outcome.status != "completed":
+                engine.stop()
+                return done
+    except (BrokenExecutor, CancelledError) as error:
+        engine.stop()
+        raise RunError(engine.lost) from error
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
-        for process in multiprocessing.active_children():
-            process.join(_PATIENCE)
+        engine.stop()
         raise
     return done
 
 
-def _drain(reports: Any) -> Iterator[tuple[int, int]]:
-    while True:
-        try:
-            yield reports.get_nowait()
-        except Empty:
-            return
-
-
-def _outcome(job: Job, future: Future[tuple[str, str]]) -> Done:
-    error = future.exception()
-    if error is not None:
-        return Done(job, None, "failed", str(error) or repr(error))
-    folder, status = future.result()
-    return Done(job, Path(folder), status)
-
-
-def due(configs: Iterable[Config], runs: Path) -> list[Job]:
-    """Return the jobs that are not complete under a folder.
-
-    Configs that differ only in words (name, description, tags, reference) are one job.
-    """
-    there = complete(runs)
-    wanted = {key(config.experiment): config for config in configs}
-    return [Job(config, runs) for k, config in wanted.items() if k not in there]
+def _outcome(engine: Engine, job: Job, future: Future[Any]) -> Done:
+    try:
+        return engine.finish(job, future.result())
+    except (BrokenExecutor, CancelledError, RunError):
+        raise
+    except NnexpError as error:
+        return Done(job, None, "failed", str(error))
+    except Exception as error:
+        # A bug keeps its traceback, which the executor has brought along.
+        return Done(job, None, "failed", "".join(traceback.format_exception(error)).rstrip())

@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnexp.config.schema import Reference
-from nnexp.evidence.groups import Flat, Spread, differing, flatten, group, unlearnt
-from nnexp.evidence.summary import STATISTICS, higher_is_better, series, summarize
+from nnexp.config.schema import Reference, data_kind
+from nnexp.evidence.groups import Flat, Spread, differing, flatten, group
+from nnexp.evidence.summary import STATISTICS, higher_is_better
 from nnexp.store.reader import Run
 from nnexp.views import words
-from nnexp.views.run import class_names
 from nnexp.views.table import NONE, Column, Table, plain_column
 
+# Runs that a note names one by one.
+_MOST = 10
 _TITLES = {"last": "last", "best-validation": "best val", "peak": "peak"}
 
 
@@ -49,9 +50,9 @@ class Group:
     @property
     def reference(self) -> Reference | None:
         """The published figure its configs carry."""
-        return next(
-            (r for run in self.runs if run.experiment and (r := run.experiment.reference)), None
-        )
+        published = (run for run in self.runs if run.config and run.config["reference"])
+        run = next(published, None)
+        return run.experiment.reference if run and run.experiment else None
 
 
 def _identity(run: Run) -> dict[str, Any]:
@@ -60,24 +61,17 @@ def _identity(run: Run) -> dict[str, Any]:
 
 def groups(runs: Sequence[Run], metric: str, *, per_run: bool = False) -> list[Group]:
     """Put runs into groups (each run by itself with `per_run`) and summarize them."""
-    members = [[run] for run in runs] if per_run else group(runs, _identity_and_data)
-    kinds = {run.experiment.data.kind for run in runs if run.experiment}
+    members = (
+        [[run] for run in runs] if per_run else group(runs, lambda run: run.identity + run.digest)
+    )
+    kinds = {data_kind(run.config["data"]) for run in runs if run.config}
     found = [_group(g, metric, _config(g[0], one_kind=len(kinds) == 1)) for g in members]
     twins = Counter(repr(g.config) for g in found)
     if not per_run and any(n > 1 for n in twins.values()):
         # The same words, but the file they name has changed between the runs.
         for g in found:
-            g.config["data sha256"] = _digest(g.runs[0])[:8]
+            g.config["data sha256"] = g.runs[0].digest[:8]
     return found
-
-
-def _digest(run: Run) -> str:
-    data = run.record.get("data")
-    return str(data.get("sha256")) if isinstance(data, dict) else ""
-
-
-def _identity_and_data(run: Run) -> dict[str, Any]:
-    return _identity(run) | {"sha256": _digest(run)}
 
 
 def _latest_of_each_seed(runs: Sequence[Run]) -> list[Run]:
@@ -96,7 +90,7 @@ def _config(run: Run, *, one_kind: bool) -> Flat:
 def _group(runs: Sequence[Run], metric: str, config: Flat) -> Group:
     done = [run for run in runs if run.status == "completed"]
     counted = _latest_of_each_seed(done) or list(runs)
-    summaries = [summarize(run.rows, metric) for run in counted]
+    summaries = [run.facts.summary.get(metric, {}) for run in counted]
     figures = {}
     for name in STATISTICS:
         spread = Spread.of(s[name].value if name in s else None for s in summaries)
@@ -109,21 +103,13 @@ def _group(runs: Sequence[Run], metric: str, config: Flat) -> Group:
         metric,
         figures,
         Spread.of(_last(run, "train_cost") for run in counted),
-        Spread.of(_seconds(run) for run in counted),
+        Spread.of(run.facts.seconds for run in counted),
     )
 
 
 def _last(run: Run, metric: str) -> float | None:
-    points = series(run.rows, metric)
-    return points[-1].value if points else None
-
-
-def _seconds(run: Run) -> float | None:
-    times = [
-        sum(row.get(name) or 0.0 for name in ("train_seconds", "evaluate_seconds"))
-        for row in run.rows
-    ]
-    return sum(times) / len(times) if times else None
+    point = run.facts.summary.get(metric, {}).get("last")
+    return point.value if point else None
 
 
 def _runs_cell(g: Group) -> str:
@@ -196,7 +182,7 @@ def _runs_column() -> Column[Group]:
 
 def keys(found: Sequence[Group]) -> list[str]:
     """Return the config keys that tell groups apart, those without a readable config aside."""
-    return differing([g.config for g in found if g.runs[0].experiment])
+    return differing([g.config for g in found if g.runs[0].config])
 
 
 def table(found: Sequence[Group], metric: str, *, per_run: bool = False) -> Table[Group]:
@@ -254,6 +240,11 @@ def sort_key(name: str) -> Callable[[Group], Any]:
     return key
 
 
+def beware(found: Sequence[Group]) -> list[str]:
+    """Say what the figures of groups hide."""
+    return silent_outputs(found) + ended_early(found) + repeated(found)
+
+
 def repeated(found: Sequence[Group]) -> list[str]:
     """Say which runs were not counted because the same seed was run again."""
     notes = []
@@ -271,11 +262,11 @@ def repeated(found: Sequence[Group]) -> list[str]:
 def ended_early(found: Sequence[Group]) -> list[str]:
     """Say which counted runs ended before their last epoch, and why."""
     return [
-        f"{g.name}: seed {run.seed} ended after {len(run.rows)} of {run.experiment.epochs} epochs: "
-        f"{run.record['stopped']}"
+        f"{g.name}: seed {run.seed} ended after {run.facts.done} of {run.config['epochs']} epochs: "
+        f"{run.stopped}"
         for g in found
         for run in g.counted
-        if run.experiment and run.record.get("stopped")
+        if run.config and run.stopped
     ]
 
 
@@ -283,22 +274,19 @@ def silent_outputs(found: Sequence[Group]) -> list[str]:
     """Say which runs never learnt a class: a mean would hide that they are stuck."""
     notes = []
     for g in found:
-        stuck = []
-        for run in g.counted:
-            p = run.predictions
-            silent = unlearnt(p["labels"], p["predicted"]) if p else []
-            if silent:
-                stuck.append(f"seed {run.seed} ({_classes(run, silent)})")
+        stuck = [run for run in g.counted if run.unlearnt]
         if stuck:
+            named = [f"seed {run.seed} ({_classes(run, run.unlearnt)})" for run in stuck[:_MOST]]
+            more = f" and {len(stuck) - _MOST} more" if len(stuck) > _MOST else ""
             notes.append(
                 f"{g.name}: {len(stuck)} of {len(g.counted)} runs never learnt a class: "
-                f"{', '.join(stuck)}"
+                f"{', '.join(named)}{more}"
             )
     return notes
 
 
 def _classes(run: Run, which: Sequence[int]) -> str:
-    names = class_names(run)
+    names = run.classes
     return " and ".join(names[i] if i < len(names) else str(i) for i in which)
 
 

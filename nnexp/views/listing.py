@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnexp.evidence.summary import STATISTICS, default_metric, summarize
+from nnexp.evidence.summary import STATISTICS, default_metric
 from nnexp.store.reader import Run
 from nnexp.views import words
 from nnexp.views.table import Column, Table, plain_column
@@ -13,13 +13,13 @@ _TITLES = {"last": "last", "best-validation": "best val", "peak": "peak"}
 
 
 def _epochs(run: Run) -> str:
-    done, due = len(run.rows), run.experiment.epochs if run.experiment else None
+    done, due = run.facts.done, run.config["epochs"] if run.config else None
     return str(done) if done == due else f"{done} of {due or '?'}"
 
 
 def _value(run: Run, statistic: str) -> tuple[str, float | None]:
     metric = default_metric(run.metrics)
-    point = summarize(run.rows, metric).get(statistic) if metric else None
+    point = run.facts.summary[metric].get(statistic) if metric else None
     return metric or "", point.value if point else None
 
 
@@ -45,8 +45,8 @@ def table(runs: Sequence[Run]) -> Table[Run]:
             "epochs",
             _epochs,
             lambda run: {
-                "epochs_done": len(run.rows),
-                "epochs": run.experiment.epochs if run.experiment else None,
+                "epochs_done": run.facts.done,
+                "epochs": run.config["epochs"] if run.config else None,
             },
         ),
         *(_statistic(statistic) for statistic in STATISTICS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from nnexp.errors import OptionError, one_of
 from nnexp.evidence.summary import series
+from nnexp.text import clipped, one_line
 from nnexp.views import words
 from nnexp.views.compare import Group, key_value, keys
 
@@ -19,7 +21,9 @@ FORMATS = ("png", "svg", "pdf")
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart, and a dash pattern a colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_LEGEND_WIDTH = 72
+# Beyond, differences overflow.
+_LARGEST = 1e300
+_LEGEND_WIDTH, _LONGEST_LABEL, _MOST_LABELS = 72, 360, 60
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
 
 
@@ -58,7 +62,7 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
     from matplotlib.ticker import MaxNLocator
 
     labels = _labels(found, metrics)
-    legend = 0.17 * sum(1 + label.count("\n") for label in labels)
+    legend = 0.17 * sum(1 + label.count("\n") for label in labels[:_MOST_LABELS])
     with styled_figure((7, 0.5 + 3.2 * len(metrics) + legend)) as figure:
         panels = figure.subplots(len(metrics), 1, squeeze=False, sharex=True)[:, 0]
         for panel, metric in zip(panels, metrics, strict=True):
@@ -72,19 +76,36 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
         panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         handles, names = panels[0].get_legend_handles_labels()
         if handles:
-            figure.legend(handles, names, loc="outside lower center", frameon=False, fontsize=9)
+            _legend(figure, handles, names)
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
         try:
-            figure.savefig(path, metadata=metadata)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+                figure.savefig(path, metadata=metadata)
         except OSError as error:
             raise OptionError(f"-o {path}: cannot be written: {error.strerror}") from error
+
+
+def _legend(figure: Any, handles: Sequence[Any], names: Sequence[str]) -> None:
+    left_out = len(names) - _MOST_LABELS
+    legend = figure.legend(
+        handles[:_MOST_LABELS],
+        names[:_MOST_LABELS],
+        loc="outside lower center",
+        frameon=False,
+        fontsize=9,
+        title=f"{left_out} further lines are not named" if left_out > 0 else None,
+        title_fontsize=9,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a dollar sign is one
 
 
 def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
     told_apart = keys(found)
     labels = []
     for g in found:
-        told = ", ".join(f"{key} {key_value(g, key)}" for key in told_apart)
+        told = ", ".join(f"{key} {clipped(one_line(key_value(g, key)))}" for key in told_apart)
         parts = [f"{g.name} ({told})" if told else g.name]
         parts += [f"{len(g.counted)} seeds"] if len(g.counted) > 1 else []
         parts += [] if g.statuses["completed"] else ["unfinished"]
@@ -93,7 +114,8 @@ def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
             for metric in metrics
             if g.reference and (figure := g.reference.figures().get(metric)) is not None
         ]
-        labels.append(fill("; ".join(parts), _LEGEND_WIDTH, subsequent_indent="  "))
+        label = clipped("; ".join(parts), _LONGEST_LABEL)
+        labels.append(fill(label, _LEGEND_WIDTH, subsequent_indent="  "))
     return labels
 
 
@@ -104,7 +126,7 @@ def _curve(panel: Any, g: Group, metric: str, label: str, colour: str, dash: Any
     if not epochs:
         return
     values = np.array([[curve.get(epoch, np.nan) for epoch in epochs] for curve in curves])
-    values[~np.isfinite(values)] = np.nan
+    values[~(np.abs(values) < _LARGEST)] = np.nan
     count = np.isfinite(values).sum(axis=0)
     epochs_shown, values = np.array(epochs)[count > 0], values[:, count > 0]
     mean = np.nanmean(values, axis=0)

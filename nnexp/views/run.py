@@ -12,10 +12,11 @@ from nnexp.config.loader import dump
 from nnexp.config.schema import Reference
 from nnexp.evidence.diagnosis import Case, diagnose
 from nnexp.evidence.groups import flatten, unlearnt
-from nnexp.evidence.summary import METRICS, STATISTICS, Point, default_metric, summarize
+from nnexp.evidence.summary import STATISTICS, Point, default_metric
 from nnexp.nn.metrics import confusion
 from nnexp.store.reader import Run
 from nnexp.store.writer import DIAGNOSTICS
+from nnexp.text import clipped, one_line
 from nnexp.views import words
 from nnexp.views.table import NONE, Column, Table, as_text, plain_column
 
@@ -24,7 +25,7 @@ _STATISTIC_WORDS = {
     "best-validation": "best on validation",
     "peak": "peak",
 }
-_MAX_CLASSES = 26
+_MAX_COLUMNS, _MAX_MATRIX = 26, 1000
 _ARRAYS = ("labels", "predicted")
 
 
@@ -38,7 +39,7 @@ def against_published(
     for metric, figure in reference.figures().items():
         point = summary.get(metric, {}).get(reference.statistic)
         what = f"{_STATISTIC_WORDS[reference.statistic]} {words.label(metric)}"
-        source = f" ({reference.source})" if reference.source else ""
+        source = f" ({one_line(reference.source)})" if reference.source else ""
         line = f"published: {what} {words.quantity(metric, figure)}{source}"
         if point is not None:
             line += f"; here {words.quantity(metric, point.value)}"
@@ -71,7 +72,7 @@ class _Metric:
 
 
 def _metric_table(run: Run) -> Table[_Metric]:
-    records = [_Metric(m, found) for m in METRICS if (found := summarize(run.rows, m))]
+    records = [_Metric(name, points) for name, points in run.facts.summary.items()]
 
     def column(statistic: str) -> Column[_Metric]:
         def show(record: _Metric) -> str:
@@ -94,23 +95,35 @@ def _metric_table(run: Run) -> Table[_Metric]:
 def class_names(run: Run) -> list[str]:
     """Return the names of a run's classes; their numbers where run.json has none."""
     found = run.predictions
-    named = [str(name) for name in _list(_mapping(run.record.get("data")).get("classes"))]
+    named = run.classes
     count = max(int(found[name].max(initial=0)) + 1 for name in _ARRAYS) if found else 0
     return named + [str(i) for i in range(len(named), count)]
 
 
-def _confusion_table(names: Sequence[str], counts: Any) -> Table[int]:
+def _tallies(found: Mapping[str, Any], classes: int) -> tuple[Any, Any]:
+    """Return how many examples each class has, and how many of them were recognized."""
+    labels, predicted = found["labels"], found["predicted"]
+    right = labels[labels == predicted]
+    return np.bincount(labels, minlength=classes), np.bincount(right, minlength=classes)
+
+
+def _class_table(names: Sequence[str], found: Mapping[str, Any]) -> Table[int]:
+    examples, right = _tallies(found, len(names))
+
     def accuracy(i: int) -> str:
-        return f"{counts[i, i] / counts[i].sum() * 100:.1f}" if counts[i].sum() else NONE
+        return f"{right[i] / examples[i] * 100:.1f}" if examples[i] else NONE
 
     def cell(j: int) -> Column[int]:
         return Column(names[j], lambda i: str(counts[i, j]) if counts[i, j] else "·", lambda i: {})
 
-    cells = [cell(j) for j in range(len(names))] if len(names) <= _MAX_CLASSES else []
+    cells: list[Column[int]] = []
+    if len(names) <= _MAX_COLUMNS:
+        counts = confusion(found["labels"], found["predicted"], len(names))
+        cells = [cell(j) for j in range(len(names))]
     return Table(
         [
             plain_column("class", "class", lambda i: names[i]),
-            Column("examples", lambda i: str(counts[i].sum()), lambda i: {}),
+            Column("examples", lambda i: str(examples[i]), lambda i: {}),
             Column("right %", accuracy, lambda i: {}),
             *cells,
         ],
@@ -122,12 +135,10 @@ def _predictions(run: Run, width: int | None) -> list[str]:
     found = run.predictions
     if found is None:
         return []
-    labels, predicted = found["labels"], found["predicted"]
     names = class_names(run)
-    counts = confusion(labels, predicted, len(names))
     lines = [f"Classes of the {found['set']} set, and what each was taken for:"]
-    lines += ["", as_text(_confusion_table(names, counts), width)]
-    silent = [names[i] for i in unlearnt(labels, predicted)]
+    lines += ["", as_text(_class_table(names, found), width)]
+    silent = [names[i] for i in unlearnt(found["labels"], found["predicted"])]
     if silent:
         lines.append(f"Never learnt: {' and '.join(silent)} (hardly an example is recognized).\n")
     return lines
@@ -163,20 +174,18 @@ def _provenance(run: Run) -> list[str]:
         "git": tree,
         "data": f"{data.get('name', NONE)}, sha256 {data.get('sha256', NONE)}",
     }
-    return [f"{name + ':':<10} {value}" for name, value in entries.items()]
+    return [
+        f"{name + ':':<10} {clipped(one_line(str(value)), 1000)}" for name, value in entries.items()
+    ]
 
 
 def _recall(run: Run) -> list[float]:
     found = run.predictions
     if found is None:
         return []
-    counts = confusion(found["labels"], found["predicted"], len(class_names(run)))
-    present = np.maximum(counts.sum(axis=1), 1)
+    examples, right = _tallies(found, len(class_names(run)))
     # A class without examples is none that could be missed.
-    return [
-        float(r) if n else 1.0
-        for r, n in zip(np.diag(counts) / present, counts.sum(axis=1), strict=True)
-    ]
+    return [float(r / n) if n else 1.0 for r, n in zip(right, examples, strict=True)]
 
 
 def diagnosis(run: Run) -> list[str]:
@@ -199,13 +208,12 @@ def diagnosis(run: Run) -> list[str]:
 def page(run: Run, width: int | None = None) -> str:
     """Write all about a run, for a terminal of `width`: config, summary, classes, provenance."""
     lines = [run.id, "", dump(run.experiment) if run.experiment else "(no readable config)\n"]
-    done, due = len(run.rows), run.experiment.epochs if run.experiment else "?"
-    stopped = run.record.get("stopped")
-    early = f": {stopped}" if stopped else ""
+    done, due = run.facts.done, run.experiment.epochs if run.experiment else "?"
+    early = f": {run.stopped}" if run.stopped else ""
     lines += [f"{run.status}, {done} of {due} epochs{early}", ""]
     if run.metrics:
         lines.append(as_text(_metric_table(run), width))
-    summary = {m: summarize(run.rows, m) for m in METRICS}
+    summary = run.facts.summary
     if run.experiment:
         published = against_published(run.experiment.reference, summary)
         lines += [*published, ""] if published else []
@@ -223,13 +231,15 @@ def as_record(run: Run) -> dict[str, Any]:
     classes: dict[str, Any] | None = None
     if found is not None:
         names = class_names(run)
-        counts = confusion(found["labels"], found["predicted"], len(names))
-        totals = np.maximum(counts.sum(axis=1), 1)
+        examples, right = _tallies(found, len(names))
+        counts = None
+        if len(names) <= _MAX_MATRIX:
+            counts = confusion(found["labels"], found["predicted"], len(names)).tolist()
         classes = {
             "set": found["set"],
             "names": names,
-            "confusion": counts.tolist(),
-            "accuracy": (np.diag(counts) / totals).tolist(),
+            "confusion": counts,
+            "accuracy": (right / np.maximum(examples, 1)).tolist(),
         }
     return {
         "run": run.id,

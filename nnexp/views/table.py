@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,15 @@ from shutil import get_terminal_size
 from typing import Any, Generic, TypeVar
 from unicodedata import combining, east_asian_width
 
+from nnexp.text import clipped, one_line, printable
+
 T = TypeVar("T")
 
 NONE = "–"
-_LONGEST = 60
+# Where a spreadsheet would take a text for a formula: at its beginning, or behind what other
+# spreadsheets than its writer's take for the end of a cell or a line.
+_FORMULA = re.compile(r"(?:^|(?<=[;\n]))(?=\s*[=+\-@＝＋－＠])")
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~&@$^]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +80,9 @@ def plain_column(
     return Column(title, show, lambda record: {key: value(record)}, left)
 
 
-def _printable(text: str) -> str:
-    """Shorten a cell, and keep what a stranger's file put there from steering the terminal."""
-    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
-
-
 def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
     return sum(2 if east_asian_width(c) in "WF" else not combining(c) for c in text)
 
 
@@ -110,7 +112,7 @@ def as_text(table: Table[T], width: int | None = None) -> str:
     """
     head = [column.title for column in table.columns]
     left = [column.left for column in table.columns]
-    rows = [[_printable(cell) for cell in row] for row in table.shown()]
+    rows = [[clipped(one_line(cell)) for cell in row] for row in table.shown()]
     lines = _draw(head, rows, left)
     if width is None or all(_width(line) <= width for line in lines):
         return "\n".join(lines) + "\n"
@@ -138,14 +140,25 @@ def terminal_width() -> int | None:
 
 
 def as_csv(table: Table[T]) -> str:
-    """Write the raw values as CSV; columns that only some records have are empty elsewhere."""
+    """Write the raw values as CSV; columns that only some records have are empty elsewhere.
+
+    Numbers are written as they are. A text that a spreadsheet would take for a formula begins with
+    a quotation mark, as OWASP advises (Application Security Verification Standard 5.0, 1.2.10).
+    """
     rows = table.raw()
     names = list(dict.fromkeys(name for row in rows for name in row))
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(map(_defused, names))
+    writer.writerows([_defused(row.get(name)) for name in names] for row in rows)
     return stream.getvalue()
+
+
+def _defused(value: Any) -> Any:
+    """Keep a spreadsheet from calculating a text: a quotation mark goes before it."""
+    if value is None or isinstance(value, (int, float)):
+        return value
+    return _FORMULA.sub("'", printable(str(value)))
 
 
 def as_json(table: Table[T]) -> str:
@@ -155,18 +168,48 @@ def as_json(table: Table[T]) -> str:
         return None if isinstance(value, float) and not isfinite(value) else value
 
     rows = [{key: plain(value) for key, value in row.items()} for row in table.raw()]
-    return json.dumps(rows, indent=2, ensure_ascii=False, default=str) + "\n"
+    return json_text(rows) + "\n"
+
+
+def json_text(value: Any) -> str:
+    r"""Write JSON of printable characters alone; the others are escaped, so that none is lost.
+
+    >>> print(json_text(["é\x9b\ud800"]))
+    [
+      "é\u009b\ud800"
+    ]
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return "\n".join(
+        line if line.isprintable() else "".join(map(_escaped, line)) for line in text.split("\n")
+    )
+
+
+def _escaped(char: str) -> str:
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 def as_markdown(table: Table[T]) -> str:
     """Write the texts as a Markdown table."""
 
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+        return f"| {' | '.join(cells)} |\n"
 
-    rule = [":---" if column.left else "---:" for column in table.columns]
-    head = line([column.title for column in table.columns]) + line(rule)
-    return head + "".join(line(row) for row in table.shown())
+    def escaped(cells: Sequence[str]) -> list[str]:
+        return list(map(markdown, cells))
+
+    head = line(escaped([column.title for column in table.columns]))
+    rule = line([":---" if column.left else "---:" for column in table.columns])
+    return head + rule + "".join(line(escaped(row)) for row in table.shown())
+
+
+def markdown(text: str) -> str:
+    r"""Write a text so that Markdown shows it as it is, on one line.
+
+    >>> print(markdown("a_b|<b>"))
+    a\_b\|\<b\>
+    """
+    return _MARKUP.sub(r"\\\g<0>", one_line(text))
 
 
 FORMATS: dict[str, Callable[[Table[Any]], str]] = {

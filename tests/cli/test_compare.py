@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nnexp.cli.compare import SORTS
-from nnexp.store.find import folders, open_all
+from nnexp.store.find import folders
+from nnexp.store.index import open_all
 
 if TYPE_CHECKING:
     from conftest import Nnexp
@@ -85,9 +86,10 @@ def test_the_table_marks_runs_that_did_not_complete(nnexp: Nnexp, gallery: Path)
     """The table counts completed runs, and says of others how they ended."""
     result = nnexp("compare", gallery)
     lines = result.stdout.splitlines()
-    (small,) = [line for line in lines if line.startswith("small ")]
-    (cut,) = [line for line in lines if line.startswith("cut ")]
-    (wild,) = [line for line in lines if line.startswith("wild ")]
+    small, cut, wild = (
+        next(line for line in lines if line.startswith(f"{name} "))
+        for name in ("small", "cut", "wild")
+    )
     assert "±" in small
     assert "1 interrupted" in cut
     assert "1 diverged" in wild
@@ -126,7 +128,7 @@ def test_csv_and_json_hold_the_same(nnexp: Nnexp, gallery: Path) -> None:
 def test_markdown_is_a_table(nnexp: Nnexp, gallery: Path) -> None:
     """`--format md` can be pasted into a page as it is."""
     lines = nnexp("compare", gallery, "--format", "md").stdout.splitlines()
-    table = [line for line in lines if line.startswith("|")]
+    table = lines[: lines.index("")]
     assert len(table) == 2 + 4
     assert len({line.count("|") for line in table}) == 1
     assert set(table[1]) <= set("|:- ")

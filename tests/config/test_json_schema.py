@@ -14,7 +14,8 @@ from nnexp.config.yaml import parse
 from nnexp.nn.costs import COSTS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-FILES = sorted(CONFIGS.rglob("*.yaml"))
+STUDIES = sorted((CONFIGS / "studies").glob("*.yaml"))
+FILES = sorted(set(CONFIGS.rglob("*.yaml")) - set(STUDIES))
 GOOD = {"data": "mnist", "layers": [784, 10]}
 
 

@@ -133,7 +133,7 @@ def test_several_candidates_are_refused(tmp_path: Path) -> None:
     """Where a packed and a plain file stand side by side, neither is picked."""
     write_pair(tmp_path, "train", 3)
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(b"")
-    with refused(tmp_path, "several: train-images-idx3-ubyte, train-images-idx3-ubyte.gz"):
+    with refused(tmp_path, "2 such files: train-images-idx3-ubyte, train-images-idx3-ubyte.gz"):
         read_pair(tmp_path, "train")
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from nnexp.errors import RunError
-from nnexp.store.find import by_age, folders, is_run, open_all, resolve, resolve_one
+from nnexp.store.find import by_age, folders, is_run, resolve, resolve_one
+from nnexp.store.index import open_all
 
 NAMES = ["20260101-000000-a-s0", "20260101-000000-a-s0-2", "20260101-000001-b-s0"]
 LATE = "20260102-000000-c-s0"

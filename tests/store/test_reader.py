@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nnexp.errors import RunError
 from nnexp.evidence.summary import METRICS, series, summarize
-from nnexp.store.find import open_all
+from nnexp.store.index import open_all
 from nnexp.store.reader import Run, open_run
 
 
@@ -97,7 +97,7 @@ def test_other_columns_and_line_ends_are_read(run: Path) -> None:
     [
         (b"", "metrics.csv: has no column epoch"),
         (b"eta\n0.5\n", "metrics.csv: has no column epoch"),
-        (b'epoch\n"' + b"9" * 200_000 + b'"\n', "metrics.csv: field larger than field limit"),
+        (b'epoch\n"' + b"9" * 200_000 + b'"\n', "metrics.csv:2: a damaged line is left out"),
     ],
 )
 def test_metrics_that_are_none_are_named(run: Path, text: bytes, problem: str) -> None:
@@ -115,9 +115,68 @@ def test_missing_metrics_are_named(run: Path) -> None:
     assert found.problems == ("metrics.csv: No such file or directory",)
 
 
+def drop_config(run: Path) -> None:
+    """Make it a folder of format 1, whose config is config.yaml alone."""
+    path = run / "run.json"
+    record = json.loads(path.read_text()) | {"format": 1}
+    del record["config"], record["config_sha256"]
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("text", [None, b"layers: [", b"\xff", b"eta: 1\n", b""])
+def test_the_config_is_that_of_the_record_whatever_became_of_the_file(
+    run: Path, text: bytes | None
+) -> None:
+    """A config.yaml that was edited, damaged or lost is named, and changes nothing."""
+    before = open_run(run)
+    path = run / "config.yaml"
+    path.unlink() if text is None else path.write_bytes(text)
+    found = open_run(run)
+    assert (found.config, found.identity) == (before.config, before.identity)
+    assert len(found.problems) == 1
+    said = "No such file" if text is None else "is not what the run was begun with"
+    assert found.problems[0].startswith(f"config.yaml: {said}")
+
+
+def test_a_record_without_a_digest_says_nothing_of_the_file(run: Path) -> None:
+    """Where it is not known what config.yaml was, nothing is claimed about it."""
+    change_record(run, config_sha256=None)
+    assert open_run(run).problems == ()
+
+
+@pytest.mark.parametrize("config", [[1], "x", 3])
+def test_a_config_of_another_type_is_named_and_the_file_read(run: Path, config: object) -> None:
+    """Where the record has no mapping for a config, config.yaml is used."""
+    change_record(run, config=config)
+    found = open_run(run)
+    assert found.name == "quick"
+    assert found.experiment is not None
+    assert found.problems[0].startswith("run.json: config: ")
+
+
+@pytest.mark.parametrize("config", [{}, {"layers": 3}, {"eta": {"a": 1}}])
+def test_a_config_that_the_record_has_wrong_is_named(run: Path, config: object) -> None:
+    """A record whose config is none costs the config, and the numbers are still there."""
+    change_record(run, config=config)
+    found = open_run(run)
+    assert (found.experiment, found.name, found.seed) == (None, "quick", 0)
+    assert len(found.rows) == 4
+    assert found.problems[0].startswith("run.json: config")
+
+
+def test_a_folder_of_format_1_has_its_config_in_config_yaml(run: Path) -> None:
+    """Old folders are read as they were written."""
+    before = open_run(run)
+    drop_config(run)
+    found = open_run(run)
+    assert (found.config, found.identity) == (before.config, before.identity)
+    assert found.problems == ()
+
+
 @pytest.mark.parametrize("text", [None, b"layers: [", b"\xff", b"eta: 1\n", b""])
 def test_a_config_that_cannot_be_read_is_named(run: Path, text: bytes | None) -> None:
-    """Without config.yaml the numbers are still there, under the record's name."""
+    """Where config.yaml is all there was, the numbers are still there, under the record's name."""
+    drop_config(run)
     path = run / "config.yaml"
     path.unlink() if text is None else path.write_bytes(text)
     found = open_run(run)
@@ -143,9 +202,9 @@ def test_a_record_that_cannot_be_read_is_no_run(run: Path, text: bytes | None) -
 
 def test_a_format_or_status_of_the_future_is_named(run: Path) -> None:
     """A run of another version of nnexp is read as far as it goes."""
-    change_record(run, format=3, status="paused")
+    change_record(run, format=99, status="paused")
     found = open_run(run)
-    assert found.problems == ("format 3 where 2 is known", "unknown status 'paused'")
+    assert found.problems == ("format 99 where 1 to 2 are known", "unknown status 'paused'")
     assert found.status == "failed"
     assert len(found.rows) == 4
 

@@ -150,7 +150,7 @@ def test_the_record_says_where_the_result_comes_from(train: Train) -> None:
     assert set(record) == {
         *("name", "seed", "config", "data", "argv", "versions", "blas", "host", "platform", "git"),
         *("format", "status", "started_at", "pid", "finished_at", "epochs", "seconds", "summary"),
-        "stopped",
+        *("stopped", "config_sha256"),
     }
 
 

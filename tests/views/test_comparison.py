@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from run_folders import write_run
 
-from nnexp.config.loader import load
-from nnexp.store.find import folders, open_all
-from nnexp.store.reader import Run
+from nnexp.store.find import folders
+from nnexp.store.index import open_all
+from nnexp.store.reader import Run, open_run
 from nnexp.views.compare import (
     Group,
     caption,
@@ -38,17 +40,13 @@ def runs(gallery: Path) -> list[Run]:
 
 
 @pytest.fixture
-def make(small: Path) -> Make:
+def make(folder: Path) -> Make:
     """Give a function that makes a run from its status, seed and test accuracies."""
+    made = count()
 
-    def call(status: str, seed: int, accuracies: Sequence[float], **values: Any) -> Run:
-        rows: list[dict[str, float | None]] = [
-            {"epoch": i, "test_accuracy": a, "train_seconds": 1.0, "evaluate_seconds": 0.5}
-            for i, a in enumerate(accuracies, 1)
-        ]
-        experiment = load(small, [f"{k}={v}" for k, v in values.items()]).experiment
-        experiment = experiment.model_copy(update={"seed": seed})
-        return Run(Path(f"run-{seed}"), {}, experiment, rows, status)
+    def call(status: str, seed: int, accuracies: Sequence[float], **config: Any) -> Run:
+        where = folder / f"run-{next(made)}"
+        return open_run(write_run(where, accuracies, status=status, seed=seed, **config))
 
     return call
 
@@ -84,43 +82,44 @@ def test_without_completed_runs_the_others_are_counted_and_said_to_be(make: Make
 
 def test_a_group_is_a_config_whatever_it_is_called(make: Make) -> None:
     """Names, tags and seeds make no group; any other key does."""
-    found = [make("completed", 0, [0.5]), make("completed", 1, [0.6], name="other", tags="[a]")]
+    found = [make("completed", 0, [0.5]), make("completed", 1, [0.6], name="other", tags=["t"])]
     (group,) = groups(found, "test_accuracy")
-    assert group.name == "small, other"
+    assert group.name == "a, other"
     found.append(make("completed", 0, [0.5], batch_size=11))
     assert len(groups(found, "test_accuracy")) == 2
     assert [g.name for g in groups(found, "test_accuracy", per_run=True)] == [
-        "small",
+        "a",
         "other",
-        "small",
+        "a",
     ]
 
 
 def test_a_key_is_a_column_where_it_differs(make: Make) -> None:
     """Only what tells the groups apart is shown, layers as their sizes."""
-    one, two = make("completed", 0, [0.5]), make("completed", 0, [0.5], **{"layers.1": 7})
+    one, two = make("completed", 0, [0.5]), make("completed", 0, [0.5], layers=[784, 7, 10])
     found = groups([one, two], "test_accuracy")
     assert titles(found)[:3] == ["name", "layers", "runs"]
-    assert [row[1] for row in table(found, "test_accuracy").shown()] == ["2-3-2", "2-7-2"]
+    assert [row[1] for row in table(found, "test_accuracy").shown()] == ["784-30-10", "784-7-10"]
     assert "layers" not in titles(groups([one], "test_accuracy"))
 
 
 def test_data_of_different_kinds_are_one_column(make: Make) -> None:
     """Data are told apart by a word, and by their keys only where they are of one kind."""
     own = make("completed", 0, [0.5])
-    inline = make("completed", 0, [0.5], data="{inline: {x: [[0, 0]], y: [0]}}")
+    inline = make("completed", 0, [0.5], data={"inline": {"x": [[0, 0]], "y": [0]}})
     found = groups([own, inline], "test_accuracy")
     assert [row[1] for row in table(found, "test_accuracy").shown()] == [
-        "points.csv",
+        "mnist",
         "inline, 1 examples",
     ]
-    found = groups([own, make("completed", 0, [0.5], **{"data.test": 0.5})], "test_accuracy")
+    fewer = make("completed", 0, [0.5], data={"name": "mnist", "test": 100})
+    found = groups([own, fewer], "test_accuracy")
     assert "data.test" in titles(found)
 
 
 def test_runs_without_a_config_are_groups_of_their_own(make: Make) -> None:
     """What cannot be known to be equal is not averaged."""
-    found = [Run(Path(f"lost-{i}"), {"name": "lost"}, None, [], "failed") for i in (0, 1)]
+    found = [replace(make("failed", seed, []), config=None) for seed in (0, 1)]
     assert len(groups(found, "test_accuracy")) == 2
     assert len(groups([*found, make("completed", 0, [0.5])], "test_accuracy")) == 3
 
@@ -133,7 +132,7 @@ def test_columns_without_any_value_are_left_out(make: Make) -> None:
 
 def test_groups_without_the_value_sort_last(make: Make) -> None:
     """Whatever one sorts by, a group that lacks it stands at the end."""
-    lacking, having = make("completed", 0, []), make("completed", 0, [0.5], eta=2)
+    lacking, having = make("completed", 0, []), make("completed", 0, [0.5], eta=2.0)
     for name in ("last", "peak", "train-cost", "seconds"):
         found = sorted(groups([lacking, having], "test_accuracy"), key=sort_key(name))
         if name != "train-cost":
@@ -174,7 +173,7 @@ def test_every_format_can_write_a_comparison_and_a_list(runs: list[Run], name: s
 def test_a_run_is_shown_whatever_its_record_says(runs: list[Run]) -> None:
     """A record without provenance costs the provenance and not the page."""
     run = next(run for run in runs if run.name == "quick")
-    bare = Run(run.folder, {}, run.experiment, run.rows, run.status)
+    bare = replace(run, record={})
     assert "completed, 4 of 4 epochs" in page(bare)
     assert as_record(bare)["config"] == as_record(run)["config"]
 
@@ -182,10 +181,10 @@ def test_a_run_is_shown_whatever_its_record_says(runs: list[Run]) -> None:
 def test_curves_of_runs_of_unequal_length_are_drawn(make: Make, tmp_path: Path) -> None:
     """Runs that ended at different epochs, or logged nothing, are a picture all the same."""
     runs = [
-        make("completed", 0, [0.5, 0.6, 0.7], reference="{test_accuracy: 70}"),
+        make("completed", 0, [0.5, 0.6, 0.7], reference={"test_accuracy": 70.0}),
         make("interrupted", 1, [0.4]),
-        make("diverged", 0, [0.5, float("nan")], eta=9),
-        make("failed", 0, [], eta=8),
+        make("diverged", 0, [0.5, float("nan")], eta=9.0),
+        make("failed", 0, [], eta=8.0),
     ]
     path = tmp_path / "a.svg"
     draw(groups(runs, "test_accuracy"), ["test_accuracy", "train_cost"], path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 from unicodedata import combining, east_asian_width
 
@@ -102,12 +103,53 @@ def test_a_column_may_give_several_raw_values() -> None:
 
 
 @given(st.lists(st.fixed_dictionaries({"a": texts, "n": st.none() | st.integers()})))
-def test_csv_and_json_are_read_back_as_they_were(records: list[Record]) -> None:
-    """Commas, quotes, line ends and signs of all languages survive."""
-    found = table(records, "a", "n")
-    assert json.loads(FORMATS["json"](found)) == records
-    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"](found), newline="")))
-    assert rows == [{k: "" if v is None else str(v) for k, v in r.items()} for r in records]
+def test_json_is_read_back_as_it_was_and_is_printable(records: list[Record]) -> None:
+    """Signs of all languages survive; what could steer a terminal is escaped."""
+    text = FORMATS["json"](table(records, "a", "n"))
+    assert json.loads(text) == records
+    assert text.replace("\n", "").isprintable()
+
+
+@given(st.lists(st.fixed_dictionaries({"a": texts, "n": st.none() | st.integers()})))
+def test_csv_is_read_back_as_it_was_but_for_the_mark_before_formulas(records: list[Record]) -> None:
+    """Commas, quotes, lines and negative numbers survive; no text is a formula or steers."""
+    text = FORMATS["csv"](table(records, "a", "n"))
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["n"] for row in rows] == ["" if r["n"] is None else str(r["n"]) for r in records]
+    for row, record in zip(rows, records, strict=True):
+        due = "".join(c if c.isprintable() or c == "\n" else "�" for c in record["a"])
+        assert row["a"].replace("'", "") == due.replace("'", "")
+        for part in re.split(r"[;\n]", row["a"]):
+            assert not part.strip().startswith(tuple("=+-@＝＋－＠"))
+        if not re.search(r"[=+\-@＝＋－＠]", due):
+            assert row["a"] == due
+
+
+@pytest.mark.parametrize(
+    ("text", "due"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "�=1"),
+        ("a\r=1", "a�=1"),
+        ("\x1b[2J", "�[2J"),
+        ("  =1", "'  =1"),
+        ("＝1", "'＝1"),
+        ("a;=1", "a;'=1"),
+        ("a\n=1", "a\n'=1"),
+        ("a-1=2@b", "a-1=2@b"),
+        ("[1, -2]", "[1, -2]"),
+        ("20260101-000000-a-s0", "20260101-000000-a-s0"),
+    ],
+)
+def test_a_text_that_looks_like_a_formula_is_defused_in_csv(text: str, due: str) -> None:
+    """A spreadsheet takes it for text; a number of the same looks stays a number."""
+    (row,) = csv.DictReader(
+        io.StringIO(FORMATS["csv"](table([{"a": text, "n": -0.5}], "a", "n")), newline="")
+    )
+    assert row == {"a": due, "n": "-0.5"}
 
 
 def test_json_has_no_nan() -> None:
@@ -117,7 +159,22 @@ def test_json_has_no_nan() -> None:
     assert [row["n"] for row in json.loads(text)] == [None, None, None, 0.5]
 
 
-def test_a_bar_in_a_markdown_cell_is_no_column() -> None:
-    """Every line of a Markdown table has as many columns as the head, whatever the cells hold."""
-    text = FORMATS["md"](table([{"a": "x|y", "n": 1}], "a", "n"))
-    assert text.splitlines() == ["| A | N |", "| :--- | ---: |", "| x\\|y | 1 |"]
+@given(texts)
+def test_a_markdown_cell_is_one_cell_and_no_markup(cell: str) -> None:
+    """Whatever a cell holds, its line has the head's columns, and no sign of markup in it."""
+    *_, line = FORMATS["md"](table([{"a": cell, "n": 1}], "a", "n")).splitlines()
+    inner = line.removeprefix("| ").removesuffix(" | 1 |")
+    assert line == f"| {inner} | 1 |"
+    plain = re.sub(r"\\[!-/:-@\[-`{-~]", "", inner)
+    assert not set(plain) & set("|`*_[]<>#!~&$\\")
+    assert plain.isprintable()
+
+
+def test_markdown_shows_what_the_cell_holds() -> None:
+    """Escaped, not left out."""
+    text = FORMATS["md"](table([{"a": "x|y_<b>\n![z](u)", "n": 1}], "a", "n"))
+    assert text.splitlines() == [
+        "| A | N |",
+        "| :--- | ---: |",
+        "| x\\|y\\_\\<b\\>�\\!\\[z\\](u) | 1 |",
+    ]

@@ -1,0 +1,34 @@
+"""Texts from strangers made harmless: they cannot steer a terminal, nor fill it."""
+
+from __future__ import annotations
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def one_line(text: str) -> str:
+    r"""Replace what is not printable: control characters, line ends, marks of direction.
+
+    >>> one_line("a\x1b[2J\nb\u202e")
+    'a�[2J�b�'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _REPLACEMENT for c in text)
+
+
+def printable(text: str) -> str:
+    r"""Do the same, keeping line ends.
+
+    >>> printable("a\x1bb\nc")
+    'a�b\nc'
+    """
+    return "\n".join(map(one_line, text.split("\n")))
+
+
+def clipped(text: str, length: int = 60) -> str:
+    """Shorten a text.
+
+    >>> clipped("abcdef", 4)
+    'abc…'
+    """
+    return text if len(text) <= length else text[: length - 1] + "…"
