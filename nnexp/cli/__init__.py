@@ -22,6 +22,7 @@ from nnexp.cli.schema import schema
 from nnexp.cli.show import show
 from nnexp.cli.sweep import sweep
 from nnexp.cli.train import train
+from nnexp.cli.tune import tune
 from nnexp.errors import NnexpError, did_you_mean
 
 INTERRUPTED = 130
@@ -67,7 +68,7 @@ def cli() -> None:
     """
 
 
-for _command in (train, resume, sweep, compare, list_, show, plot, schema):
+for _command in (train, resume, sweep, tune, compare, list_, show, plot, schema):
     cli.add_command(_command)
 
 

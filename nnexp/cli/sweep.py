@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nnexp.experiment import DataCache
     from nnexp.study.jobs import Done, Job
 
-ENGINES = ("local",)
+ENGINES = ("local", "dask")
 
 
 @click.command(epilog="Example: nnexp sweep configs/studies/cost_as_published.yaml --dry-run")
@@ -35,6 +35,12 @@ ENGINES = ("local",)
     show_default=True,
     help="Where the runs are trained.",
 )
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    help="Of a Dask scheduler, as in tcp://10.0.0.1:8786; a cluster of --jobs local processes "
+    "without. Needs --engine dask.",
+)
 @click.option("--fail-fast", is_flag=True, help="End all when one run fails or diverges.")
 @click.option("--dry-run", is_flag=True, help="Print the runs and the time they take; train none.")
 @click.option("-y", "--yes", is_flag=True, help="Allow more than 10,000 runs.")
@@ -47,6 +53,7 @@ def sweep(
     seeds: str | None,
     jobs: int,
     engine: str,
+    address: str | None,
     fail_fast: bool,
     dry_run: bool,
     yes: bool,
@@ -57,6 +64,8 @@ def sweep(
     The runs are in a folder of the study's name. What is complete there is not run again, what was
     interrupted is resumed: the command can be repeated, also from two terminals at once.
     """
+    if address is not None and engine != "dask":
+        raise click.UsageError("--address needs --engine dask")
     from nnexp.config.study import load_study
     from nnexp.errors import RunError
     from nnexp.experiment import DataCache
@@ -78,7 +87,8 @@ def sweep(
         say(f"{folder}: {len(wanted)} runs{said}", err=True)
     end_by_signal()
     began = perf_counter()
-    settings = settings_for(folder, min(jobs, len(due)), argv=["nnexp", *sys.argv[1:]])
+    argv = ["nnexp", *sys.argv[1:]]
+    settings = settings_for(folder, min(jobs, len(due)), argv=argv, address=address)
     try:
         with overview(due, settings.jobs, quiet=quiet) as watcher:
             done += run_jobs(

@@ -17,7 +17,7 @@ from nnexp.errors import ResumeError
 from nnexp.evidence.groups import differing, flatten
 from nnexp.experiment.assembly import DataCache
 from nnexp.experiment.rows import extra_columns
-from nnexp.experiment.session import Outcome, Progress, proceed
+from nnexp.experiment.session import Ending, Outcome, Progress, never, proceed
 from nnexp.experiment.state import State
 from nnexp.store import provenance
 from nnexp.store.checkpoint import Checkpoint
@@ -35,6 +35,7 @@ def resume(
     argv: Sequence[str] = (),
     progress: Progress | None = None,
     data: DataCache | None = None,
+    ending: Ending = never,
 ) -> Outcome:
     """Train an interrupted run to its end: to the same bytes as if it had not been interrupted.
 
@@ -44,6 +45,7 @@ def resume(
         argv: the command, for the record.
         progress: is told how the run goes on.
         data: keeps data sets that several runs share.
+        ending: may end the run before its last epoch, as when it was begun.
 
     Raises:
         ResumeError: the run is complete, its config, data or the version of nnexp have changed, or
@@ -70,7 +72,7 @@ def resume(
             writer.update(**entries)
         else:
             writer.extend(dump(experiment), **entries)
-        return proceed(experiment, dataset, state, writer, progress, run.rows)
+        return proceed(experiment, dataset, state, writer, progress, run.rows, ending)
 
 
 def _check_format(run: Run) -> None:

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 from nnexp.config.schema import Experiment
+from nnexp.errors import RunError
 from nnexp.experiment import DataCache, Row
 from nnexp.study.jobs import Done, Job, perform
 from nnexp.study.shared import shared_data
@@ -202,4 +203,23 @@ def local(settings: Settings) -> Iterator[Engine]:
     pool.shutdown()
 
 
-ENGINES: dict[str, Callable[[Settings], AbstractContextManager[Engine]]] = {"local": local}
+def dask(settings: Settings) -> AbstractContextManager[Engine]:
+    """Run jobs on a Dask cluster; Dask is imported only here.
+
+    Raises:
+        RunError: Dask is not installed.
+    """
+    try:
+        from nnexp.study import dask_engine
+    except ImportError as error:
+        raise RunError(
+            f"--engine dask needs a package that is not there ({error.name}): "
+            "pip install 'nnexp[cluster]'"
+        ) from error
+    return dask_engine.dask(settings)
+
+
+ENGINES: dict[str, Callable[[Settings], AbstractContextManager[Engine]]] = {
+    "local": local,
+    "dask": dask,
+}

@@ -19,7 +19,7 @@ from nnexp.config.loader import Config
 from nnexp.config.schema import Experiment
 from nnexp.data.expansion import COPIES
 from nnexp.errors import BusyError, ResumeError, RunError
-from nnexp.experiment import DataCache, Outcome, Progress, resume, run
+from nnexp.experiment import DataCache, Ending, Outcome, Progress, never, resume, run
 from nnexp.files import read_bytes
 from nnexp.store.find import folders
 from nnexp.store.reader import MAX_RECORD, Run, open_run
@@ -37,11 +37,13 @@ class Job:
         config: the experiment, with its seed.
         runs: the folder that its folder is to be in.
         digest: sha256 of its data; empty where any will do.
+        ending: may end the run before its last epoch; it travels to the worker with the job.
     """
 
     config: Config
     runs: Path
     digest: str = ""
+    ending: Ending = never
 
     @property
     def name(self) -> str:
@@ -187,11 +189,18 @@ def perform(
                 "run it again"
             )
         outcome = run(
-            job.config, dataset, job.runs, folder=folder.name, argv=argv, progress=progress
+            job.config,
+            dataset,
+            job.runs,
+            folder=folder.name,
+            argv=argv,
+            progress=progress,
+            ending=job.ending,
         )
         return done(folder, outcome)
 
     def go_on(folder: Path) -> Done:
-        return done(folder, resume(folder, argv=argv, progress=progress, data=data))
+        outcome = resume(folder, argv=argv, progress=progress, data=data, ending=job.ending)
+        return done(folder, outcome)
 
     return settle(job, begin, go_on)

@@ -7,7 +7,7 @@ number of processes, the engine or the order.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from heapq import heapify, heappop, heappush
 from queue import Empty, SimpleQueue
@@ -54,6 +54,7 @@ def run_all(
     *,
     watcher: Watcher | None = None,
     fail_fast: bool = False,
+    then: Callable[[Done], Job | None] = lambda done: None,
 ) -> list[Done]:
     """Run jobs, the longest first; an error of one does not end the others.
 
@@ -66,6 +67,7 @@ def run_all(
         engine: what runs them.
         watcher: is told how they go on.
         fail_fast: end all when one fails or diverges.
+        then: told what became of a job, returns the one that is due now because of it.
 
     Returns:
         what became of each job that was done, in the order of their ends.
@@ -107,6 +109,10 @@ def run_all(
                 continue
             done.append(outcome)
             watcher.ended(outcome)
+            following = then(outcome)
+            if following is not None:
+                heappush(due, (0.0, len(ordered)))
+                ordered.append(following)
             if fail_fast and outcome.status != "completed":
                 engine.stop()
                 return done

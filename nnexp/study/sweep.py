@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nnexp.config.loader import Config
@@ -53,8 +53,9 @@ def run_jobs(
     settings: Settings,
     watcher: Watcher | None = None,
     fail_fast: bool = False,
+    then: Callable[[Done], Job | None] = lambda done: None,
 ) -> list[Done]:
-    """Run jobs whose data have been loaded, on an engine.
+    """Run jobs whose data have been loaded, and those that follow from them, on an engine.
 
     Raises:
         RunError: a folder cannot be written, or a worker was killed.
@@ -66,7 +67,7 @@ def run_jobs(
         share(settings.shared, config.experiment, data.load(config))
     try:
         with ENGINES[engine](settings) as running:
-            return run_all(jobs, running, watcher=watcher, fail_fast=fail_fast)
+            return run_all(jobs, running, watcher=watcher, fail_fast=fail_fast, then=then)
     finally:
         discard(settings.shared)
 
