@@ -29,8 +29,9 @@ def complete(words: list[str], incomplete: str) -> list[str]:
 
 
 def test_the_commands_are_those_of_the_documentation() -> None:
-    """Training, resuming and sweeping, comparing, listing, showing, plotting and the schema."""
-    assert COMMANDS == ["compare", "list", "plot", "resume", "schema", "show", "sweep", "train"]
+    """Training, resuming, sweeping, tuning; comparing, listing, showing, plotting; the schema."""
+    doing, looking = ["resume", "sweep", "train", "tune"], ["compare", "list", "plot", "show"]
+    assert sorted([*doing, *looking, "schema"]) == COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -107,8 +108,11 @@ def test_a_wrong_use_is_exit_code_2(nnexp: Nnexp, words: list[str]) -> None:
 
 
 def test_the_schema_is_printed_as_json(nnexp: Nnexp) -> None:
-    """`nnexp schema` prints a JSON Schema that can be saved as it is."""
-    Draft202012Validator.check_schema(json.loads(nnexp("schema").stdout))
+    """`nnexp schema` prints JSON Schemas, of a config or a study, that can be saved as they are."""
+    for words, title in ((["schema"], "nnexp experiment"), (["schema", "--study"], "nnexp study")):
+        schema = json.loads(nnexp(*words).stdout)
+        Draft202012Validator.check_schema(schema)
+        assert schema["title"] == title
 
 
 def test_the_shell_is_offered_runs(gallery: Path) -> None:
