@@ -34,9 +34,8 @@ def _type(node: dict[str, Any], definitions: dict[str, Any]) -> str:
             return "; or ".join(kinds + ([f"mapping, see {', '.join(named)}"] if named else []))
     if node.get("type") == "array":
         inner = _type(node.get("items", {}), definitions)
-        if inner == "any":
-            return "list"
-        return f"list of {inner}" if "`" not in inner else f"list from {inner}"
+        of = f" {'from' if '`' in inner else 'of'} {inner}"
+        return "list" if inner == "any" else f"list{of}"
     names = {
         "integer": "whole number",
         "number": "number",
