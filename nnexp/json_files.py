@@ -51,13 +51,7 @@ def is_deep(value: Any, levels: int) -> bool:
     >>> is_deep({"a": [1]}, 2), is_deep({"a": [1]}, 1)
     (False, True)
     """
-    level = [value]
-    for _ in range(levels):
-        level = [item for holder in level for item in _items(holder)]
-    return any(_items(holder) for holder in level)
-
-
-def _items(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
+    if not isinstance(value, (dict, list)) or not value:
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return not levels or any(is_deep(item, levels - 1) for item in inner)

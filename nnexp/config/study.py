@@ -14,7 +14,8 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from nnexp.config.loader import Config, assign, read, validate, word
-from nnexp.config.problems import Finding, shown, worded
+from nnexp.config.plain import identity_of
+from nnexp.config.problems import Finding, worded
 from nnexp.config.schema import (
     METRICS,
     STATISTICS,
@@ -24,11 +25,11 @@ from nnexp.config.schema import (
     Strength,
     Strict,
     Word,
-    identity_of,
 )
 from nnexp.config.seeds import parse_seeds
 from nnexp.config.yaml import Document, Key
 from nnexp.errors import ConfigError, OptionError, Problem, did_you_mean, one_of
+from nnexp.text import shown
 
 MANY = 10_000
 _SPACES = ("log", "uniform", "int")

@@ -17,8 +17,9 @@ from nnexp.experiment.assembly import DataCache
 from nnexp.experiment.session import Outcome, Progress, proceed
 from nnexp.experiment.state import State
 from nnexp.store.checkpoint import Checkpoint
+from nnexp.store.layout import CONFIG
 from nnexp.store.reader import Run, open_run
-from nnexp.store.writer import CONFIG, RunWriter, now
+from nnexp.store.writer import RunWriter, now
 
 
 def resume(

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from nnexp.config.problems import shown
 from nnexp.config.schema import METRICS, STATISTICS, Choice, Strength
 from nnexp.config.study import Study, identity
 from nnexp.errors import RunError
@@ -19,6 +18,7 @@ from nnexp.json_files import is_deep, read_mapping
 from nnexp.store import files
 from nnexp.store.files import guarded
 from nnexp.store.find import folders
+from nnexp.text import shown
 
 STUDY = "study.json"
 FORMAT = 1
