@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nnexp.store.layout import FORMAT
 from nnexp.store.reader import open_run
-from nnexp.store.writer import FORMAT
 
 if TYPE_CHECKING:
     from conftest import Nnexp

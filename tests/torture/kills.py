@@ -14,7 +14,7 @@ from disk import Disk
 from scenes import ENDED, Figures, Scene, every_epoch_committed, go_on, lost, rows, visible
 
 from nnexp.store.checkpoint import read_checkpoint
-from nnexp.store.writer import CHECKPOINT
+from nnexp.store.layout import CHECKPOINT
 
 KILLED = -9
 
