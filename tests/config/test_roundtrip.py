@@ -140,7 +140,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_config_that_is_written_is_read_as_the_same_experiment(
     place: Path, values: dict[str, Any], stem: str
 ) -> None:
-    """A run's config.yaml, dump(load(x)), is the experiment x, and so is what run.json has of it."""
+    """A run's config.yaml, dump(load(x)), is the experiment x; so is what run.json has of it."""
     first, second = place / f"{stem}.yaml", place / "sub" / "config.yaml"
     second.parent.mkdir(exist_ok=True)
     first.write_text(yaml.dump(values, Dumper=Quoting), encoding="utf-8", newline="")
