@@ -55,6 +55,8 @@ CLOCK_COLUMNS = ("train_seconds", "evaluate_seconds", "finished_at")
 # A commit may take a fiftieth of the time: on a slow disk, epochs that are shorter share one.
 _PACE = 50
 _NEW = os.O_RDWR | os.O_CREAT
+# What comes of values of other kinds than were written.
+_MISFIT = (LookupError, TypeError, ValueError, AttributeError, OverflowError, csv.Error)
 _PIECE = 1 << 20
 _MAX_HEAD = 1 << 24
 
@@ -180,7 +182,7 @@ class RunWriter:
                         flags = os.O_RDWR if logs[name]["size"] else _NEW
                         self._logs[name] = _Log.open(self.folder / name, flags)
                         self._logs[name].redo(**logs[name])
-        except (LookupError, TypeError, ValueError, OverflowError, csv.Error) as error:
+        except _MISFIT as error:
             message = f"{self.folder / CHECKPOINT}: is not a checkpoint of a run: {error!r}"
             raise ResumeError(message) from error
         if metrics.columns != due:
