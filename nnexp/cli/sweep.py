@@ -67,6 +67,7 @@ def sweep(
     if address is not None and engine != "dask":
         raise click.UsageError("--address needs --engine dask")
     from nnexp.config.study import load_study
+    from nnexp.errors import RunError
     from nnexp.experiment import DataCache
     from nnexp.study.sweep import already_done, claim, run_jobs, settings_for, study_jobs
     from nnexp.views import words
@@ -93,7 +94,7 @@ def sweep(
             done += run_jobs(
                 due, data, engine=engine, settings=settings, watcher=watcher, fail_fast=fail_fast
             )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RunError):
         say(f"{folder} keeps what was trained; the same command goes on with it", err=True)
         raise
     say(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nnexp.cli.options import choose_metric, find_runs, runs_dir_option
+from nnexp.cli.options import choose_metric, find_runs, jobs_option, runs_dir_option
 from nnexp.cli.outcomes import DIVERGED, end_by_signal
+from nnexp.cli.output import say, say_note
 from nnexp.cli.overview import overview
+from nnexp.text import printable
 
 if TYPE_CHECKING:
     from nnexp.config.study import Study
@@ -28,14 +29,7 @@ FORMATS = ("table", "json", "md")
 @click.command(epilog="Example: nnexp tune configs/studies/cost_tuned.yaml --dry-run")
 @click.argument("study", type=click.Path(path_type=Path))
 @runs_dir_option
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(1, 1024),
-    default=os.cpu_count() or 1,
-    show_default="the cores",
-    help="Runs at a time; the trials of one arm follow each other.",
-)
+@jobs_option
 @click.option(
     "--format",
     "format_",
@@ -82,11 +76,11 @@ def tune(
         tuned = confirmation(loaded, searches)
         done = _confirm(tuned, folder / CONFIRM, searches, data, jobs, quiet=quiet)
     except KeyboardInterrupt:
-        click.echo("what has been trained is kept; the same command goes on with it", err=True)
+        say(f"{folder} keeps what was trained; the same command goes on with it", err=True)
         raise
     runs = find_runs((str(folder / CONFIRM),), runs_dir) if tuned.arms else []
     metric = choose_metric(runs, tuned.metric) if runs else ""
-    click.echo(WRITERS[format_](Page(tuned, searches, runs, metric)), nl=False)
+    say(WRITERS[format_](Page(tuned, searches, runs, metric)), nl=False)
     statuses = {one.status for one in done}
     if "failed" in statuses:
         ctx.exit(1)
@@ -100,9 +94,10 @@ def _search(searches: Sequence[Search], folder: Path, jobs: int, *, quiet: bool)
 
     tune = searches[0].tune
     for note in claim(tune, folder):
-        click.echo(f"note: {note}", err=True)
+        say_note(note)
     if not quiet:
-        click.echo(f"{folder}: {tune.trials} trials of {len(searches)} arms", err=True)
+        arms = f"each of {len(searches)} arms" if len(searches) > 1 else "the one arm"
+        say(f"{folder}: {tune.trials} trials of {arms}", err=True)
     settings = settings_for(
         searches[0].runs, min(jobs, len(searches)), argv=["nnexp", *sys.argv[1:]]
     )
@@ -119,16 +114,19 @@ def _confirm(
     *,
     quiet: bool,
 ) -> list[Done]:
-    from nnexp.study.sweep import run_jobs, settings_for, still_due, study_jobs
+    from nnexp.study.sweep import already_done, run_jobs, settings_for, study_jobs
     from nnexp.study.tuning import claim_confirmation
 
     if not tuned.arms:
         return []
     claim_confirmation(tuned, folder, searches[0].tune.trials)
-    due = still_due(study_jobs(tuned, folder, data), folder)
-    settings = settings_for(folder, min(jobs, max(len(due), 1)), argv=["nnexp", *sys.argv[1:]])
+    wanted = study_jobs(tuned, folder, data)
+    done = already_done(wanted, folder)
+    there = {one.job.key for one in done}
+    due = [job for job in wanted if job.key not in there]
+    settings = settings_for(folder, min(jobs, len(due)), argv=["nnexp", *sys.argv[1:]])
     with overview(due, settings.jobs, quiet=quiet) as watcher:
-        return run_jobs(due, data, settings=settings, watcher=watcher)
+        return done + run_jobs(due, data, settings=settings, watcher=watcher)
 
 
 @contextmanager
@@ -168,7 +166,7 @@ class _Lines(_Silent):
     """Writes a line for each trial that has ended."""
 
     def tell(self, search: Search, trial: Trial) -> None:
-        click.echo(f"{self._count()} {_said(search, trial)}", err=True)
+        say(f"{self._count()} {_said(search, trial)}", err=True)
 
     def _count(self) -> str:
         ended = sum(len(search.trials) for search in self._searches)
@@ -221,7 +219,7 @@ class _Bar(_Lines):
         self._running.pop(done.job.name, None)
 
     def tell(self, search: Search, trial: Trial) -> None:
-        self._drawn.write(_said(search, trial), file=sys.stderr)
+        self._drawn.write(printable(_said(search, trial)), file=sys.stderr)
         self._draw()
 
     def close(self) -> None:
@@ -247,13 +245,13 @@ def _print_plan(study: Study, searches: Sequence[Search], jobs: int) -> None:
         plain_column("runs", "runs", lambda plan: f"{seeds} x {plan.then}", left=False),
         Column("time", lambda plan: words.duration(plan.runs), lambda plan: {}),
     ]
-    click.echo("\n".join(space_lines(tune)) + "\n")
-    click.echo(as_text(Table(columns, plans), terminal_width()), nl=False)
+    say("\n".join(space_lines(tune)) + "\n")
+    say(as_text(Table(columns, plans), terminal_width()), nl=False)
     total = sum(plan.trials + plan.runs for plan in plans)
     # The trials of an arm follow each other.
     searched = max(sum(plan.trials for plan in plans) / jobs, *(plan.trials for plan in plans))
     confirmed = sum(plan.runs for plan in plans) / jobs
-    click.echo(
+    say(
         f"\nabout {words.duration(searched + confirmed)} with {jobs} at a time "
         f"({words.duration(total)} of work)" + (", less what is pruned" if tune.prune else "")
     )

@@ -74,6 +74,15 @@ def draw(spec: Any, rng: np.random.Generator) -> Any:
     if kind == "int":
         return int(rng.integers(low, high, endpoint=True))
     x = np.exp(rng.uniform(log(low), log(high))) if kind == "log" else rng.uniform(low, high)
+    return rounded(x, low, high)
+
+
+def rounded(x: float, low: float, high: float) -> float:
+    """Round to three digits, but not beyond the ends.
+
+    >>> rounded(0.032784, 0.01, 10), rounded(9.9996, 0.01, 9.9999)
+    (0.0328, 9.9999)
+    """
     return float(min(max(float(f"{x:.3g}"), low), high))
 
 

@@ -12,29 +12,40 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import time_ns
 from typing import Any
 
 import nnexp
+from nnexp.config.schema import Experiment
 from nnexp.errors import NnexpError
 from nnexp.evidence.summary import METRICS as METRIC_NAMES
 from nnexp.evidence.summary import STATISTICS, Facts, Point
 from nnexp.files import read_bytes
 from nnexp.store import files
-from nnexp.store.reader import STATUSES, Run, open_run
+from nnexp.store.reader import STATUSES, Run, checked, open_run
 from nnexp.store.writer import CONFIG, METRICS, RUN
 from nnexp.text import one_line
 
 INDEX = ".nnexp-index.json"
 FORMAT = 1
 LEAST = 100
-MAX_INDEX = 256_000_000
+MAX_INDEX = 64_000_000
 # A file that has just changed may change again without a new time.
 _FRESH_NS = 2 * 10**9
 # The folder itself changes when a file in it is made, replaced or removed.
 _STAMPED = (".", RUN, METRICS, CONFIG)
 _NUMBERS = {float, int, type(None)}
+_DAMAGED = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+)
 _KEPT = ("name", "seed", "data", "versions", "started_at", "stopped")
 
 Entry = Mapping[str, Any]
@@ -42,13 +53,13 @@ Entry = Mapping[str, Any]
 
 def open_all(found: Iterable[Path]) -> tuple[list[Run], list[str]]:
     """Read run folders; return the runs, and a note for each folder that is not sound."""
-    indexes: dict[Path, dict[str, Run]] = {}
+    indexes: dict[Path, _Index] = {}
     runs, notes = [], []
     for folder in found:
         if folder.parent not in indexes:
             indexes[folder.parent] = _load(folder.parent)
-        run = indexes[folder.parent].get(folder.name)
-        if run is None or run.entry is None or run.entry["stamp"] != _stamp(folder)[0]:
+        run = indexes[folder.parent].get(folder)
+        if run is None:
             try:
                 run = open_run(folder)
             except NnexpError as error:
@@ -145,7 +156,8 @@ class _Summary(Mapping[str, Mapping[str, Point]]):
     def __init__(self, flat: Mapping[str, Sequence[float | None]]) -> None:
         self._flat = {metric: flat[metric] for metric in flat if metric in METRIC_NAMES}
         for numbers in self._flat.values():
-            if len(numbers) != 2 * len(STATISTICS) or not _NUMBERS.issuperset(map(type, numbers)):
+            sound = _NUMBERS.issuperset(map(type, numbers)) and len(numbers) == 2 * len(STATISTICS)
+            if not sound or float in map(type, numbers[1::2]):
                 raise ValueError(numbers)
 
     def __getitem__(self, metric: str) -> Mapping[str, Point]:
@@ -163,20 +175,44 @@ class _Summary(Mapping[str, Mapping[str, Point]]):
         return len(self._flat)
 
 
-def _load(parent: Path) -> dict[str, Run]:
-    """Read a folder's index; nothing where there is none that can be used."""
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """What an index says: the configs and their identities, and of each run an entry."""
+
+    shared: Sequence[tuple[Mapping[str, Any], str]] = ()
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+
+    def get(self, folder: Path) -> Run | None:
+        """Return a run as the index knows it; None where it does not, or the run has changed."""
+        entry = self.entries.get(folder.name)
+        try:
+            if entry is None or entry["stamp"] != _stamp(folder)[0]:
+                return None
+            return _run(folder, entry, self.shared)
+        except _DAMAGED:
+            return None
+
+
+def _load(parent: Path) -> _Index:
+    """Read a folder's index; an empty one where there is none that can be used."""
     try:
         content = json.loads(read_bytes(parent / INDEX, MAX_INDEX, follow=False))
         if (content["format"], content["nnexp"]) != (FORMAT, nnexp.__version__):
-            return {}
-        shared = [(known["config"], str(known["identity"])) for known in content["configs"]]
-        return {name: _run(parent / name, entry, shared) for name, entry in content["runs"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        return {}
+            return _Index()
+        shared = [(_config(each["config"]), str(each["identity"])) for each in content["configs"]]
+        return _Index(shared, dict(content["runs"]))
+    except (OSError, *_DAMAGED):
+        return _Index()
+
+
+def _config(plain: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a config as `open_run` would, seed aside."""
+    config = Experiment.model_validate({**plain, "seed": 0}).model_dump(mode="json")
+    return {key: config[key] for key in config if key != "seed"}
 
 
 def _run(folder: Path, entry: Entry, shared: Sequence[tuple[Mapping[str, Any], str]]) -> Run:
-    config, identity, unlearnt = None, None, entry["unlearnt"]
+    config, identity = None, None
     if entry["config"] is not None:
         plain, identity = shared[entry["config"]]
         config = {**plain, "seed": int(entry["seed"])}
@@ -185,7 +221,7 @@ def _run(folder: Path, entry: Entry, shared: Sequence[tuple[Mapping[str, Any], s
     seconds = entry["seconds"]
     run = Run(
         folder,
-        dict(entry["record"]),
+        checked(entry["record"], []),
         config,
         entry["status"],
         Facts(
@@ -198,6 +234,6 @@ def _run(folder: Path, entry: Entry, shared: Sequence[tuple[Mapping[str, Any], s
     )
     if identity is not None:
         run.__dict__["identity"] = identity
-    if unlearnt is not None:
-        run.__dict__["unlearnt"] = tuple(map(int, unlearnt))
+    if entry["unlearnt"] is not None:
+        run.__dict__["unlearnt"] = tuple(map(int, entry["unlearnt"]))
     return run

@@ -220,11 +220,12 @@ def open_run(folder: Path | str) -> Run:
             if status == "running" and not is_held(stream.fileno()):
                 # It may have ended since its record was read.
                 record = _read_record(folder)
-                status = "interrupted" if record.get("status") == "running" else record["status"]
+                status = record.get("status")
+                status = "interrupted" if status == "running" else status
             rows = _rows(METRICS, read_open(stream, MAX_LOG), problems)
     except OSError as error:
         problems.append(f"{METRICS}: {error.strerror}")
-    record = _checked(record, problems)
+    record = checked(record, problems)
     config = _config(folder, record, problems)
     if status not in STATUSES:
         problems.append(f"unknown status {shown(status)}")
@@ -267,7 +268,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
         raise RunError(f"{folder}: not a readable run: {RUN} is damaged ({error})") from error
 
 
-def _checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+def checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     """Return the entries of run.json that are what they should be."""
     version = record.get("format")
     if type(version) is not int or not 1 <= version <= FORMAT:

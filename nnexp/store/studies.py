@@ -12,9 +12,10 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from nnexp.config.problems import shown
-from nnexp.config.schema import METRICS, STATISTICS, Choice, Strength
+from nnexp.config.schema import STATISTICS, Choice, Strength
 from nnexp.config.study import Study, identity
-from nnexp.errors import RunError, one_of
+from nnexp.config.study_file import COMPARED
+from nnexp.errors import RunError
 from nnexp.json_files import is_deep, read_mapping
 from nnexp.store import files
 from nnexp.store.files import guarded
@@ -52,7 +53,7 @@ class StudyRecord:
     description: str
     arms: Mapping[str, ArmRecord]
     seeds: tuple[int, ...]
-    metric: Annotated[str, Choice(METRICS)] | None
+    metric: Annotated[str, Choice(COMPARED)] | None
     at: Annotated[str, Choice(STATISTICS)]
     margin: Strength | None
 
@@ -114,11 +115,11 @@ def claim_folder(folder: Path, record: StudyRecord) -> None:
         return
     if there and _identities(there).isdisjoint(_identities(record)) and any(folders(folder)):
         raise RunError(
-            f"{folder}: holds another study, whose arms {one_of(list(there.arms)[:6])} have other "
-            "settings; give this one another name, or another place with --runs-dir"
+            f"{folder}: holds another study, whose arms {', '.join(list(there.arms)[:6])} have "
+            "other settings; give this one another name, or another place with --runs-dir"
         )
     text = json.dumps({"format": FORMAT} | asdict(record), indent=2, ensure_ascii=False) + "\n"
-    with guarded(folder):
+    with guarded(folder, begun=False):
         folder.mkdir(parents=True, exist_ok=True)
         files.replace(folder / STUDY, text.encode(), owned=False)
 

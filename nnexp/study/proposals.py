@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nnexp.config.space import rounded
 from nnexp.errors import NnexpError
 from nnexp.evidence.summary import Point, best, higher_is_better
 
@@ -107,15 +108,6 @@ def _value(spec: Any, asked: Any) -> Any:
         return spec[asked]
     ((kind, (low, high)),) = spec.items()
     return int(asked) if kind == "int" else rounded(asked, low, high)
-
-
-def rounded(x: float, low: float, high: float) -> float:
-    """Round to three digits, but not beyond the ends.
-
-    >>> rounded(0.032784, 0.01, 10), rounded(9.9996, 0.01, 9.9999)
-    (0.0328, 9.9999)
-    """
-    return min(max(float(f"{x:.3g}"), float(low)), float(high))
 
 
 def _told(optuna: Any, space: Space, kinds: Any, tried: Tried, metric: str) -> Any:

@@ -24,7 +24,10 @@ from nnexp.nn.examples import Examples
 from nnexp.nn.types import Array
 
 _META = "meta.json"
-_DAMAGED = (OSError, ValueError, KeyError, TypeError)
+_DAMAGED = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError, SyntaxError),
+)
 
 
 def _folder(shared: Path, experiment: Experiment) -> Path:

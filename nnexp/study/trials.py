@@ -9,6 +9,7 @@ that its settings call for has been put together anew and found to be the run it
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from statistics import median
 from typing import Any
 
 from nnexp.config.loader import Config, assign, validate
+from nnexp.config.space import rounded, samples
 from nnexp.config.study import Arm, Study, Tune
 from nnexp.config.yaml import Document
 from nnexp.errors import RunError
@@ -27,7 +29,7 @@ from nnexp.evidence.summary import Point, Row, best, higher_is_better, series
 from nnexp.experiment import DataCache
 from nnexp.store.reader import Run, open_run
 from nnexp.study.jobs import ENDED, Job, key_of
-from nnexp.study.proposals import State, Tried, propose, rounded
+from nnexp.study.proposals import State, Tried, propose
 
 MONITOR = ("train", "validation")
 MIN_COMPLETE = 5
@@ -204,7 +206,7 @@ class Search:
         name = f"{self._name(number)}-s{self.tune.seed}"
         for suffix in chain([""], (f"-{i}" for i in count(2))):
             folder = self.runs / f"{name}{suffix}"
-            if not folder.exists():
+            if not os.path.lexists(folder):
                 return None
             advice = "move it away, and the next `nnexp tune` makes the same trial again"
             try:
@@ -266,7 +268,7 @@ class Search:
     @cached_property
     def _filled(self) -> dict[str, list[tuple[Any, Any]]]:
         """The values of each list, with what they are in a config that has been filled in."""
-        first = {key: ends(spec)[0] for key, spec in self.tune.space.items()}
+        first = {key: samples(spec)[0] for key, spec in self.tune.space.items()}
 
         def filled(key: str, value: Any) -> Any:
             config = configured(self.study, self.arm, first | {key: value})
@@ -274,18 +276,6 @@ class Search:
 
         lists = {key: spec for key, spec in self.tune.space.items() if isinstance(spec, list)}
         return {key: [(v, filled(key, v)) for v in values] for key, values in lists.items()}
-
-
-def ends(spec: Any) -> list[Any]:
-    """Return the values of a list, or the ends of a range, as they would be drawn.
-
-    >>> ends({"log": [1, 10]}), ends({"int": [1, 10]}), ends([5, 10, 20])
-    ([1.0, 10.0], [1, 10], [5, 10, 20])
-    """
-    if isinstance(spec, list):
-        return spec
-    ((kind, both),) = spec.items()
-    return list(both) if kind == "int" else list(map(float, both))
 
 
 def within(spec: Any, place: float) -> Any:

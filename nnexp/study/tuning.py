@@ -21,10 +21,12 @@ from typing import Any
 import numpy as np
 
 import nnexp
-from nnexp.config.space import draw
+from nnexp.config.problems import shown
+from nnexp.config.space import draw, samples
 from nnexp.config.study import MANY, Arm, Study, Tune, confirm_seeds, identity
 from nnexp.errors import OptionError, RunError
 from nnexp.experiment import DataCache
+from nnexp.json_files import read_mapping
 from nnexp.store import files
 from nnexp.store.files import guarded
 from nnexp.store.find import folders
@@ -35,10 +37,10 @@ from nnexp.study.jobs import Done, Job
 from nnexp.study.pool import Watcher
 from nnexp.study.proposals import require_optuna
 from nnexp.study.sweep import run_jobs
-from nnexp.study.trials import Search, Trial, configured, ends, within
+from nnexp.study.trials import Search, Trial, configured, within
 
 TRIALS, CONFIRM, TUNE = "trials", "confirm", "tune.json"
-FORMAT = 1
+FORMAT, MAX_BYTES = 1, 1_000_000
 _CORNERS = 256
 # What a trial may not change: what it is called, what it is judged by, and the budget.
 _FIXED = ("name", "description", "tags", "reference", "seed", "epochs", "monitor", "monitor_every")
@@ -64,18 +66,10 @@ def prepare(study: Study, folder: Path, data: DataCache, *, many: bool = False) 
         message = "is missing: name what is searched, as in tune: {space: {eta: {log: [0.01, 10]}}}"
         raise study.error(("tune",), message)
     _refuse_keys(study, tune)
-    seeds = confirm_seeds(study)
-    count = len(study.arms) * (tune.trials + len(seeds))
+    count = len(study.arms) * (tune.trials + len(confirm_seeds(study)))
     if count > MANY and not many:
-        raise OptionError(
-            f"{study.document.file}: {count:,} runs; with --yes more than {MANY:,} are begun"
-        )
-    if tune.seed in seeds:
-        message = (
-            f"seed {tune.seed} is that of the trials, which choose the settings: "
-            "the confirming runs need fresh ones"
-        )
-        raise study.error(("confirm", "seeds"), message)
+        message = f"{count:,} runs are more than {MANY:,}; with --yes they are begun"
+        raise OptionError(f"{study.document.file}: {message}")
     searches = [Search(study, arm, tune, folder / TRIALS, data) for arm in study.arms]
     for search in searches:
         _check_space(search)
@@ -119,7 +113,7 @@ def _check_space(search: Search) -> None:
 
 def _probes(space: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield settings at the ends of the space, every combination if they are few, and inside."""
-    outer = {key: ends(spec) for key, spec in space.items()}
+    outer = {key: samples(spec) for key, spec in space.items()}
     first = {key: values[0] for key, values in outer.items()}
     if prod(map(len, outer.values())) <= _CORNERS:
         for values in product(*outer.values()):
@@ -155,24 +149,24 @@ def claim(tune: Tune, folder: Path) -> list[str]:
     }
     path = folder / TUNE
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-        known, began = dict(there["tune"]), dict(there["versions"])
+        there = read_mapping(path, MAX_BYTES)
         if there.get("format") != FORMAT:
-            raise RunError(f"{path}: format {there.get('format')!r} where {FORMAT} is known")
+            raise RunError(f"{path}: format {shown(there.get('format'))} where {FORMAT} is known")
+        known, began = dict(there["tune"]), dict(there["versions"])
     except FileNotFoundError:
         with guarded(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            files.make_folder(folder)
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
             files.replace(path, text.encode(), owned=False)
         return []
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         message = "is damaged; the trials are not: if the study is still the one they are of, "
         raise RunError(f"{path}: {message}delete this file, and run the command again") from error
     changed = [key for key in wanted if known.get(key) != wanted[key]]
     if changed:
-        lines = [f"  {key}: {known.get(key)} -> {wanted[key]}" for key in changed]
+        lines = [f"  {key}: {shown(known.get(key))} -> {shown(wanted[key])}" for key in changed]
         raise RunError(
             "\n".join([f"{folder}: holds trials of another search:", *lines])
             + "\ngive this study another name, or another place with --runs-dir"

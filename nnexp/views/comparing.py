@@ -16,7 +16,7 @@ from nnexp.views.compare import (
     table,
 )
 from nnexp.views.table import FORMATS, Table, markdown, terminal_width
-from nnexp.views.verdicts import Judged, Question
+from nnexp.views.verdicts import Judged, Question, nothing_to_claim
 
 _WIDEST = 100
 
@@ -29,6 +29,7 @@ def page(
     target: Target | None = None,
     sort: str | None = None,
     per_run: bool = False,
+    brief: bool = False,
 ) -> str:
     """Compare runs.
 
@@ -39,6 +40,7 @@ def page(
         target: a value whose time is told, too.
         sort: a statistic or another of `sort_key`.
         per_run: a row a run, without verdicts.
+        brief: without the figures, where there are verdicts.
 
     Raises:
         OptionError: the baseline is none of the groups.
@@ -57,6 +59,8 @@ def page(
         return FORMATS[form](Table([*shown.columns, *more], shown.records))
     parts = [caption(question.metric, grouped)] if form == "table" else []
     parts.append(FORMATS[form](Table([*shown.columns, *more], shown.records)).rstrip("\n"))
+    if brief and judged and judged.comparison.differences and not nothing_to_claim(judged):
+        parts.clear()
     if judged is not None and len(grouped) > 1:
         parts += _verdicts(judged, question, form)
     notes = beware(grouped)
@@ -68,7 +72,7 @@ def page(
 
 
 def _verdicts(judged: Judged, question: Question, form: str) -> list[str]:
-    nothing = verdicts.nothing_to_claim(judged)
+    nothing = nothing_to_claim(judged)
     if nothing:
         return [_lines([nothing, *judged.apart], form)]
     if not judged.comparison.differences:

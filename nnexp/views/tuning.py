@@ -13,18 +13,20 @@ from nnexp.errors import one_of
 from nnexp.evidence.flatness import Flatness, at_edge
 from nnexp.evidence.summary import higher_is_better
 from nnexp.store.reader import Run
+from nnexp.store.studies import record_of
 from nnexp.study.trials import Search, Trial
-from nnexp.views import compare, words
+from nnexp.views import comparing, words
 from nnexp.views.table import (
     NONE,
     Column,
     Table,
-    as_json,
     as_markdown,
     as_text,
+    json_text,
     plain_column,
     terminal_width,
 )
+from nnexp.views.verdicts import Question
 
 _WIDTH, _MD_WIDTH = 80, 100
 
@@ -84,16 +86,18 @@ def space_lines(tune: Tune) -> list[str]:
     return [f"- {key}: {range_of(spec)}" for key, spec in tune.space.items()]
 
 
+def _times(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def _given(page: Page) -> str:
     tune = page.tune
-    trials = f"{tune.trials} trials" if tune.trials > 1 else "one trial"
-    length = f"{tune.epochs} epochs" if tune.epochs else "its own epochs"
-    early = "\nA trial that falls behind the median of those before it is ended early."
+    length = _times(tune.epochs, "epoch") if tune.epochs else "its own epochs"
+    early = " A trial that falls behind the median of those before it is ended early."
     return (
-        f"Each arm was given {trials} of {length}, all with seed {tune.seed}. A trial counts by "
-        f"the {words.label(tune.metric)} of its best epoch; the test set took no part."
-        + early
-        * tune.prune
+        f"Each arm was given {_times(tune.trials, 'trial')} of {length}, all with seed "
+        f"{tune.seed}. A trial counts by the {words.label(tune.metric)} of its best epoch; the "
+        "test set took no part." + early * tune.prune
     )
 
 
@@ -182,8 +186,8 @@ def _legend(page: Page) -> str:
     pruned = " A pruned trial counts with what it had reached." if page.tune.prune else ""
     return (
         f"What each arm chose, and how flat its optimum is: {words.title(metric)} of its best, "
-        f"median and worst trial, and how many trials lie within so many {unit} of the best."
-        + pruned
+        "median and worst trial, and how many trials, the best included, lie within so many "
+        f"{unit} of it." + pruned
     )
 
 
@@ -221,20 +225,23 @@ def _end(trial: Trial, key: str, spec: Any) -> str | None:
 
 def _confirmed(page: Page) -> str:
     seeds, tuned = page.study.seeds, page.tune.epochs
-    epochs = sorted({arm.config.experiment.epochs for arm in page.study.arms})
     row = seeds[-1] - seeds[0] == len(seeds) - 1 > 1
     named = f"{seeds[0]} to {seeds[-1]}" if row else ", ".join(map(str, seeds))
-    said = f"Confirmed with fresh seeds, {named}, and {one_of(map(str, epochs))} epochs each."
+    epochs = sorted({arm.config.experiment.epochs for arm in page.study.arms})
+    trained = _times(epochs[0], "epoch") if len(epochs) == 1 else "their own epochs"
+    said = f"Confirmed with {_times(len(seeds), 'fresh seed')} ({named}) and {trained}."
     if tuned and epochs != [tuned]:
         said += f" The settings were chosen for {tuned}: others may be best for more or fewer."
     return said
 
 
-def verdict(page: Page) -> tuple[str, Table[Any], list[str]]:
-    """Judge the confirming runs: what the figures are, the figures, and what is to be said."""
-    groups = compare.groups(page.runs, page.metric)
-    notes = [*compare.silent_outputs(groups), *compare.ended_early(groups)]
-    return compare.caption(page.metric, groups), compare.table(groups, page.metric), notes
+def verdict(page: Page, form: str) -> str:
+    """Compare the confirming runs, as `nnexp compare` does."""
+    record = record_of(page.study, {arm.name: page.tune.trials for arm in page.study.arms})
+    known = {arm.identity for arm in record.arms.values()}
+    question = Question(page.metric, record.at, margin=record.margin, study=record)
+    runs = [run for run in page.runs if run.identity in known]
+    return comparing.page(runs, question, form, brief=True)
 
 
 def _parts(page: Page) -> Iterator[str | Table[Any]]:
@@ -247,11 +254,7 @@ def _parts(page: Page) -> Iterator[str | Table[Any]]:
     yield choices(page)
     yield "\n".join(f"- {doubt}" for search in page.searches for doubt in doubts(search))
     if page.runs:
-        said, table, notes = verdict(page)
         yield _confirmed(page)
-        yield said
-        yield table
-        yield "\n".join(f"- {note}" for note in notes)
 
 
 def _wrapped(text: str, width: int) -> str:
@@ -264,21 +267,23 @@ def _wrapped(text: str, width: int) -> str:
 
 def as_text_page(page: Page, width: int | None = None) -> str:
     """Write the page for people, at most so many characters wide."""
-    return "\n".join(
+    written = [
         as_text(part, width) if isinstance(part, Table) else _wrapped(part, width or _WIDTH)
         for part in _parts(page)
         if part
-    )
+    ]
+    return "\n".join(written + [verdict(page, "table")] * bool(page.runs))
 
 
 def as_markdown_page(page: Page) -> str:
     """Write the page as Markdown, under a heading of the second level."""
     title, *parts = (part for part in _parts(page) if part)
-    written = (
+    written = [
         as_markdown(part) if isinstance(part, Table) else _wrapped(part, _MD_WIDTH)
         for part in parts
-    )
-    return "\n".join([f"## {title}\n", *written])
+    ]
+    verdicts = [verdict(page, "md")] * bool(page.runs)
+    return "\n".join([f"## {title}\n", *written, *verdicts])
 
 
 def as_json_page(page: Page) -> str:
@@ -289,22 +294,19 @@ def as_json_page(page: Page) -> str:
             page.searches, effort(page).raw(), choices(page).raw(), strict=True
         )
     ]
-    found: dict[str, Any] = {
+    confirmed = {
+        "seeds": list(page.study.seeds),
+        "metric": page.metric,
+        "arms": json.loads(verdict(page, "json")) if page.runs else [],
+    }
+    found = {
         "study": page.study.name,
         "description": page.study.description,
         "tune": page.tune.model_dump(),
         "arms": arms,
-        "confirmed": None,
+        "confirmed": confirmed if page.runs else None,
     }
-    if page.runs:
-        _, table, notes = verdict(page)
-        found["confirmed"] = {
-            "seeds": list(page.study.seeds),
-            "metric": page.metric,
-            "groups": json.loads(as_json(table)),
-            "notes": notes,
-        }
-    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    return json_text(found) + "\n"
 
 
 FORMATS: dict[str, Callable[[Page], str]] = {

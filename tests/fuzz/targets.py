@@ -6,18 +6,21 @@ raised is a defect. A new target is one entry in `TARGETS`.
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import io
 import json
 import math
+import os
 import shutil
 import struct
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import numpy as np
@@ -35,6 +38,9 @@ from nnexp.config.study import load_study
 from nnexp.data import READERS
 from nnexp.errors import NnexpError
 from nnexp.experiment import load_data
+from nnexp.store import index
+from nnexp.store.find import folders as find
+from nnexp.store.index import open_all
 from nnexp.store.reader import Run, open_run
 from nnexp.store.studies import claim_folder, record_of
 from nnexp.views.run import as_record, page
@@ -98,25 +104,30 @@ metric: test_accuracy
 """
 
 
+def lasting() -> Path:
+    """Return a new folder that is there until the program ends."""
+    folder = Path(mkdtemp(prefix="nnexp-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 @cache
 def runs() -> dict[str, dict[str, bytes]]:
     """Return the files of two runs, `run` completed and `cut` interrupted, and of a study."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        config = write_small(folder)
-        every = "monitor=[train, validation, test, diagnostics]"
-        done = train_config(config, every, "eta=2", runs=folder / "runs")
-        cut = train_config(config, every, runs=folder / "runs", progress=Stopper(2))
-        (folder / "study.yaml").write_text(STUDY)
-        claim_folder(folder / "study", record_of(load_study(folder / "study.yaml")))
-        found = {
-            place: {path.name: path.read_bytes() for path in source.iterdir()}
-            for place, source in (("run", done.folder), ("cut", cut.folder))
-        }
-        found["run"].pop("checkpoint.npz", None)
-        found["cut"].pop("checkpoint.npz", None)
-        study = (folder / "study" / "study.json").read_bytes()
-        return {**found, "study": {"study.json": study, "small.yaml": config.read_bytes()}}
+    folder = lasting()
+    config = write_small(folder)
+    every = "monitor=[train, validation, test, diagnostics]"
+    done = train_config(config, every, "eta=2", runs=folder / "runs")
+    cut = train_config(config, every, runs=folder / "runs", progress=Stopper(2))
+    (folder / "study.yaml").write_text(STUDY)
+    claim_folder(folder / "study", record_of(load_study(folder / "study.yaml")))
+    found = {
+        place: {path.name: path.read_bytes() for path in source.iterdir()}
+        for place, source in (("run", done.folder), ("cut", cut.folder))
+    }
+    study = (folder / "study" / "study.json").read_bytes()
+    sources = {path.name: path.read_bytes() for path in (config, folder / "points.csv")}
+    return {**found, "study": {"study.json": study}, "source": sources}
 
 
 def npy(values: Any) -> bytes:
@@ -227,7 +238,7 @@ def folders(draw: st.DrawFn) -> tuple[dict[str, dict[str, bytes | None]], tuple[
     }
     for _ in range(draw(st.integers(0, 4))):
         name, file = draw(st.sampled_from(["run", "cut"])), draw(st.sampled_from(FILES))
-        data = found[name].get(file)
+        data = runs()[name].get(file)
         if data is not None:
             missing = draw(st.integers(0, 7)) == 0
             found[name][file] = None if missing else draw(spoil.get(file, spoilt)(data))
@@ -238,6 +249,49 @@ def folders(draw: st.DrawFn) -> tuple[dict[str, dict[str, bytes | None]], tuple[
 def studies(draw: st.DrawFn) -> tuple[bytes, bytes]:
     """Return a study.json and a study file, spoilt."""
     return draw(records(runs()["study"]["study.json"])), draw(spoilt(STUDY.encode()))
+
+
+@st.composite
+def checkpoints(draw: st.DrawFn) -> dict[str, bytes]:
+    """Return an interrupted run with one or two spoilt files, mostly its checkpoint."""
+    found = dict(runs()["cut"])
+    for name in draw(st.sets(st.sampled_from(["checkpoint.npz", "run.json", "metrics.csv"]))):
+        if name == "checkpoint.npz" and draw(st.booleans()):
+            with zipfile.ZipFile(io.BytesIO(found[name])) as archive:
+                members = {member: archive.read(member) for member in archive.namelist()}
+            text = members["state.npy"]
+            state = draw(records(text[text.index(b"\n") + 1 :]))
+            members["state.npy"] = npy(np.frombuffer(state, np.uint8))
+            found[name] = draw(archives(members))
+        else:
+            found[name] = draw(records(found[name]) if name == "run.json" else spoilt(found[name]))
+    return found
+
+
+@cache
+def indexed() -> Path:
+    """Return a lasting folder of two runs that an index knows, and has no reason to doubt."""
+    folder = lasting()
+    for name in ("run", "cut"):
+        put(folder / "runs" / name, runs()[name])
+        for path in (*(folder / "runs" / name).iterdir(), folder / "runs" / name):
+            os.utime(path, (1e9, 1e9))
+    index._save(folder / "runs", open_all(find(folder / "runs"))[0])
+    return folder
+
+
+def indexes() -> st.SearchStrategy[tuple[bytes, tuple[str, ...]]]:
+    """Return indexes with spoilt values or bytes, and a command."""
+    valid = (indexed() / "runs" / index.INDEX).read_bytes()
+    return st.tuples(records(valid), st.sampled_from(COMMANDS))
+
+
+def put(folder: Path, files: Mapping[str, bytes | None]) -> None:
+    """Write files into a folder, and none under a name without contents."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        path = folder / name
+        path.unlink(missing_ok=True) if data is None else path.write_bytes(data)
 
 
 def _printed(folder: Path, words: tuple[str, ...], codes: tuple[int, ...] = (0, 1)) -> bool:
@@ -356,22 +410,36 @@ def check_folder(folder: Path, case: Any) -> bool:
     """Every command that reads runs ends, with what it can show."""
     files, words = case
     for name, contents in files.items():
-        (folder / "runs" / name).mkdir(parents=True, exist_ok=True)
-        for file, data in contents.items():
-            path = folder / "runs" / name / file
-            path.unlink(missing_ok=True) if data is None else path.write_bytes(data)
+        put(folder / "runs" / name, contents)
     return _printed(folder, words)
+
+
+def check_index(folder: Path, case: tuple[bytes, tuple[str, ...]]) -> bool:
+    """A spoilt index is not used, or used as far as it makes sense."""
+    place = indexed()
+    (place / "runs" / index.INDEX).write_bytes(case[0])
+    assert _printed(place, case[1])
+    found, _ = open_all(find(place / "runs"))
+    return any(run.entry is not None for run in found)
+
+
+def check_resume(folder: Path, case: dict[str, bytes]) -> bool:
+    """A spoilt interrupted run is refused, and left as it is, or trained to its end."""
+    put(folder, runs()["source"])
+    put(folder / "runs" / "cut", case)
+    if _printed(folder, ("resume", "runs/cut", "--quiet"), (0, 1, 3)):
+        return True
+    kept = {path.name: path.read_bytes() for path in (folder / "runs" / "cut").iterdir()}
+    assert all(kept[name] == case[name] for name in ("run.json", "config.yaml"))
+    return False
 
 
 def check_study(folder: Path, case: tuple[bytes, bytes]) -> bool:
     """A spoilt study is refused, by `sweep` and by `compare`, or done."""
     for name in ("run", "cut"):
-        (folder / "runs" / name).mkdir(parents=True, exist_ok=True)
-        for file, data in runs()[name].items():
-            (folder / "runs" / name / file).write_bytes(data)
-    (folder / "runs" / "study.json").write_bytes(case[0])
-    write_small(folder)
-    (folder / "study.yaml").write_bytes(case[1])
+        put(folder / "runs" / name, runs()[name])
+    put(folder / "runs", {"study.json": case[0]})
+    put(folder, runs()["source"] | {"study.yaml": case[1]})
     compared = _printed(folder, ("compare", "--json"))
     load_study(folder / "study.yaml")
     return compared
@@ -396,6 +464,8 @@ TARGETS: dict[str, Target] = {
     "record": Target(lambda: records(runs()["run"]["run.json"]), check_record),
     "study": Target(studies, check_study),
     "folder": Target(folders, check_folder),
+    "index": Target(indexes, check_index),
+    "resume": Target(checkpoints, check_resume),
 }
 
 

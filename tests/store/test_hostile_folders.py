@@ -185,6 +185,9 @@ def test_contents_without_end_are_read_in_bounds(
 ) -> None:
     """Millions of rows, cells, mistakes, brackets and digits: named, in bounded time and memory."""
     (run / name).write_bytes(content)
+    if name == "config.yaml":
+        old = json.loads((run / "run.json").read_text()) | {"format": 1}
+        (run / "run.json").write_text(json.dumps(old))
     refused = problem == "run.json is damaged"
     with bounded():
         result = nnexp("show", run, "--json", code=int(refused))
@@ -303,11 +306,12 @@ def test_a_picture_of_extremes_is_drawn(nnexp: Nnexp, run: Path) -> None:
 
 def test_a_picture_of_very_many_groups_is_no_larger(nnexp: Nnexp, run: Path) -> None:
     """A hundred groups do not make a legend that no picture can hold."""
-    record = (run / "run.json").read_text()
+    record = json.loads((run / "run.json").read_text())
     for i in range(100):
         other = run.with_name(f"{run.name}-{i}")
         other.mkdir()
-        (other / "run.json").write_text(record)
+        record["config"]["eta"] = 1.0 + i
+        (other / "run.json").write_text(json.dumps(record))
         (other / "metrics.csv").write_text("epoch,test_accuracy\n1,0.5\n2,0.6\n")
     nnexp("plot", "-o", "a.svg")
     assert "further lines are not named" in Path("a.svg").read_text()

@@ -440,22 +440,24 @@ SPACE = "{eta: {log: [0.001, 10]}, batch_size: [5, 20]}"
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        (TEXT[TEXT.index("tune:") :], "", "study.yaml:1: tune: is missing: "),
+        (SPACE, "{etta: [1, 2]}", "study.yaml:12: tune.space.etta: unknown key; did you mean eta?"),
+        (SPACE, "{layers.7: [1, 2]}", "study.yaml:12: tune.space.layers.7: layers has no part 7"),
+        (SPACE, "{eta: [1], dropout: {uniform: [0, 1]}}", "study.yaml:12: tune.space.dropout: 1.0"),
+        (SPACE, "{batch_size: {uniform: [5, 50]}}", "study.yaml:12: tune.space.batch_size: 5.0"),
+        # Each value is legal by itself, not each combination.
         (
-            TEXT[TEXT.index("tune:") : TEXT.index("confirm:")],
-            "",
-            "study.yaml:1: tune: is missing: ",
+            SPACE,
+            "{layers: [[2, 4, 2], [2, 4, 4, 2]], dropout: [0, [0.5]]}",
+            "study.yaml:12: dropout: 1 given; layers [2, 4, 4, 2] need 2, one a hidden layer",
         ),
-        (SPACE, "{etta: [1, 2]}", "study.yaml:12: etta: unknown key; did you mean eta?"),
-        (SPACE, "{layers.7: [1, 2]}", "study.yaml:12: layers has no part 7"),
-        (SPACE, "{eta: {log: [0.1, 10]}, dropout: {uniform: [0, 1]}}", "study.yaml:12: dropout: "),
-        (SPACE, "{batch_size: {uniform: [5, 50]}}", "study.yaml:12: batch_size: 5.0 is not"),
-        (SPACE, "{cost: [quadratic, hinge]}", "study.yaml:12: cost: 'hinge' is not allowed"),
+        (SPACE, "{cost: [quadratic, hinge]}", "study.yaml:12: tune.space.cost: 'hinge' is not"),
         (SPACE, "{epochs: [5, 10]}", "study.yaml:12: tune.space.epochs: is the same for all"),
-        (SPACE, "{data.train: [5, 10]}", "study.yaml:12: tune.space.data.train: trials on"),
+        (SPACE, "{data.test: [0.1, 0.2]}", "study.yaml:12: tune.space.data.test: trials on"),
         (SPACE, "{l2: {int: [3, 1]}}", "study.yaml:12: tune.space.l2: {'int': [3, 1]} is not all"),
         (SPACE, "{cost: [quadratic, cross_entropy]}", "differ in nothing but what is searched"),
         ("baseline:", "grid: {eta: [1, 2]}\nbaseline:", "tune.space.eta: is in the grid as well"),
-        ("  trials: 8", "  metric: test_accuracy", "study.yaml:13: tune.metric: test_accuracy: "),
+        ("  trials: 8", "  metric: test_accuracy", "study.yaml:13: tune.metric: 'test_acc"),
         (
             f"{SPACE}\n",
             "{cost: [quadratic]}\n  metric: validation_cost\n",
@@ -471,8 +473,12 @@ SPACE = "{eta: {log: [0.001, 10]}, batch_size: [5, 20]}"
             "kind, validation: 0}",
             "study.yaml:11: tune: is judged on a validation set; points has none",
         ),
-        ("100-101", "0-9", "study.yaml:15: confirm.seeds: seed 0 is that of the trials"),
-        ("  trials: 8", "  trials: 6000", "study.yaml: 12,004 runs; with --yes more than 10,000"),
+        ("100-101", "0-9", "study.yaml:15: confirm.seeds: 0 is the seed"),
+        (
+            "  trials: 8",
+            "  trials: 6000",
+            "study.yaml: 12,004 runs are more than 10,000",
+        ),
         (
             "  dtype: float64",
             "  early_stopping: {metric: test_accuracy}",
@@ -526,6 +532,16 @@ def test_a_damaged_tune_json_is_named(tmp_path: Path, text: str) -> None:
     assert (tmp_path / "tune.json").read_text() == text
 
 
+def test_trials_of_an_arm_that_was_changed_are_refused(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    """What another network has tried is no trial of this one."""
+    changed = write(tmp_path, TEXT.replace("[2, 4, 2]", "[2, 5, 2]"))
+    shutil.copytree(undisturbed.runs / "trials", tmp_path / "runs" / "trials")
+    with pytest.raises(RunError, match="is not trial 0 of quadratic as the study has it now"):
+        searches(changed, tmp_path / "runs")[0].following()
+
+
 def cut(path: Path) -> None:
     """Take away the second half of a file."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -548,7 +564,7 @@ def change_eta(path: Path) -> None:
         ("metrics.csv", cut, "torn"),
         ("metrics.csv", lose_a_row, "metrics.csv has lost rows"),
         ("config.yaml", cut, "config.yaml"),
-        ("config.yaml", change_eta, "is not trial 2 of quadratic as the study has it now"),
+        ("config.yaml", change_eta, "is not what the run was begun with"),
     ],
 )
 def test_a_damaged_trial_is_named_and_made_again_once_it_is_moved_away(

@@ -1,4 +1,4 @@
-"""Fuzz at length: `python -m tests.fuzz [--cases N] [--seed N] [TARGET]...`.
+"""Fuzz at length: `python tests/fuzz/fuzzing.py [--cases N] [--seed N] [TARGET]...`.
 
 Prints a line of JSON for each target: how many cases were run, accepted and refused. A defect ends
 it with its traceback and the case that shows it.
@@ -16,14 +16,14 @@ from pathlib import Path
 
 import click
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path[:0] = [str(Path(__file__).parents[i]) for i in (0, 1, 2)]
 
 from targets import TARGETS, each  # noqa: E402
 
 
 def main() -> None:
     """Fuzz the targets that are named, or all."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python tests/fuzz/fuzzing.py", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     cases = int(os.environ.get("NNEXP_FUZZ_CASES", "200"))
     parser.add_argument("--cases", type=int, default=cases)
