@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +41,26 @@ def results(folder: Path) -> dict[str, object]:
     return {"log": log} | {
         name: found[name] for name in ("model.npz", "predictions.npz", "diagnostics.csv")
     }
+
+
+def dies(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], None]) -> bool:
+    """Let a process die when it has waited for the disk so many times; tell whether it did."""
+    sync, left = os.fsync, step
+
+    def dying(descriptor: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Death
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", dying)
+        try:
+            act()
+        except Death:
+            return True
+    return False
 
 
 @pytest.fixture
@@ -138,31 +160,31 @@ def test_a_run_that_went_on_meanwhile_is_left_alone(cut: Path, whole: dict[str, 
         assert contents(cut) == before
 
 
+def test_a_death_while_a_run_is_delivered_leaves_it_whole_or_none(
+    train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No step of the delivery shows a part of a run."""
+    sent = train().folder
+    parcel = pack(sent)
+    for step in count():
+        target = folder / f"there{step}" / sent.name
+        if dies(monkeypatch, step, partial(deliver, parcel, target)):
+            assert not target.exists() or contents(target) == parcel
+        else:
+            break
+    assert step > 8
+
+
 def test_a_death_while_a_run_is_completed_leaves_one_that_can_be_resumed(
     cut: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever it happens, the run is the old one, or goes on to the same end, or has ended."""
-    sync, epochs = os.fsync, set()
+    epochs = set()
     for step in count():
         copy = cut.parent.parent / f"copy{step}"
         shutil.copytree(cut, copy)
-        left = step
-
-        def dying(descriptor: int) -> None:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise Death
-            sync(descriptor)
-
-        monkeypatch.setattr(os, "fsync", dying)
-        try:
-            complete(whole, copy)
+        if not dies(monkeypatch, step, partial(complete, whole, copy)):
             break
-        except Death:
-            pass
-        finally:
-            monkeypatch.setattr(os, "fsync", sync)
         if open_run(copy).status != "completed":
             epochs.add(resume(copy).trained)
         unpack(whole, reference := copy.with_name(f"reference{step}"))

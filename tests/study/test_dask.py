@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import Stopper
-from results import results
+from sweeping import contents
 
 import nnexp as package
 from nnexp.config.study import load_study
@@ -95,9 +95,9 @@ def wait_for(true: Callable[[], bool]) -> None:
 
 
 def start_sweep(*words: str) -> subprocess.Popen[str]:
-    """Start a sweep of the study in the working folder."""
+    """Start a sweep in the working folder."""
     return subprocess.Popen(
-        [sys.executable, "-m", "nnexp", "sweep", "study.yaml", *words],
+        [sys.executable, "-m", "nnexp", "sweep", *words],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -125,6 +125,11 @@ def study(folder: Path) -> Path:
     return folder / "study.yaml"
 
 
+def results(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what the runs of a folder came to."""
+    return {name: files for name, files in contents(folder).items() if name != "study.json"}
+
+
 def run_here(study: Path, seeds: str) -> dict[str, dict[str, Any]]:
     """Return what the local engine's runs come to."""
     data, runs = DataCache(), Path("here")
@@ -142,31 +147,50 @@ def interrupt_one(study: Path, runs: Path) -> Path:
     return done.folder
 
 
-def test_a_sweep_survives_the_death_of_a_worker_and_tells_that_of_the_scheduler(
+def test_a_sweep_survives_a_worker_and_leaves_the_cluster_as_it_was(
     study: Path, folder: Path
 ) -> None:
     """Every run is there once, complete, with the local engine's bytes, or not there at all."""
     begun = interrupt_one(study, Path("runs"))
     rows = (begun / "metrics.csv").read_bytes()
     with cluster(folder / "away") as there:
+        on_dask = ["--engine", "dask", "--address", there.address]
         doomed, _ = there.worker(), there.worker()
-        sweep = start_sweep("--engine", "dask", "--address", there.address, "--seeds", "0-2")
+        sweep = start_sweep("study.yaml", "--seeds", "0-2", *on_dask)
         lines_until(sweep, "1/6 completed")
         doomed.kill()
         out, said = sweep.communicate(timeout=BOUND)
         assert (sweep.returncode, out.splitlines()[0]) == (0, "runs/study"), said
-        away = results(Path("runs/study"))
-        assert away == run_here(study, "0-2")
-        assert len(away) == 6
+        assert results(Path("runs/study")) == run_here(study, "0-2")
         assert (begun / "metrics.csv").read_bytes().startswith(rows)
         # The workers, which do not know this folder, have written nothing into it.
-        assert {path.name for path in folder.iterdir()} == {
-            *("away", "here", "runs", "points.csv", "study.yaml")
-        }
-        sweep = start_sweep("--engine", "dask", "--address", there.address)
-        lines_until(sweep, "1/4 completed")
-        there.scheduler.kill()
-        out, said = sweep.communicate(timeout=BOUND)
+        known = {"away", "here", "runs", "points.csv", "study.yaml"}
+        assert {path.name for path in folder.iterdir()} == known
+        end_in_the_middle(there, on_dask)
+        lose_the_scheduler(there, on_dask)
+
+
+def end_in_the_middle(there: Cluster, on_dask: list[str]) -> None:
+    """Interrupt a sweep: its runs end on the cluster as well, which goes on."""
+    endless = STUDY.replace("epochs: 80", "epochs: 10000000").replace("study", "endless")
+    Path("endless.yaml").write_text(endless)
+    dead = set(there.folder.rglob("nnexp-*"))
+    sweep = start_sweep("endless.yaml", *on_dask)
+    wait_for(lambda: set(there.folder.rglob("nnexp-*")) > dead)
+    sweep.terminate()
+    out, said = sweep.communicate(timeout=BOUND)
+    assert (sweep.returncode, out) == (130, "")
+    assert said.endswith("nnexp: interrupted\n")
+    wait_for(lambda: set(there.folder.rglob("nnexp-*")) <= dead)
+    assert [path.name for path in Path("runs/endless").iterdir()] == ["study.json"]
+
+
+def lose_the_scheduler(there: Cluster, on_dask: list[str]) -> None:
+    """Kill the scheduler of a sweep that has four more runs to do."""
+    sweep = start_sweep("study.yaml", *on_dask)
+    lines_until(sweep, "1/4 completed")
+    there.scheduler.kill()
+    out, said = sweep.communicate(timeout=BOUND)
     assert (sweep.returncode, out) == (1, "")
     assert said.splitlines()[-1] == (
         f"nnexp: the scheduler of {there.address} was lost; what is complete is kept: "
@@ -174,12 +198,12 @@ def test_a_sweep_survives_the_death_of_a_worker_and_tells_that_of_the_scheduler(
     )
     found = results(Path("runs/study"))
     assert 6 < len(found) < 10
-    assert {run["run.json"] for run in found.values()} == {"completed"}
+    assert {run["run.json"] for run in found.values()} == {b"completed"}
 
 
 def test_without_an_address_a_cluster_of_this_machine_is_used(study: Path) -> None:
     """It is started, gives the same bytes, and says nothing of its own."""
-    sweep = start_sweep("--seeds", "0", "--engine", "dask", "--jobs", "1", "--quiet")
+    sweep = start_sweep("study.yaml", "--seeds", "0", "--engine", "dask", "--jobs", "1", "--quiet")
     assert sweep.communicate(timeout=BOUND) == ("runs/study\n", "")
     assert sweep.returncode == 0
     assert results(Path("runs/study")) == run_here(study, "0")
@@ -195,11 +219,11 @@ def test_a_cluster_that_cannot_do_it_is_refused(
         def refusal() -> str:
             done = nnexp("sweep", study, "--engine", "dask", "--address", there.address, code=1)
             assert [path.name for path in Path("runs/study").iterdir()] == ["study.json"]
-            return done.stderr.removeprefix("runs/study: 10 runs\n")
+            return str(done.stderr.splitlines()[-1])
 
         assert refusal() == (
             f"nnexp: {there.address}: the scheduler has no workers: start some with "
-            f"`dask worker {there.address} --nworkers 4 --nthreads 1`\n"
+            f"`dask worker {there.address} --nworkers 4 --nthreads 1`"
         )
         there.worker(WITHOUT_NNEXP)
         there.worker(OTHER_NNEXP)
@@ -208,7 +232,7 @@ def test_a_cluster_that_cannot_do_it_is_refused(
     monkeypatch.setattr(dask_engine, "PATIENCE", 2.0)
     assert refusal() == (
         f"nnexp: {there.address}: no scheduler answers there within 2 s: start one with "
-        "`dask scheduler`, and give the address it prints as --address\n"
+        "`dask scheduler`, and give the address it prints as --address"
     )
 
 

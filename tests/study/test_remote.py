@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 from conftest import Stopper
-from results import results
+from sweeping import contents
+from threadpoolctl import threadpool_limits
 
+from nnexp import blas
 from nnexp.config.schema import Experiment
 from nnexp.config.study import load_study
 from nnexp.data import Dataset
@@ -75,7 +77,7 @@ def judged(study: Path) -> dict[str, dict[str, Any]]:
     data = DataCache()
     for job in jobs_of(study, "judge", data):
         perform(job, data)
-    return results(Path("judge"))
+    return contents(Path("judge"))
 
 
 @pytest.fixture
@@ -109,7 +111,15 @@ def test_threads_that_train_at_the_same_time_give_the_same_bytes(
         futures = [executor.submit(engine.task, *engine.prepare(job, 0)) for job in jobs]
         for job, future in zip(jobs, futures, strict=True):
             engine.finish(job, future.result())
-    assert results(Path("runs")) == judged
+    assert contents(Path("runs")) == judged
+
+
+def test_a_worker_has_one_blas_thread_for_good(job: Job, engine: Engine) -> None:
+    """The limit is the process's: a run that ends must not lift it for one that goes on."""
+    blas.one_thread_for_good.cache_clear()
+    with threadpool_limits(2, user_api="blas"):
+        engine.task(*engine.prepare(job, 0))
+        assert {library["num_threads"] for library in blas.describe()} == {1}
 
 
 def test_the_documented_executor_gives_the_same_bytes(
@@ -131,7 +141,7 @@ def test_the_documented_executor_gives_the_same_bytes(
     done = run_jobs(jobs, data, engine="mpi", settings=settings_for(Path("runs"), 2))
     assert sorted(one.epochs for one in done) == [1, 1, 9, 12, 12, 12]
     assert (resumed / "metrics.csv").read_bytes().startswith(rows)
-    assert results(Path("runs")) == judged
+    assert contents(Path("runs")) == judged
 
 
 def test_the_worker_leaves_nothing_where_it_trained(
@@ -151,10 +161,10 @@ def test_a_run_that_ended_meanwhile_is_kept_and_the_parcel_dropped(
     orders = engine.prepare(job, 0)
     first, second = engine.task(*orders), engine.task(*orders)
     assert engine.finish(job, first).epochs == 12
-    before = results(job.runs)
+    before = contents(job.runs)
     done = engine.finish(job, second)
     assert (done.status, done.epochs) == ("completed", 0)
-    assert (before, [job.name]) == (results(job.runs), list(before))
+    assert (before, [job.name]) == (contents(job.runs), list(before))
     assert do(engine, job) == done
 
 
