@@ -8,19 +8,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import Stopper
+from distributed import KilledWorker
 from sweeping import contents
 
 import nnexp as package
 from nnexp.config.study import load_study
+from nnexp.errors import NnexpError
 from nnexp.experiment import DataCache
 from nnexp.study import dask_engine
-from nnexp.study.dask_engine import unlike
+from nnexp.study.dask_engine import _Executor, unlike
 from nnexp.study.jobs import perform
 from nnexp.study.sweep import run_jobs, settings_for, study_jobs
 
@@ -253,6 +256,20 @@ def test_software_that_differs_is_named_with_its_place() -> None:
     said = {"a": "cannot import nnexp (No module named 'nnexp')"}
     assert found({"a": python}, {"a": missing}) == said
     assert found({"a": OSError("gone")}, {"a": OSError("gone")}) == {}
+
+
+def test_a_run_that_no_worker_survives_fails_in_words() -> None:
+    """Dask gives up after so many deaths; its own words are about its tasks."""
+
+    last: Any = None
+
+    def given_up() -> None:
+        raise KilledWorker("_train-1", last, 3)
+
+    with ThreadPoolExecutor(1) as pool:
+        error = _Executor(pool).submit(given_up).exception()
+    assert isinstance(error, NnexpError)
+    assert str(error).startswith("4 workers died one after the other")
 
 
 def test_dask_is_asked_for_only_where_it_is_needed(

@@ -23,6 +23,7 @@ from nnexp.config.study import load_study
 from nnexp.data import Dataset
 from nnexp.errors import RunError
 from nnexp.experiment import DataCache, read_data
+from nnexp.store import parcel
 from nnexp.store.writer import RunWriter
 from nnexp.study import remote as module
 from nnexp.study.engines import ENGINES, Engine
@@ -208,6 +209,23 @@ def test_the_second_of_two_unfinished_runs_is_gone_on_with(job: Job, engine: Eng
     second = interrupt(job)
     assert second.name == f"{job.name}-2"
     assert do(engine, job) == Done(job, second, "completed", epochs=9)
+
+
+def test_a_death_when_a_run_comes_back_leaves_one_that_can_be_gone_on_with(
+    job: Job, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the worker trained is known to the checkpoint before the first row is written."""
+    there = interrupt(job)
+    sent = engine.task(*engine.prepare(job, 0))
+
+    def die(path: Path, data: bytes) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parcel, "_extend", die)
+        with pytest.raises(KeyboardInterrupt):
+            engine.finish(job, sent)
+    assert do(engine, job) == Done(job, there, "completed", epochs=0)
 
 
 def test_a_worker_of_another_version_does_no_job(
