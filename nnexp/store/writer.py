@@ -18,16 +18,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain, count
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
 
-from nnexp.errors import BusyError, ResumeError, RunError
+from nnexp.errors import BusyError, ResumeError
 from nnexp.nn.types import Array
-from nnexp.store import files
+from nnexp.store import claims, files
 from nnexp.store.checkpoint import Checkpoint, read_checkpoint
 from nnexp.store.files import guarded
 from nnexp.store.layout import (
@@ -113,7 +112,7 @@ class RunWriter:
         """
         with guarded(runs, begun=False):
             files.make_folder(runs)
-            hidden = _hidden(runs, stem)
+            hidden = claims.hide(runs, stem)
             writer = cls(hidden, record, {})
             try:
                 log = writer._logs[METRICS] = _Log.open(hidden / METRICS)
@@ -125,12 +124,12 @@ class RunWriter:
                 writer.record |= {"started_at": now(), "pid": os.getpid()}
                 writer.record["config_sha256"] = _sha256(config)
                 writer._write_record()
-                writer.folder = _claim(hidden, runs / stem, suffix=suffix)
+                writer.folder = claims.claim(hidden, runs / stem, suffix=suffix)
                 log.path = writer.folder / METRICS
                 files.sync_folder(runs)
             except BaseException:
                 writer.close()
-                _discard(hidden)
+                claims.discard(hidden)
                 raise
         return writer
 
@@ -270,42 +269,6 @@ class RunWriter:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _hidden(runs: Path, stem: str) -> Path:
-    """Make a folder that only this process knows."""
-    for i in count():
-        hidden = runs / f".{stem}.{os.getpid()}-{i}.new"
-        try:
-            hidden.mkdir()
-        except FileExistsError:
-            continue
-        return hidden
-    raise AssertionError
-
-
-def _claim(hidden: Path, wanted: Path, *, suffix: bool) -> Path:
-    """Rename a folder to the first free name: to rename onto a folder that holds files fails."""
-    suffixes = chain([""], (f"-{i}" for i in range(2, 10_000)))
-    for folder in (wanted.with_name(wanted.name + suffix) for suffix in suffixes):
-        try:
-            if not folder.is_symlink():
-                hidden.rename(folder)
-                return folder
-        except OSError:
-            if not folder.exists():
-                raise
-        if not suffix:
-            raise FileExistsError(f"{folder} is there already")
-    raise RunError(f"{wanted}: 9,999 runs of this name are there already")
-
-
-def _discard(hidden: Path) -> None:
-    """Remove what was made ready for a run that did not come to be."""
-    with suppress(OSError):
-        for path in hidden.iterdir():
-            path.unlink()
-        hidden.rmdir()
 
 
 @dataclass
