@@ -30,12 +30,17 @@ from nnexp.nn.types import Array
 from nnexp.store import files
 from nnexp.store.checkpoint import Checkpoint, read_checkpoint
 from nnexp.store.files import guarded
+from nnexp.store.layout import (
+    CHECKPOINT,
+    CONFIG,
+    DIAGNOSTICS,
+    FORMAT,
+    METRICS,
+    PARAMETERS,
+    RUN,
+)
 from nnexp.store.lock import hold
 
-FORMAT = 2
-CONFIG, METRICS, RUN = "config.yaml", "metrics.csv", "run.json"
-MODEL, PREDICTIONS, CHECKPOINT = "model.npz", "predictions.npz", "checkpoint.npz"
-DIAGNOSTICS, PARAMETERS = "diagnostics.csv", "parameters.csv"
 COLUMNS = (
     "epoch",
     "eta",

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 import nnexp
-from nnexp.config.problems import shown
 from nnexp.config.space import draw, samples
 from nnexp.config.study import MANY, Arm, Study, Tune, confirm_seeds, identity
 from nnexp.errors import OptionError, RunError
@@ -38,6 +37,7 @@ from nnexp.study.pool import Watcher
 from nnexp.study.proposals import require_optuna
 from nnexp.study.sweep import run_jobs
 from nnexp.study.trials import Search, Trial, configured, within
+from nnexp.text import shown
 
 TRIALS, CONFIRM, TUNE = "trials", "confirm", "tune.json"
 FORMAT, MAX_BYTES = 1, 1_000_000

@@ -10,6 +10,7 @@ from typing import Any
 
 from nnexp.config.study import Study, Tune
 from nnexp.errors import one_of
+from nnexp.evidence.amounts import plural
 from nnexp.evidence.flatness import Flatness, at_edge
 from nnexp.evidence.summary import higher_is_better
 from nnexp.store.reader import Run
@@ -86,16 +87,12 @@ def space_lines(tune: Tune) -> list[str]:
     return [f"- {key}: {range_of(spec)}" for key, spec in tune.space.items()]
 
 
-def _times(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
-
-
 def _given(page: Page) -> str:
     tune = page.tune
-    length = _times(tune.epochs, "epoch") if tune.epochs else "its own epochs"
+    length = plural(tune.epochs, "epoch") if tune.epochs else "its own epochs"
     early = " A trial that falls behind the median of those before it is ended early."
     return (
-        f"Each arm was given {_times(tune.trials, 'trial')} of {length}, all with seed "
+        f"Each arm was given {plural(tune.trials, 'trial')} of {length}, all with seed "
         f"{tune.seed}. A trial counts by the {words.label(tune.metric)} of its best epoch; the "
         "test set took no part." + early * tune.prune
     )
@@ -228,8 +225,8 @@ def _confirmed(page: Page) -> str:
     row = seeds[-1] - seeds[0] == len(seeds) - 1 > 1
     named = f"{seeds[0]} to {seeds[-1]}" if row else ", ".join(map(str, seeds))
     epochs = sorted({arm.config.experiment.epochs for arm in page.study.arms})
-    trained = _times(epochs[0], "epoch") if len(epochs) == 1 else "their own epochs"
-    said = f"Confirmed with {_times(len(seeds), 'fresh seed')} ({named}) and {trained}."
+    trained = plural(epochs[0], "epoch") if len(epochs) == 1 else "their own epochs"
+    said = f"Confirmed with {plural(len(seeds), 'fresh seed')} ({named}) and {trained}."
     if tuned and epochs != [tuned]:
         said += f" The settings were chosen for {tuned}: others may be best for more or fewer."
     return said
