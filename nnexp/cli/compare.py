@@ -81,7 +81,11 @@ def compare(
         margin=_margin(chosen, margin) if margin is not None or not study else study.margin,
         study=study,
     )
+    noted = [len(run.problems) for run in found]
     text = page(found, question, format_, target=target, sort=sort, per_run=per_run)
+    for run, known in zip(found, noted, strict=True):
+        for problem in run.problems[known:]:
+            say_note(f"{run.folder}: {problem}")
     say(text, nl=False)
 
 
