@@ -260,7 +260,6 @@ def test_software_that_differs_is_named_with_its_place() -> None:
 
 def test_a_run_that_no_worker_survives_fails_in_words() -> None:
     """Dask gives up after so many deaths; its own words are about its tasks."""
-
     last: Any = None
 
     def given_up() -> None:
