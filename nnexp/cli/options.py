@@ -108,7 +108,7 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
     return runs
 
 
-def choose_metric(runs: list[Run], metric: str | None) -> str:
+def choose_metric(runs: list[Run], metric: str | None, option: str = "--metric") -> str:
     """Return the metric asked for, or the one the runs are judged by.
 
     Raises:
@@ -125,5 +125,5 @@ def choose_metric(runs: list[Run], metric: str | None) -> str:
     if chosen not in logged:
         allowed = one_of(logged) if logged else "nothing"
         hint = did_you_mean(chosen, logged)
-        raise OptionError(f"--metric {chosen}: not logged by these runs; they have {allowed}{hint}")
+        raise OptionError(f"{option} {chosen}: not logged by these runs; they have {allowed}{hint}")
     return chosen

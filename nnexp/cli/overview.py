@@ -112,9 +112,10 @@ class _Bars:
                 "  {bar:10} {n_fmt}/{total_fmt} {desc}",
                 desc=job.name,
                 total=total,
+                initial=epochs,
                 position=self._free.pop(),
             )
-        if job.key in self._lines:
+        elif job.key in self._lines:
             self._lines[job.key].update(epochs - self._lines[job.key].n)
 
     def waiting(self, jobs: int) -> None:

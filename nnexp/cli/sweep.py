@@ -112,7 +112,8 @@ def sweep(
 def _ends(done: Sequence[Done], wanted: Sequence[Job]) -> str:
     counts = Counter(one.status for one in done)
     counts["not begun or not ended"] = len(wanted) - len(done)
-    return ", ".join(f"{n} {status}" for status, n in counts.items() if n)
+    order = ("completed", "diverged", "failed", "not begun or not ended")
+    return ", ".join(f"{counts[status]} {status}" for status in order if counts[status])
 
 
 def _print_plan(wanted: Sequence[Job], due: Sequence[Job], data: DataCache, jobs: int) -> None:

@@ -13,25 +13,21 @@ _KINDS = ("log", "uniform", "int")
 _DUE = "[a, b, c], {log: [low, high]}, {uniform: [low, high]} or {int: [low, high]} is due"
 _LARGEST_INT = 2**53
 _ENDS = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
-Space = Annotated[
-    Any,
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "array", "minItems": 1},
-                *(
-                    {
-                        "type": "object",
-                        "properties": {kind: _ENDS},
-                        "required": [kind],
-                        "additionalProperties": False,
-                    }
-                    for kind in _KINDS
-                ),
-            ]
-        }
-    ),
-]
+SPACE: dict[str, Any] = {
+    "anyOf": [
+        {"type": "array", "minItems": 1},
+        *(
+            {
+                "type": "object",
+                "properties": {kind: _ENDS},
+                "required": [kind],
+                "additionalProperties": False,
+            }
+            for kind in _KINDS
+        ),
+    ]
+}
+Space = Annotated[Any, WithJsonSchema(SPACE)]
 
 
 def space_problem(spec: Any) -> str | None:

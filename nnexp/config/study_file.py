@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 
-from nnexp.config.problems import Finding, shown, worded
+from nnexp.config.problems import Finding, worded
 from nnexp.config.schema import METRICS, SETS, STATISTICS, Choice, Natural, Strength, Strict, Word
 from nnexp.config.seeds import seeds_in
-from nnexp.config.space import Space, space_problem
+from nnexp.config.space import SPACE, Space, space_problem
 from nnexp.config.yaml import Document, Key, dotted
 from nnexp.errors import ConfigError, Problem
+from nnexp.text import shown
 
 COMPARED = tuple(f"{name}_{kind}" for name in SETS for kind in ("accuracy", "cost", "r2"))
 COMPARED += tuple(f"{name}_data_cost" for name in SETS)
@@ -22,15 +23,17 @@ _OF_THE_STUDY = {"name": "name", "seed": "seeds"}
 
 Overrides = dict[str, Any]
 
-Seeds = Annotated[
-    Any,
+_SEEDS = [{"type": "integer", "minimum": 0}, {"type": "string"}, {"type": "array", "minItems": 1}]
+Seeds = Annotated[Any, WithJsonSchema({"anyOf": _SEEDS})]
+Base = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})]
+Draws = Annotated[
+    dict[str, Any],
     WithJsonSchema(
         {
-            "anyOf": [
-                {"type": "integer", "minimum": 0},
-                {"type": "string"},
-                {"type": "array", "minItems": 1},
-            ]
+            "type": "object",
+            "properties": {"n": {"type": "integer", "minimum": 1}},
+            "required": ["n"],
+            "additionalProperties": SPACE,
         }
     ),
 ]
@@ -61,14 +64,12 @@ class StudyFile(Strict):
 
     name: Word | None = Field(None, description="of its folder; the file's name if not given")
     description: str = Field("", description="the question, in a sentence")
-    base: Annotated[
-        Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Experiment"}]})
-    ] = Field(description="a config: the path of its file, or the config itself")
+    base: Base = Field(description="a config: the path of its file, or the config itself")
     arms: dict[Word, Overrides | None] = Field({}, description="name -> what it changes in base")
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         {}, description="key -> its values; every combination, in each arm"
     )
-    random: dict[str, Any] = Field(
+    random: Draws = Field(
         {}, description="key -> the values it may take; and `n`, how many draws, in each arm"
     )
     seeds: Seeds = Field("0", description="of every arm's runs, as in 0-9 or [0, 3, 5]")

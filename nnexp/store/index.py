@@ -24,8 +24,8 @@ from nnexp.evidence.summary import METRICS as METRIC_NAMES
 from nnexp.evidence.summary import STATISTICS, Facts, Point
 from nnexp.files import read_bytes
 from nnexp.store import files
+from nnexp.store.layout import CONFIG, METRICS, RUN
 from nnexp.store.reader import STATUSES, Run, checked, open_run
-from nnexp.store.writer import CONFIG, METRICS, RUN
 from nnexp.text import one_line
 
 INDEX = ".nnexp-index.json"

@@ -14,8 +14,7 @@ from nnexp.files import read_bytes
 from nnexp.store import claims, files
 from nnexp.store.checkpoint import Checkpoint, read_checkpoint
 from nnexp.store.files import guarded
-from nnexp.store.lock import hold
-from nnexp.store.writer import (
+from nnexp.store.layout import (
     CHECKPOINT,
     CONFIG,
     DIAGNOSTICS,
@@ -25,6 +24,8 @@ from nnexp.store.writer import (
     PREDICTIONS,
     RUN,
 )
+from nnexp.store.lock import hold
+from nnexp.store.writer import _claim, _discard, _hidden
 
 LOGS = (METRICS, DIAGNOSTICS, PARAMETERS)
 FILES = (CONFIG, *LOGS, CHECKPOINT, MODEL, PREDICTIONS, RUN)

@@ -29,12 +29,17 @@ from nnexp.nn.types import Array
 from nnexp.store import claims, files
 from nnexp.store.checkpoint import Checkpoint, read_checkpoint
 from nnexp.store.files import guarded
+from nnexp.store.layout import (
+    CHECKPOINT,
+    CONFIG,
+    DIAGNOSTICS,
+    FORMAT,
+    METRICS,
+    PARAMETERS,
+    RUN,
+)
 from nnexp.store.lock import hold
 
-FORMAT = 2
-CONFIG, METRICS, RUN = "config.yaml", "metrics.csv", "run.json"
-MODEL, PREDICTIONS, CHECKPOINT = "model.npz", "predictions.npz", "checkpoint.npz"
-DIAGNOSTICS, PARAMETERS = "diagnostics.csv", "parameters.csv"
 COLUMNS = (
     "epoch",
     "eta",
@@ -49,6 +54,8 @@ CLOCK_COLUMNS = ("train_seconds", "evaluate_seconds", "finished_at")
 # A commit may take a fiftieth of the time: on a slow disk, epochs that are shorter share one.
 _PACE = 50
 _NEW = os.O_RDWR | os.O_CREAT
+# What comes of values of other kinds than were written.
+_MISFIT = (LookupError, TypeError, ValueError, AttributeError, OverflowError, csv.Error)
 _PIECE = 1 << 20
 _MAX_HEAD = 1 << 24
 
@@ -174,7 +181,7 @@ class RunWriter:
                         flags = os.O_RDWR if logs[name]["size"] else _NEW
                         self._logs[name] = _Log.open(self.folder / name, flags)
                         self._logs[name].redo(**logs[name])
-        except (LookupError, TypeError, ValueError, OverflowError, csv.Error) as error:
+        except _MISFIT as error:
             message = f"{self.folder / CHECKPOINT}: is not a checkpoint of a run: {error!r}"
             raise ResumeError(message) from error
         if metrics.columns != due:

@@ -60,12 +60,12 @@ def run_jobs(
     Raises:
         RunError: a folder cannot be written, or a worker was killed.
     """
-    if not jobs:
-        return []
     distinct = {data_key(job.config.experiment): job.config for job in jobs}
-    for config in distinct.values():
-        share(settings.shared, config.experiment, data.load(config))
     try:
+        for config in distinct.values():
+            share(settings.shared, config.experiment, data.load(config))
+        if not jobs:
+            return []
         with ENGINES[engine](settings) as running:
             return run_all(jobs, running, watcher=watcher, fail_fast=fail_fast, then=then)
     finally:

@@ -30,7 +30,9 @@ def complete(words: list[str], incomplete: str) -> list[str]:
 
 def test_the_commands_are_those_of_the_documentation() -> None:
     """Training, resuming and sweeping, comparing, listing, showing, plotting and the schema."""
-    assert COMMANDS == ["compare", "list", "plot", "resume", "schema", "show", "sweep", "train"]
+    assert [
+        *("compare", "list", "plot", "resume", "schema", "show", "sweep", "train", "tune"),
+    ] == COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)

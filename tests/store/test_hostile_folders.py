@@ -227,6 +227,12 @@ def test_a_class_number_without_end_takes_no_memory(nnexp: Nnexp, run: Path) -> 
     assert "predictions.npz: has classes from 0 to 4294967295" in each_command(nnexp)
 
 
+def test_compare_names_the_predictions_it_could_not_use(nnexp: Nnexp, run: Path) -> None:
+    """They are read after the rest; without them no run can be found to have missed a class."""
+    (run / "predictions.npz").write_bytes(b"PK")
+    assert nnexp("compare").stderr.startswith(f"note: {run}: predictions.npz: not an .npz file")
+
+
 def test_ten_thousand_classes_are_shown_without_a_matrix(nnexp: Nnexp, run: Path) -> None:
     """What grows with the square of the classes is left out."""
     labels = np.array([0, 9999], np.uint16)

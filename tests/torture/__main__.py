@@ -10,14 +10,16 @@ Each part prints a line of JSON; a table of all ends it. The exit code is 1 wher
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 # One thread, so that children can be forked from here; before NumPy is loaded.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+sys.path.append(str(Path(__file__).parents[1]))
 
 import argparse
 import json
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from time import perf_counter

@@ -11,10 +11,10 @@ from time import perf_counter, sleep
 
 from children import Deadly, begin, end
 from disk import Disk
-from scenes import Figures, Scene, every_epoch_committed, go_on, lost, rows, visible
+from scenes import ENDED, Figures, Scene, every_epoch_committed, go_on, lost, rows, visible
 
 from nnexp.store.checkpoint import read_checkpoint
-from nnexp.store.writer import CHECKPOINT
+from nnexp.store.layout import CHECKPOINT
 
 KILLED = -9
 
@@ -64,8 +64,9 @@ def at_random(scene: Scene, kills: int, seed: int = 0) -> Kills:
             if code == KILLED:
                 figures.kills += 1
                 figures.problems += _look(visible(runs), seen, figures)
-        if code not in {0, KILLED}:
-            figures.problems.append(f"exit code {code}: {(scene.base / 'said').read_text()}")
+        said = (scene.base / "said").read_text()
+        if code not in {0, KILLED} and not any(word in said for word in ENDED):
+            figures.problems.append(f"exit code {code}: {said}")
         for folder in visible(runs):
             figures.problems += go_on(scene, folder, seen, figures)
     return figures

@@ -8,6 +8,7 @@ that were. Every state that may be left is built, and the run resumed from there
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -185,6 +186,7 @@ class Model:
         if Path(path) == self._root:
             self._files[file] = self.top
             return False
+        assert not there or not flags & os.O_TRUNC
         folder, last = self._find(path)
         if not there:
             folder.change({last: File()})
