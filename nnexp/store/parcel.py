@@ -25,7 +25,6 @@ from nnexp.store.layout import (
     RUN,
 )
 from nnexp.store.lock import hold
-from nnexp.store.writer import _claim, _discard, _hidden
 
 LOGS = (METRICS, DIAGNOSTICS, PARAMETERS)
 FILES = (CONFIG, *LOGS, CHECKPOINT, MODEL, PREDICTIONS, RUN)
