@@ -16,7 +16,8 @@ from pathlib import Path
 # One thread, so that children can be forked from here; before NumPy is loaded.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # What is attacked is the tree this file is in.
-sys.path[1:1] = [str(folder) for folder in Path(__file__).resolve().parents[1:3]]
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
 
 import argparse
 import json
