@@ -287,6 +287,18 @@ def test_a_complete_run_is_extended_to_what_a_longer_one_would_be(
     )
 
 
+def test_an_extension_is_repeated_until_it_is_done(nnexp: Nnexp, train: Train) -> None:
+    """The same command goes on with what it began, also when all epochs were logged."""
+    longer, short = train("epochs=6"), train()
+    nnexp("resume", short.folder, "--epochs", "6")
+    for status in ("running", "interrupted"):
+        change(short.folder, status=status)
+        nnexp("resume", short.folder, "--epochs", "6")
+        assert fingerprint(short.folder) == fingerprint(longer.folder)
+    assert len(record(short.folder)["extended"]) == 1
+    assert "6 epochs are done already" in nnexp("resume", short.folder, "--epochs=6", code=1).stderr
+
+
 def test_an_extension_that_was_killed_half_recorded_is_gone_on_with(
     nnexp: Nnexp, train: Train
 ) -> None:
