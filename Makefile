@@ -9,7 +9,7 @@ PIP_INSTALL = $(@D)/bin/python -m pip install --quiet --disable-pip-version-chec
 REPRODUCTIONS := quadratic_30 quadratic_100 xent_30 xent_100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev $(REPRODUCTIONS) mnist chapter3 test lint check format docs bench
+.PHONY: help setup dev $(REPRODUCTIONS) mnist chapter3 evidence test lint check format docs bench
 
 help: ## list the targets
 	@grep -E '^[a-z0-9_ $$()A-Z]+:.*## ' $(MAKEFILE_LIST) | sed 's/$$(REPRODUCTIONS)/$(REPRODUCTIONS)/' \
@@ -46,6 +46,9 @@ mnist: setup ## all four, three seeds each, then compare them
 
 chapter3: setup ## every experiment of chapter 3, then docs/reproduction.md (QUICK=1: a fraction)
 	@$(BIN)/python -m nnexp.reproduction $(if $(QUICK),--quick)
+
+evidence: dev ## the studies of the costs, ten seeds an arm, then docs/evidence.md
+	@$(BIN)/python docs/evidence.py
 
 test: dev ## run the tests
 	@$(BIN)/python -m pytest -q

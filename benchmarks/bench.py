@@ -10,12 +10,15 @@ import environment
 import program
 import race
 import report
+import scaling
 
 SIZES = (30, 100)
 ROUNDS, QUICK_ROUNDS = 7, 2
 QUICK_IMAGES = 5_000
 TURN_SECONDS, QUICK_TURN_SECONDS = 0.5, 0.05
 RUNS, START_UPS = 3, 15
+SWEEP = {"runs": 8, "epochs": 30, "rounds": 3}
+QUICK_SWEEP = {"runs": 2, "epochs": 1, "rounds": 1}
 
 
 def main() -> int:
@@ -46,13 +49,16 @@ def main() -> int:
         runs = [program.whole_run(outside, overrides) for _ in range(1 if quick else RUNS)]
         _say("the start-up")
         started = program.start_up(outside, START_UPS)
+        _say("sweeps with one job and with two")
+        swept = scaling.scaling(outside, **(QUICK_SWEEP if quick else SWEEP))
     except race.BenchError as error:
         _say(str(error))
         return 1
     except KeyboardInterrupt:
         _say("interrupted")
         return 130
-    results = report.Results(environment.machine(), quick, contenders, techniques, runs, started)
+    machine = environment.machine()
+    results = report.Results(machine, quick, contenders, techniques, runs, started, swept)
     print(json.dumps(report.record(results), indent=2) if options.json else report.text(results))
     return 0
 

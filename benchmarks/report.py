@@ -9,6 +9,7 @@ from typing import Any
 
 from program import StartUp, WholeRun
 from race import EPOCH, Race, ratio
+from scaling import Scaling
 
 FASTER_THAN = {"network2": 10, "PyTorch, eager": 8, "scikit-learn": 4, "JAX, jit + scan": 1}
 OVER_THE_FLOOR = {30: 1.9, 100: 1.6}
@@ -17,6 +18,9 @@ MOST_DIAGNOSIS = 0.05
 MOST_OVERHEAD = 0.35
 MOST_MEMORY = 300e6
 MOST_START_UP = 2.0
+LEAST_SCALING = 1.85
+# Python, NumPy and nnexp take 40 MB, and MNIST would take 55.
+MOST_OWN = 90e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Results:
     techniques: dict[int, Race]
     runs: list[WholeRun]
     started: StartUp
+    swept: Scaling
 
     @property
     def kernel(self) -> str:
@@ -73,6 +78,9 @@ class Results:
         peak = max(run.peak for run in self.runs)
         yield Target("nnexp train: peak memory", MOST_MEMORY / 1e6, peak / 1e6, "MB")
         yield Target("nnexp --help: time over import click", MOST_START_UP, self.started.ratio, "x")
+        faster, held = self.swept.ratio, self.swept.own
+        yield Target("nnexp sweep: throughput of 2 jobs", LEAST_SCALING, faster, "x", at_least=True)
+        yield Target("nnexp sweep: a worker's own memory", MOST_OWN / 1e6, held / 1e6, "MB")
 
 
 def text(results: Results) -> str:
@@ -124,6 +132,14 @@ def _program(results: Results) -> Iterator[str]:
         f"  nnexp --help {1000 * median(started.ours):.0f} ms, "
         f'python -c "import click" {1000 * median(started.click):.0f} ms'
     )
+    swept = results.swept
+    one, two = median(swept.one), median(swept.two)
+    rounds = f"median of {len(swept.one)}"
+    yield f"nnexp sweep, {swept.runs} runs of configs/xent_30.yaml, {swept.epochs} epochs, {rounds}"
+    yield (
+        f"  {one:.2f} s with one job, {two:.2f} s with two; "
+        f"a worker has {swept.own / 1e6:.0f} MB to itself"
+    )
 
 
 def _targets(results: Results) -> Iterator[str]:
@@ -147,6 +163,7 @@ def record(results: Results) -> dict[str, Any]:
         "techniques": _record(results.techniques, "plain"),
         "whole_program": [asdict(run) | {"overhead": run.overhead} for run in results.runs],
         "start_up": asdict(results.started) | {"ratio": results.started.ratio},
+        "sweep": asdict(results.swept) | {"ratio": results.swept.ratio},
         "targets": [asdict(target) | {"met": target.met} for target in results.targets()],
     }
 

@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/: the tables of configuration.md, and cli.md.
+"""Write the generated parts of docs/: the tables of configuration.md and studies.md, and cli.md.
 
 Run it after changing the schema or a command: `make docs`. A test fails where they differ.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from nnexp.cli import cli
-from nnexp.config.json_schema import json_schema
+from nnexp.config.json_schema import json_schema, study_schema
 
 DOCS = Path(__file__).parent
 _BEGIN = "<!-- generated: {} -->"
@@ -34,12 +34,14 @@ def _type(node: dict[str, Any], definitions: dict[str, Any]) -> str:
             return "; or ".join(kinds + ([f"mapping, see {', '.join(named)}"] if named else []))
     if node.get("type") == "array":
         inner = _type(node.get("items", {}), definitions)
-        return f"list of {inner}" if "`" not in inner else f"list from {inner}"
+        of = f" {'from' if '`' in inner else 'of'} {inner}"
+        return "list" if inner == "any" else f"list{of}"
     names = {
         "integer": "whole number",
         "number": "number",
         "string": "text",
         "boolean": "true, false",
+        "object": "mapping",
     }
     word = names.get(node.get("type", ""), "any")
     bounds = {
@@ -60,7 +62,7 @@ def _default(name: str, node: dict[str, Any], required: list[str]) -> str:
         value = round(value, 4)
     if value in (None, ""):
         return ""
-    return f"`{value}`".replace("'", "").replace("False", "false")
+    return f"`{value}`".replace("'", "").replace("False", "false").replace("True", "true")
 
 
 def table(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
@@ -78,18 +80,15 @@ def table(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def configuration(text: str) -> str:
-    """Return configuration.md with its tables made anew."""
-    schema = json_schema()
-    definitions = schema["$defs"]
+def with_tables(page: Path, name: str, schema: dict[str, Any]) -> str:
+    """Return a page with its tables made anew; the schema itself goes by a name of its own."""
+    definitions = {**schema["$defs"], name: schema}
 
     def block(match: re.Match[str]) -> str:
-        name = match[1]
-        found = schema if name == "Experiment" else definitions[name]
-        return f"{_BEGIN.format(name)}\n{table(found, definitions)}\n{_END}"
+        return f"{_BEGIN.format(match[1])}\n{table(definitions[match[1]], definitions)}\n{_END}"
 
     pattern = _BEGIN.format(r"(\w+)") + r".*?" + _END
-    return re.sub(pattern, block, text, flags=re.DOTALL)
+    return re.sub(pattern, block, page.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 def command_line() -> str:
@@ -109,9 +108,10 @@ def command_line() -> str:
 
 def generated() -> dict[Path, str]:
     """Return the text that each generated file should have."""
-    page = DOCS / "configuration.md"
+    configuration, studies = DOCS / "configuration.md", DOCS / "studies.md"
     return {
-        page: configuration(page.read_text(encoding="utf-8")),
+        configuration: with_tables(configuration, "Experiment", json_schema()),
+        studies: with_tables(studies, "StudyFile", study_schema()),
         DOCS / "cli.md": command_line(),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 
@@ -14,6 +15,18 @@ def one_thread() -> Iterator[None]:
 
     with threadpool_limits(limits=1, user_api="blas"):
         yield
+
+
+@cache
+def one_thread_for_good() -> None:
+    """Run BLAS on one thread until the process ends.
+
+    The limit is the process's: where several threads train, the first to end its `one_thread`
+    would lift it for the others.
+    """
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1, user_api="blas")
 
 
 def describe() -> list[dict[str, Any]]:

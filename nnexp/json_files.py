@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from nnexp.files import read_bytes
 
+MAX_VALUES = 300_000
 _DIGITS = 100
 
 
@@ -23,7 +26,7 @@ def read_mapping(path: Path, limit: int) -> dict[str, Any]:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not JSON, or nested too deep to be read.
+        ValueError: it is not JSON, nested too deep to be read, or of more than 300,000 values.
         TypeError: it holds no mapping.
     """
     text = read_bytes(path, limit, follow=False).decode("utf-8-sig")
@@ -33,6 +36,8 @@ def read_mapping(path: Path, limit: int) -> dict[str, Any]:
         raise ValueError("nested too deep") from error
     if not isinstance(found, dict):
         raise TypeError("holds no mapping")
+    if sum(map(len, _levels(found))) > MAX_VALUES:
+        raise ValueError(f"more than {MAX_VALUES:,} values")
     return found
 
 
@@ -51,7 +56,17 @@ def is_deep(value: Any, levels: int) -> bool:
     >>> is_deep({"a": [1]}, 2), is_deep({"a": [1]}, 1)
     (False, True)
     """
-    if not isinstance(value, (dict, list)) or not value:
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return not levels or any(is_deep(item, levels - 1) for item in inner)
+    return any(True for _ in islice(_levels(value), levels, None))
+
+
+def _levels(value: Any) -> Iterator[list[Any]]:
+    """Yield the values that a value holds, level by level."""
+    level = [value]
+    while level := [item for holder in level for item in _items(holder)]:
+        yield level
+
+
+def _items(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from nnexp.config.loader import load
+from nnexp.config.study import load_study
 from nnexp.experiment import DataCache
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-FILES = sorted(CONFIGS.rglob("*.yaml"))
+STUDIES = sorted((CONFIGS / "studies").glob("*.yaml"))
+FILES = sorted(set(CONFIGS.rglob("*.yaml")) - set(STUDIES))
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,14 @@ def test_a_config_loads_and_so_do_its_data(path: Path, cache: DataCache) -> None
     assert config.experiment.name == path.stem
     assert config.experiment.description
     assert len(dataset.train) > 0
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_study_loads_and_so_do_its_data(path: Path, cache: DataCache) -> None:
+    """Each study is valid, asks a question, and each of its arms has data that fit."""
+    study = load_study(path)
+    assert study.description.endswith("?")
+    assert all(len(cache.load(arm.config).train) > 0 for arm in study.arms)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from nnexp.config.loader import load
+from nnexp.config.study import load_study
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -24,7 +27,7 @@ def generated() -> dict[Path, str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "cli.md"])
+@pytest.mark.parametrize("name", ["configuration.md", "studies.md", "cli.md"])
 def test_a_generated_page_is_up_to_date(name: str) -> None:
     """`make docs` would change nothing: keys, defaults and help are those of the program."""
     (text,) = [text for path, text in generated().items() if path.name == name]
@@ -36,6 +39,21 @@ def test_the_config_of_the_documentation_loads(folder: Path) -> None:
     text = (DOCS / "configuration.md").read_text(encoding="utf-8")
     Path("example.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
     assert load(Path("example.yaml")).experiment.layers == [784, 100, 10]
+
+
+def test_the_study_of_the_documentation_loads(folder: Path) -> None:
+    """The example that opens the page about studies means the runs that the page says."""
+    text = (DOCS / "studies.md").read_text(encoding="utf-8")
+    Path("studies").mkdir()
+    shutil.copy(ROOT / "configs" / "xent_100.yaml", folder)
+    path = Path("studies") / "cost.yaml"
+    path.write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    study = load_study(path)
+    assert len(study.runs) == 40
+    assert "These are two arms in two cells of a grid with ten seeds each: 40 runs." in text
+    names = re.findall(r"^        (\S+)-s0/$", text, re.MULTILINE)
+    assert set(names) <= {arm.name for arm in study.arms}
+    assert names
 
 
 def test_no_page_waits_for_its_figures() -> None:

@@ -6,6 +6,8 @@ stdout carries results, stderr progress and notes. Exit codes: 0 done, 1 input o
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -20,6 +22,7 @@ from nnexp.cli.schema import schema
 from nnexp.cli.show import show
 from nnexp.cli.sweep import sweep
 from nnexp.cli.train import train
+from nnexp.cli.tune import tune
 from nnexp.errors import NnexpError, did_you_mean
 
 INTERRUPTED = 130
@@ -65,10 +68,13 @@ def cli() -> None:
     """
 
 
-for _command in (train, resume, sweep, compare, list_, show, plot, schema):
+for _command in (train, resume, sweep, tune, compare, list_, show, plot, schema):
     cli.add_command(_command)
 
 
 def main() -> None:
     """Run the command line; the entry point of the installed program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # which may not know every sign
+            stream.reconfigure(errors="replace")
     cli(prog_name="nnexp")

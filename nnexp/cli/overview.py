@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from nnexp.cli.output import say
@@ -14,19 +15,18 @@ if TYPE_CHECKING:
     from nnexp.study.jobs import Done, Job
     from nnexp.study.pool import Watcher
 
+_WIDE = 60
+
 
 @contextmanager
 def overview(jobs: Sequence[Job], lines: int, *, quiet: bool) -> Iterator[Watcher]:
     """Show how jobs go on for as long as the context lasts.
 
-    On a terminal there are bars; elsewhere a line for each run that has ended.
+    On a terminal there are bars; elsewhere a line for each run that has ended. What did not end
+    well is said in any case.
     """
-    if quiet:
-        from nnexp.study.pool import Unwatched
-
-        yield Unwatched()
-    elif not sys.stderr.isatty():
-        yield _Lines(len(jobs))
+    if quiet or not sys.stderr.isatty():
+        yield _Lines(len(jobs), quiet=quiet)
     else:
         bars = _Bars(jobs, lines)
         try:
@@ -40,21 +40,31 @@ def _said(done: Done) -> str:
     return f"{done.status} {done.folder or done.job.name}{what}"
 
 
+def _awaited(jobs: int) -> str:
+    return f"{jobs} being trained by another process"
+
+
 class _Lines:
     """A line for each end."""
 
-    def __init__(self, total: int) -> None:
-        self._total, self._ended = total, 0
+    def __init__(self, total: int, *, quiet: bool) -> None:
+        self._total, self._quiet = total, quiet
+        self._ended, self._waits = 0, False
 
     def running(self, job: Job, epochs: int) -> None:
         """Say nothing before the end."""
 
     def waiting(self, jobs: int) -> None:
-        """Say nothing before the end."""
+        if not (self._quiet or self._waits):
+            say(f"{_awaited(jobs)}: waiting for them", err=True)
+        self._waits = True
 
     def ended(self, done: Done) -> None:
         self._ended += 1
-        say(f"{self._ended}/{self._total} {_said(done)}", err=True)
+        if not self._quiet:
+            say(f"{self._ended}/{self._total} {_said(done)}", err=True)
+        elif done.status != "completed":
+            say(_said(done), err=True)
 
 
 class _Bars:
@@ -64,51 +74,58 @@ class _Bars:
         from tqdm import tqdm
 
         self._tqdm = tqdm
-        self._work = {job.key: job.config.experiment.epochs * job.epoch for job in jobs}
-        self._seen: dict[str, int] = {}
+        self._seen: dict[str, float] = {}
         self._lines: dict[str, Any] = {}
         self._free = list(range(lines, 0, -1))
         self._ended, self._total = 0, len(jobs)
-        self._whole = tqdm(
-            total=sum(self._work.values()),
-            bar_format="{desc} {bar:20} {percentage:3.0f} % {elapsed}<{remaining}{postfix}",
-            dynamic_ncols=True,
-            leave=False,
-            file=sys.stderr,
+        length = 20 if get_terminal_size().columns >= _WIDE else 6
+        self._whole = self._bar(
+            f"{{desc}} {{bar:{length}}} {{percentage:3.0f}} % {{elapsed}}<{{remaining}}{{postfix}}",
+            total=sum(job.cost() for job in jobs),
+            smoothing=0,
         )
         self._label()
+
+    def _bar(self, form: str, **settings: Any) -> Any:
+        """Return a bar; a terminal that is too narrow cuts its end off."""
+        return self._tqdm(
+            bar_format=form, dynamic_ncols=True, leave=False, file=sys.stderr, **settings
+        )
 
     def _label(self) -> None:
         self._whole.set_description_str(f"{self._ended} of {self._total} runs")
 
-    def _advance(self, job: Job, seen: int) -> None:
-        self._whole.update(seen - self._seen.get(job.key, 0))
-        self._seen[job.key] = seen
+    def _advance(self, job: Job, part: float, *, now: bool) -> None:
+        """Move the whole by what a job has done, since it was last seen: now or before."""
+        work = job.cost() * part - self._seen.get(job.key, 0.0)
+        self._seen[job.key] = job.cost() * part
+        if not now:  # it says nothing of the time that is left
+            self._whole.initial += work
+        self._whole.update(work)
 
     def running(self, job: Job, epochs: int) -> None:
-        self._advance(job, epochs * job.epoch)
+        total = job.config.experiment.epochs
+        self._whole.set_postfix_str("", refresh=False)
+        self._advance(job, epochs / total, now=job.key in self._seen)
         if job.key not in self._lines and self._free:
-            self._lines[job.key] = self._tqdm(
-                desc=f"  {job.name}",
-                total=job.config.experiment.epochs,
+            self._lines[job.key] = self._bar(
+                "  {bar:10} {n_fmt}/{total_fmt} {desc}",
+                desc=job.name,
+                total=total,
+                initial=epochs,
                 position=self._free.pop(),
-                bar_format="{desc} {bar:10} {n_fmt}/{total_fmt} epochs",
-                dynamic_ncols=True,
-                leave=False,
-                file=sys.stderr,
             )
-        if job.key in self._lines:
+        elif job.key in self._lines:
             self._lines[job.key].update(epochs - self._lines[job.key].n)
 
     def waiting(self, jobs: int) -> None:
-        self._whole.set_postfix_str(f", {jobs} being trained by another process")
+        self._whole.set_postfix_str(_awaited(jobs))
 
     def ended(self, done: Done) -> None:
-        job = done.job
         self._ended += 1
         self._label()
-        self._advance(job, self._work[job.key])
-        line = self._lines.pop(job.key, None)
+        self._advance(done.job, 1.0, now=done.epochs > 0)
+        line = self._lines.pop(done.job.key, None)
         if line is not None:
             self._free.append(abs(line.pos))
             line.close()

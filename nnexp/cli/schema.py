@@ -1,4 +1,4 @@
-"""`nnexp schema`: the config's JSON Schema."""
+"""`nnexp schema`: the JSON Schema of a config or a study."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from nnexp.cli.output import say
 
 
 @click.command(epilog="Example: nnexp schema > nnexp.schema.json")
-def schema() -> None:
+@click.option("--study", is_flag=True, help="Print that of a study file.")
+def schema(study: bool) -> None:
     """Print the JSON Schema of a config, so that an editor completes its keys."""
-    from nnexp.config.json_schema import json_schema
+    from nnexp.config.json_schema import json_schema, study_schema
 
-    say(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    found = study_schema() if study else json_schema()
+    say(json.dumps(found, indent=2, ensure_ascii=False))

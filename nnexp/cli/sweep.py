@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nnexp.cli.options import runs_dir_option
+from nnexp.cli.options import jobs_option, runs_dir_option
 from nnexp.cli.outcomes import DIVERGED, end_by_signal
 from nnexp.cli.output import say
 from nnexp.cli.overview import overview
@@ -21,27 +20,26 @@ if TYPE_CHECKING:
     from nnexp.experiment import DataCache
     from nnexp.study.jobs import Done, Job
 
-ENGINES = ("local",)
+ENGINES = ("local", "dask")
 
 
 @click.command(epilog="Example: nnexp sweep configs/studies/cost_as_published.yaml --dry-run")
 @click.argument("study", type=click.Path(path_type=Path))
 @runs_dir_option
 @click.option("--seeds", metavar="SEEDS", help="In place of the study's, as in 0-9 or 0,3,5.")
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(1, 1024),
-    default=os.cpu_count() or 1,
-    show_default="the cores",
-    help="Runs at a time.",
-)
+@jobs_option
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),
     default="local",
     show_default=True,
     help="Where the runs are trained.",
+)
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    help="Of a Dask scheduler, as in tcp://10.0.0.1:8786; a cluster of --jobs local processes "
+    "without. Needs --engine dask.",
 )
 @click.option("--fail-fast", is_flag=True, help="End all when one run fails or diverges.")
 @click.option("--dry-run", is_flag=True, help="Print the runs and the time they take; train none.")
@@ -55,6 +53,7 @@ def sweep(
     seeds: str | None,
     jobs: int,
     engine: str,
+    address: str | None,
     fail_fast: bool,
     dry_run: bool,
     yes: bool,
@@ -65,44 +64,43 @@ def sweep(
     The runs are in a folder of the study's name. What is complete there is not run again, what was
     interrupted is resumed: the command can be repeated, also from two terminals at once.
     """
+    if address is not None and engine != "dask":
+        raise click.UsageError("--address needs --engine dask")
     from nnexp.config.study import load_study
+    from nnexp.errors import RunError
     from nnexp.experiment import DataCache
-    from nnexp.study.sweep import claim, run_jobs, settings_for, still_due, study_jobs
+    from nnexp.study.sweep import already_done, claim, run_jobs, settings_for, study_jobs
     from nnexp.views import words
 
     loaded = load_study(study, seeds=seeds, many=yes)
     folder, data = runs_dir / loaded.name, DataCache()
     wanted = study_jobs(loaded, folder, data)
-    due = still_due(wanted, folder)
+    done = already_done(wanted, folder)
+    there = {one.job.key for one in done}
+    due = [job for job in wanted if job.key not in there]
     if dry_run:
         _print_plan(wanted, due, data, jobs)
         return
     claim(loaded, folder)
     if not quiet:
-        there = (
-            f", {len(wanted) - len(due)} of them there already" if len(due) < len(wanted) else ""
-        )
-        say(f"{folder}: {len(wanted)} runs{there}", err=True)
+        said = f", {len(done)} of them there already" if done else ""
+        say(f"{folder}: {len(wanted)} runs{said}", err=True)
     end_by_signal()
     began = perf_counter()
-    settings = settings_for(folder, min(jobs, max(len(due), 1)), argv=["nnexp", *sys.argv[1:]])
-    with overview(due, settings.jobs, quiet=quiet) as watcher:
-        try:
-            done = run_jobs(
-                due,
-                folder,
-                data,
-                engine=engine,
-                settings=settings,
-                watcher=watcher,
-                fail_fast=fail_fast,
+    argv = ["nnexp", *sys.argv[1:]]
+    settings = settings_for(folder, min(jobs, len(due)), argv=argv, address=address)
+    try:
+        with overview(due, settings.jobs, quiet=quiet) as watcher:
+            done += run_jobs(
+                due, data, engine=engine, settings=settings, watcher=watcher, fail_fast=fail_fast
             )
-        except KeyboardInterrupt:
-            say("what has been trained is kept; the same command goes on with it", err=True)
-            raise
+    except (KeyboardInterrupt, RunError):
+        say(f"{folder} keeps what was trained; the same command goes on with it", err=True)
+        raise
     say(folder)
     if not quiet:
-        say(f"  {_ends(done)} in {words.duration(perf_counter() - began)}")
+        took = f" in {words.duration(perf_counter() - began)}" if due else "; nothing was due"
+        say(f"  {_ends(done, wanted)}{took}")
         say(f"compare them: nnexp compare {folder}", err=True)
     statuses = {one.status for one in done}
     if "failed" in statuses:
@@ -111,10 +109,11 @@ def sweep(
         ctx.exit(DIVERGED)
 
 
-def _ends(done: Sequence[Done]) -> str:
-    if not done:
-        return "nothing was due"
-    return ", ".join(f"{n} {status}" for status, n in Counter(d.status for d in done).items())
+def _ends(done: Sequence[Done], wanted: Sequence[Job]) -> str:
+    counts = Counter(one.status for one in done)
+    counts["not begun or not ended"] = len(wanted) - len(done)
+    order = ("completed", "diverged", "failed", "not begun or not ended")
+    return ", ".join(f"{counts[status]} {status}" for status in order if counts[status])
 
 
 def _print_plan(wanted: Sequence[Job], due: Sequence[Job], data: DataCache, jobs: int) -> None:

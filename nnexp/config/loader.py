@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +17,10 @@ from nnexp.config.yaml import MAX_BYTES, MAX_DEPTH, RESOLVERS, Document, Key, pa
 from nnexp.errors import ConfigError, OptionError, Problem
 from nnexp.files import read_bytes
 from nnexp.text import clipped
+
+STUDY_KEYS = frozenset(
+    ("base", "arms", "grid", "random", "seeds", "baseline", "metric", "at", "margin")
+) | {"tune", "confirm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,9 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
     """
     path = Path(path)
     document = read(path)
+    if is_study(document.values):
+        message = f"is a study, not a config: nnexp sweep {path}"
+        raise ConfigError([Problem(str(path), "", message)])
     for override in overrides:
         _apply(document, override)
     return Config(validate(document, path), document)
@@ -83,6 +90,17 @@ def read(path: Path, *, follow: bool = True) -> Document:
         problem = Problem(str(path), "", f"cannot be read: {error.strerror}{hint}")
         raise ConfigError([problem]) from error
     return parse(text, str(path))
+
+
+def is_study(values: Mapping[str, Any]) -> bool:
+    """Tell whether a document is a study rather than a config.
+
+    >>> is_study({"base": "xent_30.yaml"}), is_study({"data": "mnist", "layers": [784, 10]})
+    (True, False)
+    """
+    return "base" in values or (
+        not STUDY_KEYS.isdisjoint(values) and {"data", "layers"}.isdisjoint(values)
+    )
 
 
 def _similar(path: Path) -> str:
@@ -218,11 +236,10 @@ def dump(experiment: Experiment) -> str:
     """Write an experiment as the YAML that repeats it: `load` gives the same experiment back.
 
     Every character is printable, whatever the texts hold. Keys without a value (no reference, no
-    description) are left out.
+    description, no tags) are left out.
     """
     values = experiment.model_dump(exclude_none=True)
-    given = {key: value for key, value in values.items() if value not in ("", [])}
-    given["monitor"] = values["monitor"]
+    given = {k: value for k, value in values.items() if value or k not in ("description", "tags")}
     text = yaml.dump(
         given,
         Dumper=_Dumper,

@@ -116,6 +116,11 @@ def _bound(error: Any, key: Key, values: Mapping[str, Any]) -> str:
     return f"a number {word} {shown_bound} is due{hint}"
 
 
+def _too_short(error: Any, key: Key, values: Mapping[str, Any]) -> str:
+    least = error["ctx"]["min_length"]
+    return f"at least {least} values are due" if least > 1 else "at least one value is due"
+
+
 _SENTENCES: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
     "extra_forbidden": _unknown,
     "missing": lambda error, key, values: "is missing",
@@ -126,7 +131,7 @@ _ALLOWED: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
     "union_tag_invalid": _form,
     "literal_error": _choice,
     "finite_number": lambda error, key, values: "a finite number is due",
-    "too_short": lambda error, key, values: f"at least {error['ctx']['min_length']} values are due",
+    "too_short": _too_short,
     "string_pattern_mismatch": lambda error, key, values: _WORDS,
     "string_too_long": lambda error, key, values: (
         f"at most {error['ctx']['max_length']:,} characters are due"

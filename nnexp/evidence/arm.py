@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import inf, isfinite
+from math import inf
 from statistics import fmean
 
 from nnexp.evidence.amounts import plural
@@ -13,13 +13,16 @@ from nnexp.evidence.estimate import Interval, deviation, mean_interval
 from nnexp.evidence.shape import Apart, find_apart
 from nnexp.evidence.summary import higher_is_better
 
+# Above, squares overflow; a cost that large has diverged in all but name.
+LARGEST = 1e100
+
 
 @dataclass(frozen=True)
 class Arm:
     """The runs of one config, by seed.
 
     Attributes:
-        values: of the metric; a value that is not finite counts as a failure.
+        values: of the metric; one that is not finite, or above 1e100, counts as a failure.
         failures: what became of the runs that have no value, as in "diverged in epoch 3".
     """
 
@@ -34,8 +37,8 @@ class Arm:
 
     @cached_property
     def failed(self) -> dict[int, str]:
-        """What became of every run without a finite value."""
-        wild = {seed: f"ended at {v}" for seed, v in self.values.items() if not isfinite(v)}
+        """What became of every run without a value to reckon with."""
+        wild = {s: f"ended at {v:g}" for s, v in self.values.items() if not abs(v) < LARGEST}
         return wild | dict(self.failures)
 
     @cached_property

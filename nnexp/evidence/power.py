@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from math import ceil, log2, sqrt
+from math import ceil, isnan, log2, sqrt
 
 from nnexp.evidence.estimate import ALPHA, t_quantile
 
@@ -31,7 +31,9 @@ def power(n: int, difference: float, sd: float, alpha: float = ALPHA) -> float:
     if sd == 0:
         return 1.0 if difference and alpha > 0 else 0.0
     t = t_quantile(n - 1, alpha / 2)
-    return 1 - float(nctdtr(n - 1, sqrt(n) * abs(difference) / sd, t))
+    missed = float(nctdtr(n - 1, sqrt(n) * abs(difference) / sd, t))
+    # SciPy returns NaN where the probability is below 1e-200.
+    return 1.0 if isnan(missed) else 1 - missed
 
 
 def attained(n: int, alpha: float = ALPHA) -> float:

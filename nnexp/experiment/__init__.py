@@ -10,10 +10,19 @@ from nnexp.experiment.assembly import (
 )
 from nnexp.experiment.resuming import resume
 from nnexp.experiment.rows import Row
-from nnexp.experiment.session import Outcome, Progress, Silence, plain_summary, run
+from nnexp.experiment.session import (
+    Ending,
+    Outcome,
+    Progress,
+    Silence,
+    never,
+    plain_summary,
+    run,
+)
 
 __all__ = [
     "DataCache",
+    "Ending",
     "Outcome",
     "Progress",
     "Row",
@@ -21,6 +30,7 @@ __all__ = [
     "data_key",
     "initial_network",
     "load_data",
+    "never",
     "plain_summary",
     "read_data",
     "resume",

@@ -1,37 +1,71 @@
-"""Holding Ctrl-C back while an epoch is logged."""
+"""SIGINT and SIGTERM while a run goes on: the first ends it cleanly, a second one at once."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from types import FrameType
+from typing import Any, Self
+
+# `timeout` signals a process and then its group: that is one wish, not two.
+_ECHO = 0.2
 
 
-@contextmanager
-def held_back() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait until the context ends, so that what is in it is done whole.
+class Interrupts:
+    """Stands before the handlers of SIGINT and SIGTERM, while it is entered.
 
-    A second signal does not wait. Only the main thread receives signals; elsewhere nothing is to
-    be done.
+    The first signal is handed on, a KeyboardInterrupt as a rule; while an epoch is logged it waits
+    until that is done. A second one raises KeyboardInterrupt wherever the program is. Signals that
+    are ignored, or end the process, are left alone, as are threads that cannot receive any.
+
+    Attributes:
+        at_once: whether there was a second one.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        if len(came) > 1:
+    def __init__(self) -> None:
+        self.at_once = False
+        self._handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
+        self._first: float | None = None
+        self._held = False
+        self._waiting: int | None = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    self._handlers[number] = handler
+                    signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) == self._receive:
+                signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self._first is None:
+            self._first, self._waiting = monotonic(), number
+            if not self._held:
+                self._hand_on()
+        elif monotonic() - self._first > _ECHO:
+            self.at_once = True
             raise KeyboardInterrupt
 
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, note) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
-        if len(came) == 1:
-            signal.raise_signal(came[0])
+    def _hand_on(self) -> None:
+        if self._waiting is not None:
+            number, self._waiting = self._waiting, None
+            self._handlers[number](number, None)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let the first signal wait until the context ends, so that what is in it is done whole."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        self._hand_on()

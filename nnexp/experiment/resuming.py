@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,17 @@ from nnexp.config.schema import Experiment
 from nnexp.errors import ResumeError
 from nnexp.evidence.groups import differing, flatten
 from nnexp.experiment.assembly import DataCache
-from nnexp.experiment.session import Outcome, Progress, proceed
+from nnexp.experiment.rows import extra_columns
+from nnexp.experiment.session import Ending, Outcome, Progress, never, proceed
 from nnexp.experiment.state import State
+from nnexp.store import provenance
 from nnexp.store.checkpoint import Checkpoint
-from nnexp.store.layout import CONFIG
+from nnexp.store.layout import CONFIG, FORMAT, RUN
 from nnexp.store.reader import Run, open_run
-from nnexp.store.writer import RunWriter, now
+from nnexp.store.writer import CLOCK_COLUMNS, RunWriter, now
+
+# What run.json says of an end that is none any more.
+_ENDING = ("error", "finished_at", "stopped", "epochs", "summary")
 
 
 def resume(
@@ -29,6 +36,7 @@ def resume(
     argv: Sequence[str] = (),
     progress: Progress | None = None,
     data: DataCache | None = None,
+    ending: Ending = never,
 ) -> Outcome:
     """Train an interrupted run to its end: to the same bytes as if it had not been interrupted.
 
@@ -38,6 +46,7 @@ def resume(
         argv: the command, for the record.
         progress: is told how the run goes on.
         data: keeps data sets that several runs share.
+        ending: may end the run before its last epoch, as when it was begun.
 
     Raises:
         ResumeError: the run is complete, its config, data or the version of nnexp have changed, or
@@ -47,80 +56,64 @@ def resume(
     """
     with RunWriter.reopen(folder) as writer:
         run = open_run(folder)
-        writer.record = dict(run.record)
-        config = _unchanged_config(run)
+        _check_format(run)
+        begun, config = _unchanged_config(run)
         _check_version(run)
-        experiment = _extended(run, config, epochs)
+        _check_status(run, epochs)
+        experiment = _extended(run, begun, epochs)
         dataset = (data or DataCache()).load(Config(experiment, config.document))
         _check_data(run, dataset.digest)
-        checkpoint = writer.checkpoint
-        state = _state(experiment, checkpoint, run)
-        writer.update(
-            status="running", resumed=[*run.record.get("resumed", []), _resumption(run, argv)]
-        )
-        if experiment != config.experiment:
-            extension = {"from": config.experiment.epochs, "to": experiment.epochs, "at": now()}
-            writer.extend(
-                dump(experiment),
-                config=experiment.model_dump(mode="json"),
-                extended=[*run.record.get("extended", []), extension],
-            )
-        return proceed(experiment, dataset, state, writer, progress, run.rows)
+        writer.redo(extra_columns(experiment, dataset))
+        run = open_run(folder)
+        state = _state(experiment, writer.checkpoint, run)
+        _check_epochs(run, state, epochs)
+        writer.record = {key: value for key, value in run.record.items() if key not in _ENDING}
+        entries = _entries(run, begun, experiment, argv)
+        if experiment == config.experiment:
+            writer.update(**entries)
+        else:
+            writer.extend(dump(experiment), **entries)
+        return proceed(experiment, dataset, state, writer, progress, run.rows, ending)
 
 
-def _resumption(run: Run, argv: Sequence[str]) -> dict[str, Any]:
-    return {"at": now(), "after_epoch": len(run.rows), "argv": list(argv)}
-
-
-def _state(experiment: Experiment, checkpoint: Checkpoint | None, run: Run) -> State:
-    if checkpoint is None:
-        return State.initial(experiment)
-    try:
-        state = State.restored(experiment, checkpoint, run.rows)
-    except (KeyError, TypeError, ValueError) as error:
-        message = f"{run.folder}: its checkpoint does not fit its config: {error!r}"
-        raise ResumeError(message) from error
-    if state.epoch != len(run.rows):
+def _check_format(run: Run) -> None:
+    if run.record.get("format") != FORMAT:
         raise ResumeError(
-            f"{run.folder}: metrics.csv has {len(run.rows)} readable rows where the checkpoint is "
-            f"of epoch {state.epoch}: the run cannot be resumed"
+            f"{run.folder}: is of format {run.record.get('format')!r}; this version of nnexp goes "
+            f"on with format {FORMAT} alone; {_anew(run)}"
         )
-    return state
+    try:
+        json.dumps(run.record, allow_nan=False)
+    except ValueError as error:
+        raise ResumeError(f"{run.folder / RUN}: is damaged: {error}; {_anew(run)}") from error
 
 
 def _anew(run: Run) -> str:
     return f"begin anew: nnexp train {run.folder / CONFIG}"
 
 
-def _unchanged_config(run: Run) -> Config:
-    """Return the config the run was begun with."""
-    known = run.record.get("config")
-    if not isinstance(known, dict):
-        raise ResumeError(
-            f"{run.folder}: was made by a version of nnexp that kept no checkpoints; {_anew(run)}"
-        )
-    config = load(run.folder / CONFIG)
+def _unchanged_config(run: Run) -> tuple[Experiment, Config]:
+    """Return the experiment as it was begun, or extended to, and its config.yaml."""
     try:
-        experiment = Experiment.model_validate(known)
+        begun = Experiment.model_validate(run.record.get("config"))
     except ValidationError as error:
-        raise ResumeError(f"{run.folder}: run.json: config is damaged; {_anew(run)}") from error
-    before, after = (flatten(e.model_dump()) for e in (experiment, config.experiment))
+        raise ResumeError(f"{run.folder / RUN}: its config is damaged; {_anew(run)}") from error
+    config = load(run.folder / CONFIG)
+    before, after = (flatten(e.model_dump()) for e in (begun, config.experiment))
     changed = differing([before, after])
-    if changed == ["epochs"] and _was_extended(run.record, after["epochs"]):
-        # It was killed between the replacement of run.json and that of config.yaml.
-        return Config(experiment, config.document)
-    if changed:
+    # A run may be killed between the replacement of run.json and that of config.yaml.
+    if changed and not (changed == ["epochs"] and _was_extended(run.record, after["epochs"])):
         lines = [f"  {key}: {before.get(key)} -> {after.get(key)}" for key in changed]
         raise ResumeError(
             "\n".join([f"{run.folder / CONFIG}: was changed since the run began:", *lines])
             + f"\nput it back, or {_anew(run)}"
         )
-    return config
+    return begun, config
 
 
 def _was_extended(record: Mapping[str, Any], epochs: int) -> bool:
-    extended = record.get("extended") or [{}]
-    return isinstance(extended[-1], dict) and extended[-1].get("from") == epochs
+    extended = _list(record.get("extended"))
+    return bool(extended) and isinstance(extended[-1], dict) and extended[-1].get("from") == epochs
 
 
 def _check_version(run: Run) -> None:
@@ -143,27 +136,95 @@ def _check_data(run: Run, digest: str) -> None:
         )
 
 
-def _extended(run: Run, config: Config, epochs: int | None) -> Experiment:
-    """Return the experiment with its new number of epochs; refuse where nothing is left to do."""
-    experiment, done = config.experiment, len(run.rows)
-    status = run.record.get("status")
+def _check_status(run: Run, epochs: int | None) -> None:
+    status, stopped = run.record.get("status"), run.record.get("stopped")
     if status == "diverged":
-        raise ResumeError(f"{run.folder}: diverged in epoch {done}: there is nothing to go on from")
-    if status == "completed" and run.record.get("stopped"):
-        raise ResumeError(f"{run.folder}: ended in epoch {done}: {run.record['stopped']}")
-    if epochs is None:
-        if status == "completed":
-            raise ResumeError(
-                f"{run.folder}: is complete, {done} epochs; for more: "
-                f"nnexp resume {run.folder} --epochs N"
-            )
-        return experiment
-    if epochs <= done:
-        raise ResumeError(f"{run.folder}: --epochs {epochs}: {done} epochs are done already")
-    if experiment.schedule == "cosine" and epochs != experiment.epochs:
+        raise _diverged(run)
+    if status == "completed" and stopped:
+        raise _ended(run, stopped)
+    if status == "completed" and epochs is None:
+        raise ResumeError(
+            f"{run.folder}: is complete, {len(run.rows)} epochs; for more: "
+            f"nnexp resume {run.folder} --epochs N"
+        )
+
+
+def _diverged(run: Run) -> ResumeError:
+    done = len(run.rows)
+    return ResumeError(f"{run.folder}: diverged in epoch {done}: there is nothing to go on from")
+
+
+def _ended(run: Run, stopped: object) -> ResumeError:
+    return ResumeError(f"{run.folder}: ended in epoch {len(run.rows)}: {stopped}")
+
+
+def _extended(run: Run, begun: Experiment, epochs: int | None) -> Experiment:
+    """Return the experiment with its new number of epochs."""
+    if epochs is None or epochs == begun.epochs:
+        return begun
+    if begun.schedule == "cosine":
         raise ResumeError(
             f"{run.folder}: --epochs {epochs}: the cosine schedule falls to 0 at epoch "
-            f"{experiment.epochs}; with more epochs it would be another run: nnexp train "
+            f"{begun.epochs}; with more epochs it would be another run: nnexp train "
             f"{run.folder / CONFIG} --set epochs={epochs}"
         )
-    return experiment.model_copy(update={"epochs": epochs})
+    return begun.model_copy(update={"epochs": epochs})
+
+
+def _state(experiment: Experiment, checkpoint: Checkpoint | None, run: Run) -> State:
+    if checkpoint is None:
+        return State.initial(experiment)
+    try:
+        state = State.restored(experiment, checkpoint, run.rows)
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        message = f"{run.folder}: its checkpoint does not fit its config: {error!r}"
+        raise ResumeError(message) from error
+    if state.epoch != len(run.rows):
+        raise ResumeError(
+            f"{run.folder}: metrics.csv has {len(run.rows)} readable rows where the checkpoint is "
+            f"of epoch {state.epoch}: the run cannot be resumed"
+        )
+    return state
+
+
+def _check_epochs(run: Run, state: State, epochs: int | None) -> None:
+    """Refuse to extend a run that has come to its end, whatever its record says of it."""
+    if epochs is None:
+        return
+    if not state.finite:
+        raise _diverged(run)
+    if state.stopped:
+        raise _ended(run, state.stopped)
+    if epochs <= state.epoch:
+        raise ResumeError(f"{run.folder}: --epochs {epochs}: {state.epoch} epochs are done already")
+
+
+def _entries(
+    run: Run, begun: Experiment, experiment: Experiment, argv: Sequence[str]
+) -> dict[str, Any]:
+    """Return what run.json is to say of a run that goes on."""
+    here = provenance.collect(list(argv)) | {"pid": os.getpid()}
+    changed = {key: value for key, value in here.items() if value != run.record.get(key)}
+    ended = {key: run.record[key] for key in ("status", "error") if key in run.record}
+    resumption = {"at": now(), "after_epoch": len(run.rows), "after": ended} | changed
+    entries: dict[str, Any] = {
+        "status": "running",
+        "seconds": _seconds(run),
+        "resumed": [*_list(run.record.get("resumed")), resumption],
+    }
+    if experiment != begun:
+        extension = {"from": begun.epochs, "to": experiment.epochs, "at": now()}
+        entries["extended"] = [*_list(run.record.get("extended")), extension]
+        entries["config"] = experiment.model_dump(mode="json")
+    return entries
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _seconds(run: Run) -> float:
+    """Return how long a run has taken so far: a process that was killed did not say."""
+    known = run.record.get("seconds")
+    logged = sum(row.get(name) or 0 for row in run.rows for name in CLOCK_COLUMNS[:2])
+    return round(max(logged, known if isinstance(known, int | float) else 0), 3)

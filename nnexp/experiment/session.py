@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from nnexp.data import Dataset
 from nnexp.errors import RunError
 from nnexp.evidence.summary import METRICS, Point, summarize
 from nnexp.experiment.assembly import techniques, training_set
-from nnexp.experiment.interrupts import held_back
+from nnexp.experiment.interrupts import Interrupts
 from nnexp.experiment.rows import Row, diagnostic_row, extra_columns, metric_row, parameter_row
 from nnexp.experiment.state import State
 from nnexp.nn.diagnostics import diagnose
@@ -56,13 +56,23 @@ class Silence:
         """Show nothing."""
 
 
+# Told the rows of metrics.csv so far, it says why the run is to end now, or None. It is a function
+# of the rows alone, so that a run that is resumed ends where it would have ended undisturbed.
+Ending = Callable[[Sequence[Mapping[str, Any]]], "str | None"]
+
+
+def never(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Let a run go on."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended.
 
     Attributes:
         status: completed, diverged or interrupted.
-        stopped: why it ended before its last epoch, by schedule or early stopping.
+        stopped: why it ended before its last epoch, by schedule, early stopping or its ending.
         rows: the rows of metrics.csv.
         seconds: of this process, in which it trained the last `trained` of the rows.
         summary: by metric, its last, best-validation and peak value.
@@ -86,6 +96,7 @@ def run(
     folder: str | None = None,
     argv: Sequence[str] = (),
     progress: Progress | None = None,
+    ending: Ending = never,
 ) -> Outcome:
     """Train one experiment into a new run folder.
 
@@ -99,6 +110,7 @@ def run(
         folder: name of the run's folder, which must be free; by default it is dated.
         argv: the command, for the record.
         progress: is told how the run goes on.
+        ending: may end the run before its last epoch.
 
     Raises:
         FileExistsError: there is a run of the given name.
@@ -122,7 +134,7 @@ def run(
             extra_columns(experiment, dataset),
             suffix=folder is None,
         )
-        return proceed(experiment, dataset, state, writer, progress)
+        return proceed(experiment, dataset, state, writer, progress, ending=ending)
 
 
 def proceed(
@@ -132,14 +144,19 @@ def proceed(
     writer: RunWriter,
     progress: Progress | None = None,
     rows: Sequence[Row] = (),
+    ending: Ending = never,
 ) -> Outcome:
     """Train from a state to the end, into a folder that has the rows of the epochs so far."""
-    session = _Session(experiment, dataset, state, writer, progress or Silence(), list(rows))
-    with writer, blas.one_thread():
+    progress = progress or Silence()
+    session = _Session(experiment, dataset, state, writer, progress, list(rows), ending)
+    with writer, blas.one_thread(), Interrupts() as interrupts:
         try:
-            status = session.train()
+            status = session.train(interrupts)
+            with interrupts.held():
+                return session.close(status)
         except KeyboardInterrupt:
-            # A second one ends it at once: what is on the disk is enough to resume.
+            if interrupts.at_once or writer.finished:
+                raise  # what is on the disk is enough to resume
             return session.close("interrupted")
         except BaseException as error:
             # A full disk is no fault of the run: it can be resumed, as when interrupted.
@@ -147,8 +164,6 @@ def proceed(
             with suppress(RunError):
                 writer.finish(status, error=str(error) or repr(error))
             raise
-        with held_back():
-            return session.close(status)
 
 
 class _Session:
@@ -162,6 +177,7 @@ class _Session:
         writer: RunWriter,
         progress: Progress,
         rows: list[Row],
+        ending: Ending,
     ) -> None:
         self.experiment = experiment
         self.dataset = dataset
@@ -169,15 +185,17 @@ class _Session:
         self.writer = writer
         self.progress = progress
         self.rows = rows
+        self.ending = ending
         self.before = len(rows)
         self.last: Mapping[str, Evaluation] = {}
         self.started = perf_counter()
 
-    def train(self) -> str:
+    def train(self, interrupts: Interrupts) -> str:
         experiment, sets, state = self.experiment, self.dataset.sets, self.state
         extra = extra_columns(experiment, self.dataset)
         examples = training_set(experiment, self.dataset)
         self.progress.begin(experiment, state.epoch, len(examples))
+        self._end()
         clock = _Clock()
         records = train(
             state.network,
@@ -198,17 +216,26 @@ class _Session:
             on_progress=self.progress.seen,
         )
         for record in records:
-            with held_back():
+            with interrupts.held():
                 self._log_extras(record)
                 row = metric_row(record, sets, extra) | clock.evaluated() | {"finished_at": now()}
                 self.writer.append(row)
                 self.rows.append(row)
                 self.last = record.evaluations
                 state.note(record)
+                self._end()
                 self.writer.offer(state.checkpoint())
             self.progress.epoch(row)
+            if state.stopped:
+                break
             clock.restart()
         return "completed" if state.finite else "diverged"
+
+    def _end(self) -> None:
+        """Ask whether the run, if it is to go on, is to end before its last epoch."""
+        state = self.state
+        if not state.stopped and state.finite and 0 < state.epoch < self.experiment.epochs:
+            state.stopped = self.ending(self.rows)
 
     @np.errstate(over="ignore", invalid="ignore")
     def _log_extras(self, record: EpochRecord) -> None:
@@ -259,7 +286,9 @@ class _Session:
         return arrays
 
     def _save_predictions(self, parameters: Array) -> None:
-        name = next(n for n in ("test", "validation", "train") if n in self.dataset.sets)
+        there = [name for name in ("test", "validation", "train") if name in self.dataset.sets]
+        # A set that is not monitored is not looked at: a search leaves the test set alone.
+        name = next((name for name in there if name in self.experiment.monitor), there[0])
         examples = self.dataset.sets[name]
         network = replace(self.state.network, parameters=parameters)
         found = self.last.get(name) or evaluate(network, self.experiment.cost, examples)

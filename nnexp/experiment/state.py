@@ -74,18 +74,23 @@ class State:
 
     @classmethod
     def restored(cls, experiment: Experiment, checkpoint: Checkpoint, rows: Sequence[Row]) -> State:
-        """Return the state after the epoch of a checkpoint, whose log has these rows."""
+        """Return the state after the epoch of a checkpoint, whose log has these rows.
+
+        Raises:
+            LookupError, TypeError, ValueError, ArithmeticError: it is not of this experiment.
+        """
         state, arrays, known = cls.initial(experiment), checkpoint.arrays, checkpoint.state
-        state.network.parameters[...] = arrays["parameters"]
-        state.parameters = arrays["parameters"]
+        parameters = state.network.parameters
+        parameters[...] = state.parameters = _like(parameters, arrays["parameters"])
         if state.velocity is not None:
-            state.velocity[...] = arrays["velocity"]
+            state.velocity[...] = _like(parameters, arrays["velocity"])
         for name, generator in state.random.items():
             generator.bit_generator.state = known["random"][name]
-        state.epoch, state.finite = known["epoch"], known["finite"]
+        state.epoch, state.finite = int(known["epoch"]), bool(known["finite"])
         best = known["best"]
         if best:
-            state.best = Best(best["epoch"], best["score"], arrays["best_parameters"])
+            kept = _like(parameters, arrays["best_parameters"])
+            state.best = Best(int(best["epoch"]), float(best["score"]), kept)
         for epoch, row in enumerate(rows, 1):
             if epoch < experiment.epochs:
                 state.stopped = take_note(state.schedule, state.stopping, row, epoch)
@@ -111,3 +116,9 @@ class State:
         return Checkpoint(
             arrays, {"epoch": self.epoch, "finite": self.finite, "best": best, "random": random}
         )
+
+
+def _like(parameters: Array, found: Array) -> Array:
+    if (found.shape, found.dtype) != (parameters.shape, parameters.dtype):
+        raise ValueError(f"{found.shape} {found.dtype}, not {parameters.shape} {parameters.dtype}")
+    return found

@@ -199,10 +199,10 @@ class SGD:
             if size not in self._steps:
                 self._steps[size] = self._compile(size)
                 self._eta = nan
-        if eta != self._eta:
-            self._set_eta(eta)
         # The limits of exp are the right values; a diverging run is told by its cost.
         with np.errstate(over="ignore", invalid="ignore"):
+            if eta != self._eta:
+                self._set_eta(eta)
             *whole, last = batches
             step = self._steps[len(batches[0][0])]
             for x, x_t, y in whole:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
 from nnexp.cli import Group
+from nnexp.cli.options import jobs_option
 from nnexp.cli.outcomes import end_by_signal
 
 ROOT_CONFIGS = ("quadratic_30", "quadratic_100", "xent_30", "xent_100")
@@ -20,7 +20,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--configs", type=PATH, default=Path("configs"), help="Folder of the configs.")
 @click.option("--runs-dir", type=PATH, default=Path("runs/chapter3"), help="Folder of the runs.")
 @click.option("--output", type=PATH, default=Path("docs/reproduction.md"), help="The report.")
-@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Processes.")
+@jobs_option
 @click.option("--quick", is_flag=True, help="A fraction of the epochs, to see that all runs.")
 def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: bool) -> None:
     """Run the experiments of chapter 3 and write what repeats."""
@@ -50,7 +50,7 @@ def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: boo
     click.echo(f"{len(loaded)} experiments; {len(missing)} runs are due in {runs_dir}", err=True)
     with overview(missing, jobs, quiet=False) as watcher:
         settings = settings_for(runs_dir, jobs, argv=["python", "-m", "nnexp.reproduction"])
-        done = run_jobs(missing, runs_dir, data, settings=settings, watcher=watcher)
+        done = run_jobs(missing, data, settings=settings, watcher=watcher)
     failed = [one for one in done if one.status == "failed"]
     if failed:
         raise RunError(f"{len(failed)} experiments failed; see above, and run the command again")

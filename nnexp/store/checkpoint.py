@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.errors import ResumeError
+from nnexp.archive import open_archive
+from nnexp.errors import DataError, ResumeError
 from nnexp.nn.types import Array
 
 _STATE = "state"
@@ -47,12 +46,14 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         ResumeError: it is damaged, or not a checkpoint.
     """
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        # It is not compressed: its arrays together are no larger than the file.
+        size = path.stat(follow_symlinks=False).st_size
+        with open_archive(path, size, follow=False) as archive:
+            arrays = {name: archive.read(name) for name in archive.names}
         state = json.loads(arrays.pop(_STATE).tobytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, DataError, ValueError, KeyError, RecursionError) as error:
         raise ResumeError(
             f"{path}: cannot be read, so the run cannot be resumed: {error}"
         ) from error

@@ -1,38 +1,47 @@
-"""Writing that survives: whole files replaced at once, lines appended, both forced to the disk.
-
-Every write of a run folder goes through here, so that a test can make each of them fail.
-"""
+"""Writing that survives: whole files replaced at once, lines appended, both forced to the disk."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nnexp.errors import RunError
 
+# Links are not followed: in a folder from elsewhere they could lead anywhere.
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 # A folder cannot be synchronized everywhere; where it cannot, there is nothing to wait for.
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
 
 
 @contextmanager
-def guarded(path: Path) -> Iterator[None]:
-    """Turn a failure of the file system into a RunError that names what to do."""
+def guarded(path: Path, *, begun: bool = True) -> Iterator[None]:
+    """Turn a failure of the file system into a RunError that names what to do.
+
+    Args:
+        path: what is written, for an error that does not name it.
+        begun: whether there is a run that can be resumed.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # not from the system
+            raise
         where = error.filename or path
-        raise RunError(f"{where}: cannot be written: {error.strerror}{_hint(error)}") from error
+        message = f"{where}: cannot be written: {error.strerror}; {_remedy(error, begun=begun)}"
+        raise RunError(message) from error
 
 
-def _hint(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "; make room, and `nnexp resume` goes on from the last epoch"
+def _remedy(error: OSError, *, begun: bool) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     if error.errno in (errno.ENOENT, errno.ESTALE):
-        return "; it has vanished"
-    return "; choose another place with --runs-dir"
+        return "it has vanished"
+    if not begun:
+        return f"{'make room, or ' if full else ''}choose another place with --runs-dir"
+    return f"{'make room' if full else 'mend that'}, and `nnexp resume` goes on"
 
 
 def write(descriptor: int, data: bytes) -> None:
@@ -45,9 +54,31 @@ def write(descriptor: int, data: bytes) -> None:
         view = view[taken:]
 
 
+def open_log(path: Path, flags: int) -> int:
+    """Open a file to read and write it; raise OSError where it is a link, a pipe or a device."""
+    descriptor = os.open(path, flags | _NO_LINK, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    return descriptor
+
+
+def write_at(descriptor: int, path: Path, position: int, data: bytes) -> None:
+    """Write into an open file and wait until the disk has it.
+
+    Raises:
+        OSError: it failed, or the file is no longer what is found at its path.
+    """
+    if not os.path.samestat(os.fstat(descriptor), path.stat()):
+        raise OSError(errno.EINVAL, "another file is in its place", str(path))
+    os.lseek(descriptor, position, os.SEEK_SET)
+    write(descriptor, data)
+    os.fsync(descriptor)
+
+
 def create(path: Path, data: bytes) -> None:
     """Write a new file and wait until the disk has it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         write(descriptor, data)
         os.fsync(descriptor)
@@ -65,6 +96,7 @@ def replace(path: Path, data: bytes, *, owned: bool = True) -> None:
     """
     temporary = path.with_name(f".{path.name}.new" if owned else f".{path.name}.{os.getpid()}.new")
     try:
+        temporary.unlink(missing_ok=True)  # left by a process that was killed
         create(temporary, data)
         temporary.replace(path)
     except BaseException:
@@ -76,11 +108,20 @@ def replace(path: Path, data: bytes, *, owned: bool = True) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Wait until the disk has a folder's entries."""
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         if error.errno not in _NO_SYNC:
             raise
-    finally:
-        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents where they are missing; wait until the disk has them."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)

@@ -47,7 +47,7 @@ LEAST = 100
 # An index that is larger than so many bytes a run is not read, and not written.
 BYTES_A_RUN = 8_000
 MAX_SEED = 2**63 - 1
-_FRESH_NS = 2 * 10**9
+FRESH_NS = 2 * 10**9
 _STAMPED = (RUN, METRICS, CONFIG, PREDICTIONS)
 # Entries of run.json that many runs share, and that what reads many runs looks at.
 _SHARED = ("format", "data", "versions")
@@ -162,7 +162,7 @@ def open_many(found: Iterable[Path]) -> Opened:
         run = index.run(folder, name, stamp) if index else None
         indexed = run is not None
         if run is None:
-            trusted = time_ns() - changed >= _FRESH_NS
+            trusted = time_ns() - changed >= FRESH_NS
             try:
                 run = open_run(folder)
             except NnexpError as error:

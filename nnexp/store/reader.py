@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from nnexp.nn.types import Array
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
-MAXRECORD, MAX_LOG, MAX_PREDICTIONS = 8_000_000, 32_000_000, 16_000_000
-MAX_LINE, MAX_CELLS, MAX_DEPTH = 1_000_000, 4_000_000, 20
+MAX_RECORD, MAX_LOG, MAX_PREDICTIONS = 8_000_000, 32_000_000, 16_000_000
+MAX_LINE, MAX_LINES, MAX_CELLS, MAX_DEPTH = 1_000_000, 300_000, 4_000_000, 20
 MAX_EPOCH = 10**9
 _TEXT_COLUMNS = ("finished_at",)
 _MOST_LINES = 3
@@ -222,11 +222,12 @@ def open_run(folder: Path | str) -> Run:
             if status == "running" and not is_held(stream.fileno()):
                 # It may have ended since its record was read.
                 record = _read_record(folder)
-                status = "interrupted" if record.get("status") == "running" else record["status"]
+                status = record.get("status")
+                status = "interrupted" if status == "running" else status
             rows = _rows(METRICS, read_open(stream, MAX_LOG), problems)
     except OSError as error:
         problems.append(f"{METRICS}: {error.strerror}")
-    record = _checked(record, problems)
+    record = checked(record, problems)
     config = _config(folder, record, problems)
     if status not in STATUSES:
         problems.append(f"unknown status {shown(status)}")
@@ -260,7 +261,7 @@ def _config(
 
 def _read_record(folder: Path) -> dict[str, Any]:
     try:
-        return read_mapping(folder / RUN, MAXRECORD)
+        return read_mapping(folder / RUN, MAX_RECORD)
     except OSError as error:
         raise RunError(f"{folder}: not a run: {RUN}: {error.strerror}") from error
     except TypeError as error:
@@ -269,7 +270,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
         raise RunError(f"{folder}: not a readable run: {RUN} is damaged ({error})") from error
 
 
-def _checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+def checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     """Return the entries of run.json that are what they should be."""
     from nnexp.data.parts import MAX_CLASSES
 
@@ -312,24 +313,25 @@ def _rows(name: str, data: bytes, problems: list[str]) -> list[Row]:
         return []
     rows: list[Row] = []
     damaged: list[int] = []
-    wrong = cells = 0
+    cells = 0
     for number, (line, whole) in enumerate(lines, 2):
+        if number > MAX_LINES or cells > MAX_CELLS:
+            bound = f"{MAX_LINES:,} lines and {MAX_CELLS:,} cells"
+            problems.append(f"{name}: larger than the {bound} that are read")
+            return []
         if not whole:
             problems.append(f"{name}: the last line is torn and left out")
             break
         row = _row(header, _cells(line))
         if row is None:
-            wrong += 1
-            damaged += [number] if wrong <= _MOST_LINES else []
-            continue
-        cells += len(row)
-        if cells > MAX_CELLS:
-            problems.append(f"{name}: larger than the {MAX_CELLS:,} cells that are read")
-            return []
-        rows.append(row)
-    problems += [f"{name}:{number}: a damaged line is left out" for number in damaged]
-    if wrong > len(damaged):
-        problems.append(f"{name}: {wrong - len(damaged):,} more damaged lines are left out")
+            damaged.append(number)
+        else:
+            cells += len(row)
+            rows.append(row)
+    named = damaged[:_MOST_LINES]
+    problems += [f"{name}:{number}: a damaged line is left out" for number in named]
+    if len(damaged) > len(named):
+        problems.append(f"{name}: {len(damaged) - len(named):,} more damaged lines are left out")
     return rows
 
 

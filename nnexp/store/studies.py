@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from nnexp.config.schema import METRICS, STATISTICS, Choice, Strength
+from nnexp.config.schema import STATISTICS, Choice, Strength
 from nnexp.config.study import Study, identity
+from nnexp.config.study_file import COMPARED
 from nnexp.errors import RunError
 from nnexp.json_files import is_deep, read_mapping
 from nnexp.store import files
@@ -52,7 +53,7 @@ class StudyRecord:
     description: str
     arms: Mapping[str, ArmRecord]
     seeds: tuple[int, ...]
-    metric: Annotated[str, Choice(METRICS)] | None
+    metric: Annotated[str, Choice(COMPARED)] | None
     at: Annotated[str, Choice(STATISTICS)]
     margin: Strength | None
 
@@ -110,15 +111,18 @@ def claim_folder(folder: Path, record: StudyRecord) -> None:
     there = None
     with suppress(RunError):
         there = read_study(folder)
-    wanted = {arm.identity for arm in record.arms.values()}
-    known = {arm.identity for arm in there.arms.values()} if there else wanted
-    if there and wanted.isdisjoint(known) and any(folders(folder)):
+    if there == record:
+        return
+    if there and _identities(there).isdisjoint(_identities(record)) and any(folders(folder)):
         raise RunError(
-            f"{folder}: holds another study, whose arms are {', '.join(list(there.arms)[:6])} "
-            "with other settings; give this one another name, or another place with --runs-dir"
+            f"{folder}: holds another study, whose arms {', '.join(list(there.arms)[:6])} have "
+            "other settings; give this one another name, or another place with --runs-dir"
         )
     text = json.dumps({"format": FORMAT} | asdict(record), indent=2, ensure_ascii=False) + "\n"
-    with guarded(folder):
+    with guarded(folder, begun=False):
         folder.mkdir(parents=True, exist_ok=True)
-        if there != record:
-            files.replace(folder / STUDY, text.encode(), owned=False)
+        files.replace(folder / STUDY, text.encode(), owned=False)
+
+
+def _identities(record: StudyRecord) -> set[str]:
+    return {arm.identity for arm in record.arms.values()}

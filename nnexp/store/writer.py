@@ -15,9 +15,10 @@ import json
 import os
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
@@ -53,6 +54,9 @@ COLUMNS = (
 CLOCK_COLUMNS = ("train_seconds", "evaluate_seconds", "finished_at")
 # A commit may take a fiftieth of the time: on a slow disk, epochs that are shorter share one.
 _PACE = 50
+_NEW = os.O_RDWR | os.O_CREAT
+_PIECE = 1 << 20
+_MAX_HEAD = 1 << 24
 
 
 def now() -> str:
@@ -72,6 +76,7 @@ class RunWriter:
         self.folder = folder
         self.record = dict(record)
         self.checkpoint: Checkpoint | None = None
+        self.finished = False
         self._logs = logs
         self._pending: Checkpoint | None = None
         self._committed = -float("inf")
@@ -104,21 +109,20 @@ class RunWriter:
             FileExistsError: the name is taken, and there is to be no suffix.
             RunError: the folder cannot be made or written.
         """
-        with guarded(runs):
-            runs.mkdir(parents=True, exist_ok=True)
+        with guarded(runs, begun=False):
+            files.make_folder(runs)
             hidden = _hidden(runs, stem)
-            log = _Log.create(hidden / METRICS, (*COLUMNS, *extra, *CLOCK_COLUMNS))
-            writer = cls(hidden, record, {METRICS: log})
+            writer = cls(hidden, record, {})
             try:
+                log = writer._logs[METRICS] = _Log.open(hidden / METRICS)
                 hold(log.descriptor)
+                log.begin((*COLUMNS, *extra, *CLOCK_COLUMNS))
+                log.commit()
                 files.create(hidden / CONFIG, config.encode())
-                writer.update(
-                    format=FORMAT,
-                    status="running",
-                    started_at=now(),
-                    pid=os.getpid(),
-                    config_sha256=_sha256(config),
-                )
+                writer.record |= {"format": FORMAT, "status": "running"}
+                writer.record |= {"started_at": now(), "pid": os.getpid()}
+                writer.record["config_sha256"] = _sha256(config)
+                writer._write_record()
                 writer.folder = _claim(hidden, runs / stem, suffix=suffix)
                 log.path = writer.folder / METRICS
                 files.sync_folder(runs)
@@ -132,40 +136,55 @@ class RunWriter:
     def reopen(cls, folder: Path) -> RunWriter:
         """Take over a run that has no owner; `checkpoint` is its last one, if it has one.
 
-        Rows that the checkpoint has and the logs have not are written again.
+        Nothing is written: see `redo`.
 
         Raises:
             BusyError: another process owns the run.
-            ResumeError: a log is not what was written.
-            RunError: the folder cannot be read or written.
+            ResumeError: its checkpoint is damaged.
+            RunError: it cannot be read or written.
         """
         with guarded(folder):
-            descriptor = os.open(folder / METRICS, os.O_RDWR)
-            writer = cls(folder, {}, {METRICS: _Log(folder / METRICS, descriptor)})
+            writer = cls(folder, {}, {METRICS: _Log.open(folder / METRICS, os.O_RDWR)})
             try:
-                if not hold(descriptor):
+                if not hold(writer._logs[METRICS].descriptor):
                     raise BusyError(f"{folder}: is being written by another process")
-                writer._redo()
+                writer.checkpoint = read_checkpoint(folder / CHECKPOINT)
             except BaseException:
                 writer.close()
                 raise
         return writer
 
-    def _redo(self) -> None:
-        self.checkpoint = read_checkpoint(self.folder / CHECKPOINT)
-        logs: Any = self.checkpoint.state.get("logs") if self.checkpoint else {}
+    def redo(self, columns: Sequence[str]) -> None:
+        """Write the rows that the checkpoint has and the logs have not.
+
+        Args:
+            columns: those between the usual ones and the clocks, as for `create`.
+
+        Raises:
+            ResumeError: a log is not what was written.
+            RunError: a log cannot be written.
+        """
+        metrics, due = self._logs[METRICS], (*COLUMNS, *columns, *CLOCK_COLUMNS)
+        logs: Any = {METRICS: {"size": 0, "crc": 0, "tail": _line(due)}}
+        if self.checkpoint is not None:
+            logs = self.checkpoint.state.get("logs")
+        elif metrics.holds_more_than(_line(due)):
+            raise ResumeError(
+                f"{metrics.path}: has rows, but there is no {CHECKPOINT} to go on from"
+            )
         try:
-            for name, known in dict(logs).items():
-                if name not in (METRICS, DIAGNOSTICS, PARAMETERS):
-                    raise ValueError(name)
-                if name not in self._logs:
-                    self._logs[name] = _Log.open(self.folder / name)
-                self._logs[name].redo(**known)
-        except (TypeError, ValueError) as error:
-            message = f"{self.folder / CHECKPOINT}: is not a checkpoint of a run: {error}"
+            with guarded(self.folder):
+                metrics.redo(**logs[METRICS])
+                for name in (DIAGNOSTICS, PARAMETERS):
+                    if name in logs:
+                        flags = os.O_RDWR if logs[name]["size"] else _NEW
+                        self._logs[name] = _Log.open(self.folder / name, flags)
+                        self._logs[name].redo(**logs[name])
+        except (LookupError, TypeError, ValueError, OverflowError, csv.Error) as error:
+            message = f"{self.folder / CHECKPOINT}: is not a checkpoint of a run: {error!r}"
             raise ResumeError(message) from error
-        for log in self._logs.values():
-            log.read_columns()
+        if metrics.columns != due:
+            raise metrics.refusal()
 
     def append(self, row: Mapping[str, Any], name: str = METRICS) -> None:
         """Add one epoch's row to metrics.csv with the next commit; a missing value is empty.
@@ -206,9 +225,13 @@ class RunWriter:
     def update(self, **entries: Any) -> None:
         """Change entries of run.json, replacing the file atomically."""
         self.record.update(entries)
-        text = json.dumps(self.record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         with guarded(self.folder):
-            files.replace(self.folder / RUN, text.encode())
+            self._write_record()
+
+    def _write_record(self) -> None:
+        text = json.dumps(self.record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        # An argument that is no UTF-8 arrives as lone surrogates; as escapes, they are JSON.
+        files.replace(self.folder / RUN, text.encode("utf-8", "backslashreplace"))
 
     def extend(self, text: str, **entries: Any) -> None:
         """Change entries of run.json, then config.yaml: only for a run that gets more epochs."""
@@ -227,6 +250,7 @@ class RunWriter:
         """Record how the run ended and let go of the folder."""
         try:
             self.update(status=status, finished_at=now(), **entries)
+            self.finished = True
         finally:
             self.close()
 
@@ -260,8 +284,8 @@ def _hidden(runs: Path, stem: str) -> Path:
 
 def _claim(hidden: Path, wanted: Path, *, suffix: bool) -> Path:
     """Rename a folder to the first free name: to rename onto a folder that holds files fails."""
-    for name in (wanted.name, *(f"{wanted.name}-{i}" for i in range(2, 10_000))):
-        folder = wanted.with_name(name)
+    suffixes = chain([""], (f"-{i}" for i in range(2, 10_000)))
+    for folder in (wanted.with_name(wanted.name + suffix) for suffix in suffixes):
         try:
             if not folder.is_symlink():
                 hidden.rename(folder)
@@ -276,9 +300,10 @@ def _claim(hidden: Path, wanted: Path, *, suffix: bool) -> Path:
 
 def _discard(hidden: Path) -> None:
     """Remove what was made ready for a run that did not come to be."""
-    for name in (CONFIG, METRICS, RUN):
-        (hidden / name).unlink(missing_ok=True)
-    hidden.rmdir()
+    with suppress(OSError):
+        for path in hidden.iterdir():
+            path.unlink()
+        hidden.rmdir()
 
 
 @dataclass
@@ -299,17 +324,12 @@ class _Log:
     tail: list[str] = field(default_factory=list)
 
     @classmethod
-    def open(cls, path: Path) -> _Log:
-        return cls(path, os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
-
-    @classmethod
-    def create(cls, path: Path, columns: Sequence[str]) -> _Log:
-        log = cls(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
-        log.begin(columns)
-        log.commit()
-        return log
+    def open(cls, path: Path, flags: int = _NEW) -> _Log:
+        return cls(path, files.open_log(path, flags))
 
     def begin(self, columns: Sequence[str]) -> None:
+        if self.holds_more_than(""):
+            raise self.refusal()
         self.columns = tuple(columns)
         self.tail.append(_line(columns))
 
@@ -322,47 +342,51 @@ class _Log:
 
     def commit(self) -> None:
         data = "".join(self.tail).encode()
-        os.lseek(self.descriptor, self.size, os.SEEK_SET)
-        files.write(self.descriptor, data)
-        os.fsync(self.descriptor)
-        self._advance(data)
-
-    def _advance(self, data: bytes) -> None:
-        self.size += len(data)
-        self.crc = zlib.crc32(data, self.crc)
-        self.tail.clear()
+        crc = zlib.crc32(data, self.crc)
+        files.write_at(self.descriptor, self.path, self.size, data)
+        # At once: an interrupt in between would leave them at odds.
+        self.size, self.crc, self.tail = self.size + len(data), crc, []
 
     def redo(self, size: int, crc: int, tail: str) -> None:
-        """Make the file what it was to be after the commit that a checkpoint began."""
-        there = self.path.read_bytes()
-        kept, rest, due = there[:size], there[size:], tail.encode()
-        torn = rest.rstrip(b"\0")
-        if len(kept) < size or zlib.crc32(kept) != crc or not due.startswith(torn):
-            raise ResumeError(f"{self.path}: is not what was written: the run cannot be resumed")
-        self._advance(kept)
-        self.tail.append(tail)
-        self.commit()
-        os.ftruncate(self.descriptor, self.size)
+        """Make the file what it was to be after the commit that a checkpoint began.
 
-    def read_columns(self) -> None:
-        """Take the columns from the first line.
+        Of the tail any part may be missing, or be zeros, as a power cut leaves it.
 
         Raises:
-            RunError: there are rows that no checkpoint knows.
+            RunError: anything else is different.
         """
-        head, end, rest = self.path.read_bytes().partition(b"\n")
-        if not self.size:
-            if rest:
-                raise ResumeError(
-                    f"{self.path}: has rows, but there is no {CHECKPOINT} to go on from"
-                )
-            self._advance(head + end)
-        self.columns = tuple(next(csv.reader([head.decode("utf-8", "replace")]), ()))
+        due = tail.encode()
+        rest = os.pread(self.descriptor, len(due) + 1, size)
+        alike = all(there in (0, byte) for there, byte in zip(rest, due, strict=False))
+        if _crc(self.descriptor, size) != crc or len(rest) > len(due) or not alike:
+            raise self.refusal()
+        self.size, self.crc, self.tail = size, crc, [tail]
+        self.commit()
+        head = os.pread(self.descriptor, _MAX_HEAD, 0).partition(b"\n")[0]
+        self.columns = tuple(next(csv.reader([head.decode()]), ()))
+
+    def holds_more_than(self, text: str) -> bool:
+        return os.fstat(self.descriptor).st_size > len(text.encode())
+
+    def refusal(self) -> ResumeError:
+        return ResumeError(f"{self.path}: is not what was written: the run cannot be resumed")
 
     def close(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):  # what counts is on the disk
+                os.close(descriptor)
+
+
+def _crc(descriptor: int, size: int) -> int | None:
+    """Return the CRC-32 of the first bytes of a file; None where it has not so many."""
+    crc = position = 0
+    while position < size:
+        piece = os.pread(descriptor, min(_PIECE, size - position), position)
+        if not piece:
+            return None
+        crc, position = zlib.crc32(piece, crc), position + len(piece)
+    return crc
 
 
 def _line(values: Sequence[Any]) -> str:

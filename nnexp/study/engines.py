@@ -11,8 +11,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from queue import Empty
 from time import monotonic
@@ -20,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 from nnexp.config.schema import Experiment
+from nnexp.errors import RunError
 from nnexp.experiment import DataCache, Row
 from nnexp.study.jobs import Done, Job, perform
 from nnexp.study.shared import shared_data
@@ -37,18 +39,22 @@ class Engine:
 
     Attributes:
         executor: takes the tasks.
-        task: (job, its number) -> what became of it; called in a worker.
-        finish: turns what a task returned into a Done, in this process.
+        prepare: (job, its number) -> what the task is called with; called in this process.
+        task: called in a worker; returns what became of the job.
+        finish: turns the job and what the task returned into a Done, in this process.
         reports: yields what running jobs have told since it was last asked: their number, and
             how many epochs are done.
         stop: ends the workers at once; their runs end as interrupted.
+        lost: what to say when tasks were lost with their workers.
     """
 
     executor: Executor
-    task: Callable[[Job, int], Any]
-    finish: Callable[[Any], Done]
+    prepare: Callable[[Job, int], tuple[Any, ...]]
+    task: Callable[..., Any]
+    finish: Callable[[Job, Any], Done]
     reports: Callable[[], Iterator[Report]]
     stop: Callable[[], None]
+    lost: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +103,37 @@ class _Reporter:
             self._next = monotonic() + _TICK
 
 
+class _Process(SpawnProcess):
+    """A process that Ctrl-C does not reach, from its first moment: its parent ends it."""
+
+    def start(self) -> None:
+        """Start with SIGINT blocked, which is inherited."""
+        if not hasattr(signal, "pthread_sigmask"):  # not POSIX
+            super().start()
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
 def _initialize(reports: Any, settings: Settings) -> None:
     global _reports, _data, _argv  # noqa: PLW0603 - a worker process has one of each
     _reports, _argv = reports, settings.argv
     _data = DataCache(shared_data(settings.shared))
-    # Ctrl-C reaches all processes of a terminal; the parent ends the workers, by SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
 def _end(number: int, frame: FrameType | None) -> None:
+    """End the run as interrupted; a second signal changes nothing."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if not _working:
         os._exit(_INTERRUPTED)
     raise KeyboardInterrupt
@@ -123,8 +149,8 @@ def _follow_parent() -> None:
 
 def _work(job: Job, number: int) -> Done:
     global _working  # noqa: PLW0603 - a worker does one job at a time
-    _working = True
     try:
+        _working = True
         done = perform(job, _data, argv=_argv, progress=_Reporter(number))
     except KeyboardInterrupt:
         os._exit(_INTERRUPTED)
@@ -139,29 +165,61 @@ def _work(job: Job, number: int) -> Done:
 @contextmanager
 def local(settings: Settings) -> Iterator[Engine]:
     """Run jobs in processes of this machine."""
-    context = multiprocessing.get_context("spawn")
+    context = _Context()
     reports = context.Queue()
+    others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(
         settings.jobs, mp_context=context, initializer=_initialize, initargs=(reports, settings)
     )
 
     def told() -> Iterator[Report]:
-        while True:
-            try:
+        with suppress(Empty):
+            while True:
                 yield reports.get_nowait()
-            except Empty:
-                return
 
     def stop() -> None:
         pool.shutdown(wait=False, cancel_futures=True)
-        workers = multiprocessing.active_children()
-        for process in workers:
-            process.terminate()
-        for process in workers:
-            process.join(_PATIENCE)
+        workers = [child for child in multiprocessing.active_children() if child not in others]
+        for worker in workers:
+            worker.terminate()
+        patience = monotonic() + _PATIENCE
+        try:
+            for worker in workers:
+                worker.join(max(0.0, patience - monotonic()))
+        finally:  # also where Ctrl-C is pressed again
+            for worker in workers:
+                worker.kill()
 
-    yield Engine(pool, _work, lambda done: done, told, stop)
+    yield Engine(
+        executor=pool,
+        prepare=lambda *task: task,
+        task=_work,
+        finish=lambda _, done: done,
+        reports=told,
+        stop=stop,
+        lost="a worker process was killed, perhaps for want of memory; what is complete is kept: "
+        "run the command again, with fewer --jobs if need be",
+    )
     pool.shutdown()
 
 
-ENGINES: dict[str, Callable[[Settings], AbstractContextManager[Engine]]] = {"local": local}
+def dask(settings: Settings) -> AbstractContextManager[Engine]:
+    """Run jobs on a Dask cluster; Dask is imported only here.
+
+    Raises:
+        RunError: Dask is not installed.
+    """
+    try:
+        from nnexp.study import dask_engine
+    except ImportError as error:
+        raise RunError(
+            f"--engine dask needs a package that is not there ({error.name}): "
+            "pip install 'nnexp[cluster]'"
+        ) from error
+    return dask_engine.dask(settings)
+
+
+ENGINES: dict[str, Callable[[Settings], AbstractContextManager[Engine]]] = {
+    "local": local,
+    "dask": dask,
+}

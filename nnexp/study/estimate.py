@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from statistics import median
 from time import perf_counter
 
 import numpy as np
@@ -19,29 +20,42 @@ from nnexp.nn.training import streams
 from nnexp.study.jobs import Job
 
 _ENOUGH = 0.1
+_IN_ALL = 10.0
 _EXAMPLES = 2_000
 _START = 0.05
-_TIMED = (
+_SAME = (
     *("data", "layers", "activation", "output", "batch_size", "dtype", "monitor", "monitor_every"),
-    *("l1", "l2", "dropout", "momentum", "nesterov", "expand"),
+    *("nesterov", "expand"),
 )
+_ON_OR_OFF = ("l1", "l2", "dropout", "momentum")
 
 
 def estimate(jobs: Iterable[Job], data: DataCache) -> list[float]:
     """Return about how many seconds each job takes on one process of this machine.
 
-    Experiments that take the same steps are timed once.
+    Experiments that take the same steps are timed once. After ten seconds of that, the others are
+    reckoned from those that were timed.
     """
     timed: dict[str, float] = {}
+    rates: list[float] = []
     seconds = []
+    end = perf_counter() + _IN_ALL
     with blas.one_thread():
         for job in jobs:
             experiment = job.config.experiment
-            kind = repr([getattr(experiment, name) for name in _TIMED])
-            if kind not in timed:
+            kind = _kind(experiment)
+            reckoned = job.cost() / experiment.epochs
+            if kind not in timed and (perf_counter() < end or not rates):
                 timed[kind] = seconds_per_epoch(experiment, data.load(job.config))
-            seconds.append(_START + experiment.epochs * timed[kind])
+                rates.append(timed[kind] / reckoned)
+            each = timed[kind] if kind in timed else median(rates) * reckoned
+            seconds.append(_START + experiment.epochs * each)
     return seconds
+
+
+def _kind(experiment: Experiment) -> str:
+    same = [getattr(experiment, name) for name in _SAME]
+    return repr((same, [bool(getattr(experiment, name)) for name in _ON_OR_OFF]))
 
 
 @np.errstate(all="ignore")
@@ -55,11 +69,13 @@ def seconds_per_epoch(experiment: Experiment, dataset: Dataset) -> float:
         batch_size=experiment.batch_size,
         techniques=techniques(experiment, dataset, len(examples), random),
     )
-    few = random["shuffle"].permutation(len(examples))[:_EXAMPLES]
+    order = random["shuffle"].permutation(len(examples))
 
-    def train_some() -> None:
-        for _ in sgd.epoch(examples, few, eta=1e-6):
+    def train_some(n: int) -> float:
+        began = perf_counter()
+        for _ in sgd.epoch(examples, order[:n], eta=1e-6):
             pass
+        return perf_counter() - began
 
     def evaluate_some(monitored: Examples) -> float:
         part = monitored.first(_EXAMPLES)
@@ -67,11 +83,13 @@ def seconds_per_epoch(experiment: Experiment, dataset: Dataset) -> float:
         evaluate(network, experiment.cost, part)
         return (perf_counter() - began) * len(monitored) / len(part)
 
-    train_some()  # compiles the steps
-    rounds, began = 0, perf_counter()
-    while perf_counter() - began < _ENOUGH:
-        train_some()
-        rounds += 1
-    training = (perf_counter() - began) / (rounds * len(few)) * len(examples)
+    n = min(experiment.batch_size, len(order))
+    train_some(n)  # what is done only once
+    took, seen = 0.0, 0
+    while took < _ENOUGH:
+        took += train_some(n)
+        seen += n
+        n = min(2 * n, len(order))
     monitored = [dataset.sets[name] for name in experiment.monitor if name in dataset.sets]
-    return training + sum(map(evaluate_some, monitored)) / experiment.monitor_every
+    evaluation = sum(map(evaluate_some, monitored)) / experiment.monitor_every
+    return took / seen * len(examples) + evaluation

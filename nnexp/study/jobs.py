@@ -7,7 +7,9 @@ settings is passed over (the next name is taken).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, pairwise
@@ -17,10 +19,11 @@ from nnexp.config.loader import Config
 from nnexp.config.schema import Experiment
 from nnexp.data.expansion import COPIES
 from nnexp.errors import BusyError, ResumeError, RunError
-from nnexp.experiment import DataCache, Progress, resume, run
+from nnexp.experiment import DataCache, Ending, Outcome, Progress, never, resume, run
+from nnexp.files import read_bytes
 from nnexp.store.find import folders
-from nnexp.store.index import open_all
-from nnexp.store.reader import Run, open_run
+from nnexp.store.layout import RUN
+from nnexp.store.reader import MAX_RECORD, Run, open_run
 
 ENDED = ("completed", "diverged")
 BUSY = "busy"
@@ -34,11 +37,13 @@ class Job:
         config: the experiment, with its seed.
         runs: the folder that its folder is to be in.
         digest: sha256 of its data; empty where any will do.
+        ending: may end the run before its last epoch; it travels to the worker with the job.
     """
 
     config: Config
     runs: Path
     digest: str = ""
+    ending: Ending = never
 
     @property
     def name(self) -> str:
@@ -96,53 +101,106 @@ def key_of(run: Run) -> str | None:
     return key(run.experiment, run.digest) if run.experiment else None
 
 
-def _candidates(job: Job) -> Iterator[Path]:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What run.json alone says of a run: thirty times faster to read than the whole folder."""
+
+    folder: Path
+    status: str
+    key: str
+
+
+def look(folder: Path) -> Standing | None:
+    """Look how a run stands; None where there is none, or it is damaged."""
+    try:
+        record = json.loads(read_bytes(folder / RUN, MAX_RECORD, follow=False))
+        experiment = Experiment.model_validate(record["config"])
+        digest = str(record["data"]["sha256"])
+        return Standing(folder, str(record["status"]), key(experiment, digest))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def ended(runs: Path) -> dict[str, Standing]:
+    """Return the runs under a folder that ended by themselves, by their key."""
+    found = (look(folder) for folder in folders(runs))
+    return {run.key: run for run in found if run and run.status in ENDED}
+
+
+def complete(runs: Path) -> dict[str, Run]:
+    """Return the same runs, read in full."""
+    return {k: open_run(run.folder) for k, run in ended(runs).items()}
+
+
+def candidates(job: Job) -> Iterator[Path]:
     """Yield the folders a job's run may have: its name, and with a suffix."""
     yield job.runs / job.name
     for i in count(2):
         yield job.runs / f"{job.name}-{i}"
 
 
-def perform(
-    job: Job, data: DataCache, *, argv: Sequence[str] = (), progress: Progress | None = None
-) -> Done:
-    """Bring a job's run to its end: leave it if it is complete, resume it, or begin it.
+def settle(job: Job, begin: Callable[[Path], Done], go_on: Callable[[Path], Done]) -> Done:
+    """Bring a job's run to its end: leave it if it is complete, go on with it, or begin it.
 
-    Raises:
-        ConfigError: its data cannot be read.
-        RunError: the run cannot be written.
+    Args:
+        job: what is due.
+        begin: makes the run's folder; raises FileExistsError where another process was faster.
+        go_on: ends the run of a folder; raises BusyError where another process is at it, and
+            ResumeError where that is not possible: then the next name is tried.
     """
-    for folder in _candidates(job):
-        if not folder.exists():
-            try:
-                dataset = data.load(job.config)
-                outcome = run(
-                    job.config, dataset, job.runs, folder=folder.name, argv=argv, progress=progress
-                )
-            except FileExistsError:  # another process was faster
-                return perform(job, data, argv=argv, progress=progress)
-            return Done(job, folder, outcome.status, epochs=outcome.trained)
-        there = None
-        with suppress(RunError):
-            there = open_run(folder)
-        if there is None or key_of(there) != job.key:
+    for folder in candidates(job):
+        if not os.path.lexists(folder):
+            with suppress(FileExistsError):
+                return begin(folder)
+        there = look(folder)
+        if there is None or there.key != job.key:
             continue
         if there.status in ENDED:
             return Done(job, folder, there.status)
         try:
-            outcome = resume(folder, argv=argv, progress=progress, data=data)
+            return go_on(folder)
         except BusyError:
             return Done(job, folder, BUSY)
         except ResumeError:
-            there = open_run(folder)
-            if there.status in ENDED:  # meanwhile
-                return Done(job, folder, there.status)
-            continue
-        return Done(job, folder, outcome.status, epochs=outcome.trained)
+            meanwhile = look(folder)
+            if meanwhile and meanwhile.status in ENDED:
+                return Done(job, folder, meanwhile.status)
     raise AssertionError
 
 
-def complete(runs: Path) -> dict[str, Run]:
-    """Return the runs under a folder that ended by themselves, by their key."""
-    found, _ = open_all(folders(runs))
-    return {k: run for run in found if run.status in ENDED and (k := key_of(run))}
+def perform(
+    job: Job, data: DataCache, *, argv: Sequence[str] = (), progress: Progress | None = None
+) -> Done:
+    """Bring a job's run to its end in this process; see `settle`.
+
+    Raises:
+        ConfigError: its data cannot be read.
+        RunError: the run cannot be written, or its data are not those of the job.
+    """
+
+    def done(folder: Path, outcome: Outcome) -> Done:
+        return Done(job, folder, outcome.status, epochs=outcome.trained)
+
+    def begin(folder: Path) -> Done:
+        dataset = data.load(job.config)
+        if job.digest not in ("", dataset.digest):
+            raise RunError(
+                f"{folder}: the data {dataset.name} have changed since the command began; "
+                "run it again"
+            )
+        outcome = run(
+            job.config,
+            dataset,
+            job.runs,
+            folder=folder.name,
+            argv=argv,
+            progress=progress,
+            ending=job.ending,
+        )
+        return done(folder, outcome)
+
+    def go_on(folder: Path) -> Done:
+        outcome = resume(folder, argv=argv, progress=progress, data=data, ending=job.ending)
+        return done(folder, outcome)
+
+    return settle(job, begin, go_on)

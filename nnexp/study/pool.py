@@ -6,12 +6,15 @@ number of processes, the engine or the order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
-from time import monotonic, sleep
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Future
+from heapq import heapify, heappop, heappush
+from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import Any, Protocol
 
-from nnexp.errors import RunError
+from nnexp.errors import NnexpError, RunError
 from nnexp.study.engines import Engine
 from nnexp.study.jobs import BUSY, Done, Job
 
@@ -51,6 +54,7 @@ def run_all(
     *,
     watcher: Watcher | None = None,
     fail_fast: bool = False,
+    then: Callable[[Done], Job | None] = lambda done: None,
 ) -> list[Done]:
     """Run jobs, the longest first; an error of one does not end the others.
 
@@ -63,40 +67,58 @@ def run_all(
         engine: what runs them.
         watcher: is told how they go on.
         fail_fast: end all when one fails or diverges.
+        then: told what became of a job, returns the one that is due now because of it.
 
     Returns:
         what became of each job that was done, in the order of their ends.
 
     Raises:
-        RunError: a worker process was killed.
+        RunError: a worker was lost, or a run cannot be written: then no other could be, either.
     """
     watcher = watcher or Unwatched()
     ordered = sorted(jobs, key=lambda job: -job.cost())
+    due = [(0.0, number) for number in range(len(ordered))]
+    running: set[int] = set()
+    ended: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
     done: list[Done] = []
-    due: list[tuple[float, int]] = [(0.0, i) for i in range(len(ordered))]
-    waiting: dict[Future[Any], int] = {}
+
+    def submit(number: int) -> None:
+        given = engine.prepare(ordered[number], number)
+        future = engine.executor.submit(engine.task, *given)
+        running.add(number)
+        future.add_done_callback(lambda future: ended.put((number, future)))
+
+    heapify(due)
     try:
-        while due or waiting:
-            for _, number in (ready := [item for item in due if item[0] <= monotonic()]):
-                waiting[engine.executor.submit(engine.task, ordered[number], number)] = number
-            due = [item for item in due if item not in ready]
-            ended, _ = wait(waiting, timeout=_TICK, return_when=FIRST_COMPLETED)
+        while due or running:
+            while due and due[0][0] <= monotonic():
+                submit(heappop(due)[1])
             for number, epochs in engine.reports():
-                watcher.running(ordered[number], epochs)
-            for future in ended:
-                number = waiting.pop(future)
-                outcome = _outcome(engine, ordered[number], future)
-                if outcome.status == BUSY:
-                    due.append((monotonic() + _AGAIN, number))
-                    continue
-                done.append(outcome)
-                watcher.ended(outcome)
-                if fail_fast and outcome.status != "completed":
-                    engine.stop()
-                    return done
-            if due and not waiting:
+                if number in running:  # what came late is of no interest
+                    watcher.running(ordered[number], epochs)
+            if not running:
                 watcher.waiting(len(due))
-                sleep(max(0.0, min(at for at, _ in due) - monotonic()))
+            try:
+                number, future = ended.get(timeout=_TICK)
+            except Empty:
+                continue
+            running.remove(number)
+            outcome = _outcome(engine, ordered[number], future)
+            if outcome.status == BUSY:
+                heappush(due, (monotonic() + _AGAIN, number))
+                continue
+            done.append(outcome)
+            watcher.ended(outcome)
+            following = then(outcome)
+            if following is not None:
+                heappush(due, (0.0, len(ordered)))
+                ordered.append(following)
+            if fail_fast and outcome.status != "completed":
+                engine.stop()
+                return done
+    except (BrokenExecutor, CancelledError) as error:
+        engine.stop()
+        raise RunError(engine.lost) from error
     except BaseException:
         engine.stop()
         raise
@@ -104,12 +126,12 @@ def run_all(
 
 
 def _outcome(engine: Engine, job: Job, future: Future[Any]) -> Done:
-    error = future.exception()
-    if isinstance(error, BrokenExecutor):
-        raise RunError(
-            "a worker process was killed, perhaps for want of memory; what is complete is kept: "
-            "run the command again, with fewer --jobs if need be"
-        ) from error
-    if error is not None:
-        return Done(job, None, "failed", str(error) or repr(error))
-    return engine.finish(future.result())
+    try:
+        return engine.finish(job, future.result())
+    except (BrokenExecutor, CancelledError, RunError):
+        raise
+    except NnexpError as error:
+        return Done(job, None, "failed", str(error))
+    except Exception as error:
+        # A bug keeps its traceback, which the executor has brought along.
+        return Done(job, None, "failed", "".join(traceback.format_exception(error)).rstrip())

@@ -24,7 +24,10 @@ from nnexp.nn.examples import Examples
 from nnexp.nn.types import Array
 
 _META = "meta.json"
-_DAMAGED = (OSError, ValueError, KeyError, TypeError)
+_DAMAGED = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError, SyntaxError),
+)
 
 
 def _folder(shared: Path, experiment: Experiment) -> Path:
@@ -34,8 +37,11 @@ def _folder(shared: Path, experiment: Experiment) -> Path:
 def share(shared: Path, experiment: Experiment, dataset: Dataset) -> None:
     """Write a data set for others to map; do nothing where it is there, or cannot be written."""
     folder = _folder(shared, experiment)
-    if folder.exists():
-        return
+    with suppress(*_DAMAGED):
+        if _meta(folder)["digest"] == dataset.digest:
+            return
+    # Those of an earlier command, from before the data were changed.
+    discard(folder)
     hidden = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         hidden.mkdir(parents=True)
@@ -81,8 +87,12 @@ def shared_data(shared: Path) -> Callable[[Experiment], Dataset]:
     return read
 
 
+def _meta(folder: Path) -> Any:
+    return json.loads((folder / _META).read_text())
+
+
 def _map(folder: Path) -> Dataset:
-    meta = json.loads((folder / _META).read_text())
+    meta = _meta(folder)
     sets = {}
     for name, known in meta["sets"].items():
         x, y, labels = (

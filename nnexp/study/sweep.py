@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nnexp.config.loader import Config
 from nnexp.config.study import Study
-from nnexp.experiment import DataCache
+from nnexp.experiment import DataCache, data_key
 from nnexp.store.studies import claim_folder, record_of
 from nnexp.study.engines import ENGINES, Settings
-from nnexp.study.jobs import ENDED, Done, Job, complete
+from nnexp.study.jobs import Done, Job, ended
 from nnexp.study.pool import Watcher, run_all
 from nnexp.study.shared import discard, share
 
@@ -32,32 +32,42 @@ def study_jobs(study: Study, folder: Path, data: DataCache) -> list[Job]:
     return plan((config for _, config in study.runs), folder, data)
 
 
+def already_done(jobs: Iterable[Job], runs: Path) -> list[Done]:
+    """Return what has become of the jobs whose runs have ended under a folder."""
+    there = ended(runs)
+    found = ((job, there.get(job.key)) for job in jobs)
+    return [Done(job, run.folder, run.status) for job, run in found if run]
+
+
 def still_due(jobs: Iterable[Job], runs: Path) -> list[Job]:
     """Return the jobs whose runs have not ended yet under a folder."""
-    there = complete(runs)
+    there = ended(runs)
     return [job for job in jobs if job.key not in there]
 
 
 def run_jobs(
     jobs: list[Job],
-    folder: Path,
     data: DataCache,
     *,
     engine: str = "local",
     settings: Settings,
     watcher: Watcher | None = None,
     fail_fast: bool = False,
+    then: Callable[[Done], Job | None] = lambda done: None,
 ) -> list[Done]:
-    """Run jobs whose data have been loaded, on an engine.
+    """Run jobs whose data have been loaded, and those that follow from them, on an engine.
 
     Raises:
         RunError: a folder cannot be written, or a worker was killed.
     """
-    for job in jobs:
-        share(settings.shared, job.config.experiment, data.load(job.config))
+    distinct = {data_key(job.config.experiment): job.config for job in jobs}
     try:
+        for config in distinct.values():
+            share(settings.shared, config.experiment, data.load(config))
+        if not jobs:
+            return []
         with ENGINES[engine](settings) as running:
-            return run_all(jobs, running, watcher=watcher, fail_fast=fail_fast)
+            return run_all(jobs, running, watcher=watcher, fail_fast=fail_fast, then=then)
     finally:
         discard(settings.shared)
 
@@ -72,6 +82,3 @@ def settings_for(
 def claim(study: Study, folder: Path) -> None:
     """Make a folder the study's, or refuse."""
     claim_folder(folder, record_of(study))
-
-
-__all__ = ["ENDED", "claim", "plan", "run_jobs", "settings_for", "still_due", "study_jobs"]

@@ -45,6 +45,7 @@ def page(
     target: Target | None = None,
     sort: str | None = None,
     per_run: bool = False,
+    brief: bool = False,
 ) -> str:
     """Compare runs.
 
@@ -55,6 +56,7 @@ def page(
         target: a value whose time is told, too.
         sort: a statistic or another of `sort_key`.
         per_run: a row a run, without verdicts.
+        brief: without the settings and figures of the groups, where there are verdicts.
 
     Raises:
         OptionError: the baseline is none of the groups.
@@ -74,7 +76,10 @@ def page(
         notes = [note for group in shown for note in beware(group.name, group)]
         return written([settings, _beware(notes)], form)
     names = {id(group): name for name, group in judged.groups.items()}
-    return written(_blocks(judged, [names[id(group)] for group in shown], settings), form)
+    blocks = _blocks(judged, [names[id(group)] for group in shown], settings)
+    if brief and judged.comparison.differences:
+        blocks.remove(settings)
+    return written(blocks, form)
 
 
 def _blocks(judged: Judged, order: Sequence[str], settings: Block) -> list[Block]:

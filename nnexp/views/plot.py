@@ -21,6 +21,8 @@ FORMATS = ("png", "svg", "pdf")
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart, and a dash pattern a colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Beyond, differences overflow.
+_LARGEST = 1e300
 _LEGEND_WIDTH, _LONGEST_LABEL, _MOST_LABELS = 72, 360, 60
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
 
@@ -124,7 +126,7 @@ def _curve(panel: Any, g: Group, metric: str, label: str, colour: str, dash: Any
     if not epochs:
         return
     values = np.array([[curve.get(epoch, np.nan) for epoch in epochs] for curve in curves])
-    values[~np.isfinite(values)] = np.nan
+    values[~(np.abs(values) < _LARGEST)] = np.nan
     count = np.isfinite(values).sum(axis=0)
     epochs_shown, values = np.array(epochs)[count > 0], values[:, count > 0]
     mean = np.nanmean(values, axis=0)

@@ -2,9 +2,10 @@
 
 A case is `golden/<case>.yaml`, or a folder `golden/<case>/` with `config.yaml` and data files (or
 neither, for a config that does not exist), beside `golden/<case>.txt`: the exact text that
-`nnexp train` writes to stderr. `{folder}` in it stands for the folder it was run in. A first line
-`# flags: ...` of a config holds further words of the command line. Adding a case is adding its
-files; the texts are written anew, to be read through, by
+`nnexp train` writes to stderr. Of a folder with `study.yaml` it is what `nnexp sweep` writes.
+`{folder}` in it stands for the folder it was run in. A first line `# flags: ...` of a file holds
+further words of the command line. Adding a case is adding its files; the texts are written anew, to
+be read through, by
 
     NNEXP_REWRITE_GOLDEN=1 python -m pytest tests/cli/test_golden.py
 """
@@ -27,15 +28,16 @@ CASES = sorted({path.stem for path in GOLDEN.iterdir()})
 REWRITE = bool(os.environ.get("NNEXP_REWRITE_GOLDEN"))
 
 
-def put(case: str, folder: Path) -> str:
-    """Copy the files of a case into a folder and return its config's name."""
+def put(case: str, folder: Path) -> tuple[str, str]:
+    """Copy the files of a case into a folder; return the command and the file that are meant."""
     if (GOLDEN / case).is_dir():
         shutil.copytree(GOLDEN / case, folder, dirs_exist_ok=True)
-        return "config.yaml"
+        study = (folder / "study.yaml").exists()
+        return ("sweep", "study.yaml") if study else ("train", "config.yaml")
     source = GOLDEN / f"{case}.yaml"
     if source.exists():
         shutil.copy(source, folder)
-    return source.name
+    return "train", source.name
 
 
 def flags(config: Path) -> list[str]:
@@ -47,9 +49,9 @@ def flags(config: Path) -> list[str]:
 @pytest.mark.parametrize("case", CASES)
 def test_a_refusal_is_worded_as_in_its_golden_file(nnexp: Nnexp, folder: Path, case: str) -> None:
     """Wrong input gives exit code 1, nothing on stdout, the golden text on stderr, and no run."""
-    config = put(case, folder)
+    command, config = put(case, folder)
     before = sorted(folder.rglob("*"))
-    result = nnexp("train", config, *flags(folder / config), code=1)
+    result = nnexp(command, config, *flags(folder / config), code=1)
     said = result.stderr.replace(str(folder), "{folder}")
     golden = GOLDEN / f"{case}.txt"
     if REWRITE:

@@ -29,8 +29,10 @@ def complete(words: list[str], incomplete: str) -> list[str]:
 
 
 def test_the_commands_are_those_of_the_documentation() -> None:
-    """Training and resuming, comparing, listing, showing, plotting and the schema."""
-    assert COMMANDS == ["compare", "list", "plot", "resume", "schema", "show", "train"]
+    """Training, resuming and sweeping, comparing, listing, showing, plotting and the schema."""
+    assert [
+        *("compare", "list", "plot", "resume", "schema", "show", "sweep", "train", "tune"),
+    ] == COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from nnexp.config.json_schema import json_schema
+from nnexp.config.json_schema import json_schema, study_schema
 from nnexp.config.schema import Experiment
+from nnexp.config.study_file import StudyFile
 from nnexp.config.yaml import parse
 from nnexp.nn.costs import COSTS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-FILES = sorted(CONFIGS.rglob("*.yaml"))
+STUDIES = sorted((CONFIGS / "studies").glob("*.yaml"))
+FILES = sorted(set(CONFIGS.rglob("*.yaml")) - set(STUDIES))
+PARTS = ("Tune", "Confirm")
 GOOD = {"data": "mnist", "layers": [784, 10]}
 
 
@@ -82,3 +85,78 @@ def test_the_schema_requires_what_the_loader_requires(
 ) -> None:
     """Data and layers must be there."""
     assert not validator.is_valid({name: v for name, v in GOOD.items() if name != key})
+
+
+@pytest.fixture(scope="module")
+def of_studies() -> Draft202012Validator:
+    """Give a validator of studies."""
+    return Draft202012Validator(study_schema())
+
+
+def test_the_schema_of_studies_is_one_and_has_every_key() -> None:
+    """It obeys the draft, and an editor can say what each key is for."""
+    schema = study_schema()
+    Draft202012Validator.check_schema(schema)
+    assert list(schema["properties"]) == list(StudyFile.model_fields)
+    for properties in (schema["properties"], *(schema["$defs"][n]["properties"] for n in PARTS)):
+        assert all(node.get("description") for node in properties.values())
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
+def test_each_study_satisfies_the_schema(of_studies: Draft202012Validator, path: Path) -> None:
+    """No study that comes with nnexp is marked wrong by an editor."""
+    values = parse(path.read_text(encoding="utf-8"), str(path)).values
+    assert [error.message for error in of_studies.iter_errors(values)] == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"base": {"layers": [784, 10], "epochs": 3}},
+        {"arms": {"a": {"eta": 1}, "b": None}},
+        {"random": {"eta": {"log": [0.1, 1]}, "l2": [0, 1], "n": 3}},
+        {"seeds": 3},
+        {"seeds": [0, "2-4"]},
+        {"tune": {"space": {"eta": {"uniform": [0.1, 1]}}}, "confirm": {"seeds": "5-9"}},
+    ],
+)
+def test_what_a_study_may_say_is_not_marked(
+    of_studies: Draft202012Validator, change: dict[str, Any]
+) -> None:
+    """A base may lack what the arms give, an arm may change nothing, seeds have many forms."""
+    errors = of_studies.iter_errors({"base": "a.yaml", **change})
+    assert [error.message for error in errors] == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"base": 3},
+        {"base": {"etta": 3}},
+        {"armz": {}},
+        {"arms": ["a"]},
+        {"arms": {"a": 3}},
+        {"arms": {"a b": {}}},
+        {"grid": {"eta": 3}},
+        {"grid": {"eta": []}},
+        {"random": {"eta": [1, 2]}},
+        {"random": {"eta": {"normal": [0, 1]}, "n": 3}},
+        {"random": {"eta": {"log": [1]}, "n": 3}},
+        {"random": {"eta": [1, 2], "n": 0}},
+        {"seeds": {"from": 0}},
+        {"metric": "accuracy"},
+        {"at": "now"},
+        {"margin": -1},
+        {"tune": {}},
+        {"tune": {"space": {"eta": 3}}},
+        {"tune": {"space": {"eta": [1]}, "trials": 0}},
+        {"confirm": {"seed": 3}},
+    ],
+)
+def test_what_a_study_may_not_say_is_marked(
+    of_studies: Draft202012Validator, change: dict[str, Any]
+) -> None:
+    """An editor shows the same mistakes as the command line, those between keys aside."""
+    assert of_studies.is_valid({"base": "a.yaml"})
+    assert not of_studies.is_valid({"base": "a.yaml", **change})
+    assert not of_studies.is_valid({})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nnexp.config.loader import Config, load
+from nnexp.config.schema import Experiment
+from nnexp.evidence.summary import facts
 from nnexp.reproduction.__main__ import ROOT_CONFIGS
 from nnexp.reproduction.checks import ETAS, SIZES
 from nnexp.reproduction.claims import CLAIMS, Claim
@@ -129,7 +131,19 @@ def made_up(config: Config, folder: Path, columns: Columns) -> Run:
         {name: value for name, value in row.items() if name not in LOGS} for row in rows
     ]
     record: dict[str, Any] = {"data": {"train": 1000}, "stopped": None}
-    return Run(folder, record, config.experiment, metrics, "completed")
+    return a_run(folder, record, config.experiment, metrics, "completed")
+
+
+def a_run(
+    folder: Path,
+    record: Mapping[str, Any],
+    experiment: Experiment | None,
+    rows: list[dict[str, float | None]],
+    status: str,
+) -> Run:
+    """Return a run that needs no folder for its config and metrics."""
+    config = experiment.model_dump(mode="json") if experiment else None
+    return Run(folder, record, config, status, facts(rows), _logs={"metrics.csv": rows})
 
 
 def all_runs(configs: dict[str, Config], root: Path) -> dict[str, Run]:
@@ -201,7 +215,7 @@ def test_a_run_that_diverged_is_explained_by_its_decay(
     rows: list[dict[str, float | None]] = [
         {"epoch": 1.0, "validation_accuracy": 0.1, "train_cost": nan}
     ]
-    runs[claim.names[0]] = Run(run.folder, run.record, run.experiment, rows, "diverged")
+    runs[claim.names[0]] = a_run(run.folder, run.record, run.experiment, rows, "diverged")
     found = claim.check(runs)
     assert found.repeats is False
     assert (

@@ -1,57 +1,87 @@
-"""A pool that is interrupted ends, and what it has logged stays."""
+"""Sweeps that are interrupted, or lose a process, end at once; what they have logged stays."""
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sweeping import STUDY, start, wait_until, workers, write_study
 
 from nnexp.store.find import folders
 from nnexp.store.index import open_all
 
-LONG = """\
-data: {inline: {x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: [[0], [1], [1], [0]]}}
-layers: [2, 4, 1]
-epochs: 10000000
-"""
-SCRIPT = """\
-from pathlib import Path
-import signal
-from nnexp.config.loader import load
-from nnexp.study.pool import Job, run_all
+LONG = STUDY.replace("epochs: 60", "epochs: 10000000").replace("  schedule", "  # schedule")
+LOST = (
+    "nnexp: a worker process was killed, perhaps for want of memory; what is complete is kept: "
+    "run the command again, with fewer --jobs if need be\n"
+)
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    config = load(Path("long.yaml"))
-    run_all([Job(config.with_seed(seed), Path("runs")) for seed in range(6)], processes=2)
-"""
-BOUND = 60.0
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_pool_ends_its_runs_and_begins_no_other(
-    tmp_path: Path, number: signal.Signals
+def signalled(number: signal.Signals) -> Callable[[subprocess.Popen[str]], None]:
+    """Return what sends a signal to all processes of a sweep, as a terminal does."""
+    return lambda process: os.killpg(process.pid, number)
+
+
+def lose_a_worker(process: subprocess.Popen[str]) -> None:
+    """Kill a worker, as the kernel does where memory is short."""
+    os.kill(workers(process)[0], signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("hurt", "code", "said"),
+    [
+        (signalled(signal.SIGINT), 130, "nnexp: interrupted\n"),
+        (subprocess.Popen.terminate, 130, "nnexp: interrupted\n"),
+        (subprocess.Popen.kill, -signal.SIGKILL, ""),
+        (lose_a_worker, 1, LOST),
+    ],
+    ids=["ctrl-c", "terminated", "parent-killed", "worker-killed"],
+)
+def test_a_sweep_that_is_cut_short_leaves_no_process_and_runs_to_be_resumed(
+    tmp_path: Path, hurt: Callable[[subprocess.Popen[str]], None], code: int, said: str
 ) -> None:
-    """Both running runs end as interrupted with their rows, the four waiting ones never begin."""
-    (tmp_path / "long.yaml").write_text(LONG)
-    (tmp_path / "pool.py").write_text(SCRIPT)
-    process = subprocess.Popen([sys.executable, "pool.py"], cwd=tmp_path, stderr=subprocess.DEVNULL)
-    try:
-        end = time.monotonic() + BOUND
-        while time.monotonic() < end:
-            running = list(folders(tmp_path / "runs"))
-            if len(running) == 2 and all(run.rows for run in open_all(running)[0]):
-                break
-            time.sleep(0.1)
-        process.send_signal(number)
-        assert process.wait(BOUND) != 0
-    finally:
-        process.kill()
-    runs, notes = open_all(folders(tmp_path / "runs"))
+    """Both running runs are interrupted with their rows, the four others never began."""
+    study = write_study(tmp_path, LONG)
+    runs = tmp_path / "runs" / "study"
+    with start(study) as process:
+        wait_until(lambda: len(list(runs.glob("*/checkpoint.npz"))) == 2)
+        children = workers(process)
+        hurt(process)
+        _, err = process.communicate(timeout=60)
+    wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+    assert process.returncode == code
+    assert err.endswith(said)
+    assert "Traceback" not in err
+    if code != -signal.SIGKILL:
+        assert "runs/study keeps what was trained; the same command goes on with it" in err
+    found, notes = open_all(folders(runs))
     assert notes == []
-    assert [run.status for run in runs] == ["interrupted"] * 2
-    assert all(run.rows and (run.folder / "model.npz").exists() for run in runs)
+    assert [run.status for run in found] == ["interrupted"] * 2
+    assert all(run.rows for run in found)
+
+
+def test_an_interrupted_run_is_resumed_by_the_same_command(tmp_path: Path) -> None:
+    """run.json says after which epoch a run was taken up again; it is not begun anew."""
+    study = write_study(tmp_path, LONG)
+    runs = tmp_path / "runs" / "study"
+
+    def interrupted() -> list[str]:
+        with start(study) as process:
+            wait_until(lambda: len(list(runs.glob("*/checkpoint.npz"))) == 2)
+            wait_until(lambda: all('"running"' in r.read_text() for r in runs.glob("*/run.json")))
+            process.terminate()
+            process.communicate(timeout=60)
+        return sorted(path.name for path in runs.glob("*-s*"))
+
+    first, second = interrupted(), interrupted()
+    assert first == second
+    records = [json.loads((runs / name / "run.json").read_text()) for name in second]
+    assert [len(record["resumed"]) for record in records] == [1, 1]
+    assert all(record["resumed"][0]["after_epoch"] > 0 for record in records)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sweeping import contents
 
-from nnexp.config.loader import Config, dump, load
-from nnexp.errors import ConfigError, Problem
-from nnexp.experiment import load_data, run
+from nnexp.config.loader import Config, load
+from nnexp.errors import ConfigError, Problem, RunError
+from nnexp.experiment import DataCache, load_data, run
 from nnexp.store.reader import open_run
-from nnexp.study.pool import Done, Job, complete, due, key, run_all
+from nnexp.study.engines import ENGINES, Engine, Report, Settings
+from nnexp.study.jobs import BUSY, Done, Job, ended, key, key_of
+from nnexp.study.pool import Unwatched, run_all
+from nnexp.study.sweep import already_done, plan, run_jobs, still_due
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-CLOCKS = 3
 POINTS = "data: {path: points.csv, target: kind}\nlayers: [2, 3, 2]\nepochs: 4\n"
 TINY = "data: {name: mnist, train: 30, validation: 10, test: 10}\nlayers: [784, 3, 10]\nepochs: 2\n"
 GOOD = {
@@ -31,14 +37,30 @@ BAD = {
 
 
 @dataclass
+class Told(Unwatched):
+    """A Watcher that remembers."""
+
+    ends: list[Done] = field(default_factory=list)
+    running_after_end: list[Job] = field(default_factory=list)
+
+    def running(self, job: Job, epochs: int) -> None:
+        """Remember those that have ended."""
+        if job in [done.job for done in self.ends]:
+            self.running_after_end.append(job)
+
+    def ended(self, done: Done) -> None:
+        """Remember."""
+        self.ends.append(done)
+
+
+@dataclass
 class Study:
     """What became of all six jobs in two processes."""
 
     configs: dict[str, Config]
     runs: Path
     done: dict[str, Done]
-    told: list[Done]
-    examples: int
+    told: Told
 
 
 def name_of(done: Done) -> str:
@@ -58,10 +80,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         (root / f"{name}.yaml").write_text(text)
         configs[name] = load(root / f"{name}.yaml")
     (root / "vanished.csv").unlink()
-    runs, told, seen = root / "runs", list[Done](), list[int]()
+    runs, told = root / "runs", Told()
     jobs = [Job(config, runs) for config in configs.values()]
-    done = run_all(jobs, processes=2, on_work=seen.append, on_done=told.append)
-    return Study(configs, runs, {name_of(d): d for d in done}, told, sum(seen))
+    with ENGINES["local"](Settings(2, runs / ".data", argv=("nnexp", "test"))) as engine:
+        done = run_all(jobs, engine, watcher=told)
+    return Study(configs, runs, {name_of(d): d for d in done}, told)
 
 
 def test_all_jobs_end_and_each_is_told_once(study: Study) -> None:
@@ -74,10 +97,13 @@ def test_all_jobs_end_and_each_is_told_once(study: Study) -> None:
         "vanished": "failed",
         "misfit": "failed",
     }
-    assert [name_of(done) for done in study.told] == list(study.done)
-    assert len(list(study.runs.iterdir())) == 4
-    # What ends early or fails is counted whole, so that a bar reaches its end.
-    assert study.examples == sum(done.job.work for done in study.told)
+    assert [name_of(done) for done in study.told.ends] == list(study.done)
+    assert sorted(p.name for p in study.runs.iterdir()) == [
+        "images-s0",
+        "other_seed-s1",
+        "plain-s0",
+        "wild-s0",
+    ]
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -85,24 +111,15 @@ def test_a_run_in_a_worker_has_the_bytes_of_a_run_here(
     study: Study, name: str, tmp_path: Path
 ) -> None:
     """Neither the number of processes nor their order has a say in a result."""
-    config = study.configs[name]
-    folder = study.done[name].folder
+    config, folder = study.configs[name], study.done[name].folder
     assert folder is not None
-    here = run(config, load_data(config), tmp_path).folder
+    run(config, load_data(config), tmp_path, folder=folder.name)
+    assert contents(tmp_path)[folder.name] == contents(study.runs)[folder.name]
     # A network that diverged predicts nothing.
     assert (folder / "predictions.npz").exists() == (name != "wild")
-    # checkpoint.npz has the clocks of the last rows in it.
-    files = {f.name for f in folder.iterdir()} - {"run.json", "metrics.csv", "checkpoint.npz"}
-    for file in sorted(files):
-        assert (here / file).read_bytes() == (folder / file).read_bytes()
-    cells = [
-        [line.split(",")[:-CLOCKS] for line in (path / "metrics.csv").read_text().splitlines()]
-        for path in (here, folder)
-    ]
-    assert cells[0] == cells[1]
     found = open_run(folder)
     assert found.problems == ()
-    assert found.record["argv"] == ["nnexp", str(config.document.file)]
+    assert found.record["argv"] == ["nnexp", "test"]
 
 
 def test_an_error_is_told_with_its_words_and_leaves_no_folder(study: Study) -> None:
@@ -121,63 +138,66 @@ def test_an_error_is_told_with_its_words_and_leaves_no_folder(study: Study) -> N
 
 
 def test_what_is_complete_is_not_due_again(study: Study) -> None:
-    """Completed and diverged runs are found by their config, and only the failed are due."""
-    missing, there = due(study.configs.values(), study.runs), complete(study.runs)
-    assert {str(job.config.experiment.name) for job in missing} == set(BAD)
-    assert {str(found.name) for found in there.values()} == set(GOOD)
-    for name in GOOD:
-        assert there[key(study.configs[name].experiment)].folder == study.done[name].folder
+    """Completed and diverged runs are found by config and data, and the others are due."""
+    data = DataCache()
+    jobs = plan((study.configs[name] for name in GOOD), study.runs, data)
+    assert still_due(jobs, study.runs) == []
+    assert {name_of(done): done.status for done in already_done(jobs, study.runs)} == {
+        name: study.done[name].status for name in GOOD
+    }
+    assert {run.folder for run in ended(study.runs).values()} == {
+        study.done[name].folder for name in GOOD
+    }
+
+
+def test_a_run_of_other_data_is_due(study: Study, tmp_path: Path) -> None:
+    """The same config and seed with data that have changed is another run."""
+    for name in ("points.csv", "plain.yaml"):
+        (tmp_path / name).write_bytes((study.runs.parent / name).read_bytes())
+    config = load(tmp_path / "plain.yaml")
+    folder = run_jobs(
+        plan([config], tmp_path / "runs", DataCache()),
+        DataCache(),
+        settings=Settings(1, tmp_path / "runs" / ".data"),
+    )[0].folder
+    assert still_due(plan([config], tmp_path / "runs", DataCache()), tmp_path / "runs") == []
+    (tmp_path / "points.csv").write_text("x,y,kind\n" + "1,2,a\n2,3,b\n" * 15)
+    (job,) = plan([config], tmp_path / "runs", DataCache())
+    assert still_due([job], tmp_path / "runs") == [job]
+    again = run_jobs([job], DataCache(), settings=Settings(1, tmp_path / "runs" / ".data"))[0]
+    assert again.status == "completed"
+    assert again.folder == tmp_path / "runs" / "plain-s0-2" != folder
+
+
+def test_a_run_is_known_again_by_run_json_alone(study: Study) -> None:
+    """Reading a folder in full and looking at run.json give the same key."""
+    for run_key, standing in ended(study.runs).items():
+        assert key_of(open_run(standing.folder)) == run_key
 
 
 def test_words_do_not_make_another_run_and_anything_else_does(study: Study) -> None:
     """Name, tags, description and reference do not count; a seed and any other key do."""
     path = study.runs.parent / "plain.yaml"
+    known = {key(load(path).experiment)}
     words = ["name=other", "tags=[a]", "description=b", "reference={test_accuracy: 90}"]
-    assert due([load(path, words)], study.runs) == []
+    assert {key(load(path, words).experiment)} == known
     for change in ("seed=7", "eta=0.25", "l2=1", "monitor=[test]", "data.test=0.1", "epochs=5"):
-        assert len(due([load(path, [change])], study.runs)) == 1, change
+        assert key(load(path, [change]).experiment) not in known, change
+    assert key(load(path).experiment, "another digest") not in known
+
+
+def test_configs_that_differ_in_words_are_one_job(study: Study) -> None:
+    """What would be the same run is planned once."""
+    path = study.runs.parent / "images.yaml"
     twice = [load(path, ["seed=7"]), load(path, ["seed=7", "name=other"])]
-    assert len(due(twice, study.runs)) == 1
-
-
-def test_a_run_that_was_interrupted_is_due_again(study: Study, tmp_path: Path) -> None:
-    """A folder of any other status is no result."""
-    folder = study.done["plain"].folder
-    assert folder is not None
-    for status, count in (("completed", 1), ("diverged", 1), ("interrupted", 0), ("failed", 0)):
-        copy = tmp_path / status / folder.name
-        copy.mkdir(parents=True)
-        for file in folder.iterdir():
-            (copy / file.name).write_bytes(file.read_bytes())
-        text = (copy / "run.json").read_text()
-        (copy / "run.json").write_text(text.replace('"completed"', f'"{status}"'))
-        assert len(complete(copy.parent)) == count
+    assert len(plan(twice, study.runs, DataCache())) == 1
 
 
 def test_nothing_due_is_nothing_done(tmp_path: Path) -> None:
-    """Without jobs no process is started."""
-    assert run_all([], processes=2) == []
-    assert due([], tmp_path / "none") == []
-
-
-def test_work_counts_the_shifted_copies(tmp_path: Path) -> None:
-    """A job's examples are epochs times what it trains on; the largest jobs cost most."""
-    jobs = []
-    for i, text in enumerate((TINY, f"{TINY}expand: {{shifts: true}}\n", f"{TINY}expand: {{}}\n")):
-        path = tmp_path / f"{i}.yaml"
-        path.write_text(text)
-        jobs.append(Job(load(path), tmp_path))
-    assert [job.work for job in jobs] == [60, 300, 60]
-    assert jobs[1].cost() > jobs[0].cost() == jobs[2].cost()
-
-
-@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
-def test_a_config_is_known_again_from_its_run_folder(path: Path, tmp_path: Path) -> None:
-    """The config.yaml of a run has the key of the config that was run."""
-    experiment = load(path).experiment
-    written = tmp_path / "config.yaml"
-    written.write_text(dump(experiment), encoding="utf-8")
-    assert key(load(written).experiment) == key(experiment)
+    """Without jobs no process is started, and nothing is written."""
+    settings = Settings(2, tmp_path / "runs" / ".data")
+    assert run_jobs([], DataCache(), settings=settings) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_config_error_survives_the_way_between_processes() -> None:
@@ -186,3 +206,157 @@ def test_a_config_error_survives_the_way_between_processes() -> None:
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert str(again) == str(error) == "a.yaml:3: eta: bad\nb: worse"
     assert again.problems == error.problems
+
+
+@dataclass
+class Threads:
+    """An engine of threads, whose task is a function of this test; a third entry of the table."""
+
+    task: Callable[[Job], Done]
+    told: list[Report] = field(default_factory=list)
+    stopped: int = 0
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """Give the engine."""
+
+        def stop() -> None:
+            self.stopped += 1
+            pool.shutdown(wait=False, cancel_futures=True)
+
+        def reports() -> Iterator[Report]:
+            yield from self.told
+
+        with ThreadPoolExecutor(1) as pool:
+            yield Engine(
+                executor=pool,
+                prepare=lambda job, number: (job,),
+                task=self.task,
+                finish=lambda job, done: done,
+                reports=reports,
+                stop=stop,
+                lost="the workers are gone",
+            )
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> list[Job]:
+    """Give three jobs, the second of which takes longest."""
+    path = tmp_path / "a.yaml"
+    path.write_text(POINTS)
+    return [Job(load(path, [f"epochs={n}"]), tmp_path / str(n)) for n in (2, 9, 5)]
+
+
+def epochs_of(done: list[Done]) -> list[int]:
+    """Return the epochs of the jobs that were done."""
+    return [one.job.config.experiment.epochs for one in done]
+
+
+def test_the_longest_job_is_begun_first(jobs: list[Job]) -> None:
+    """So that none is left alone at the end."""
+    with Threads(lambda job: Done(job, None, "completed")).engine() as engine:
+        assert epochs_of(run_all(jobs, engine)) == [9, 5, 2]
+
+
+def test_a_run_that_another_process_is_at_is_asked_for_again(
+    jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it has ended, or can be gone on with; meanwhile the others are done."""
+    monkeypatch.setattr("nnexp.study.pool._AGAIN", 0.01)
+    asked: list[int] = []
+    told = Told()
+
+    def task(job: Job) -> Done:
+        asked.append(job.config.experiment.epochs)
+        busy = asked[-1] == 9 and asked.count(9) < 4
+        return Done(job, None, BUSY if busy else "completed")
+
+    with Threads(task).engine() as engine:
+        done = run_all(jobs, engine, watcher=told)
+    assert sorted(epochs_of(done)) == [2, 5, 9]
+    assert asked.count(9) == 4
+    assert {one.status for one in told.ends} == {"completed"}
+
+
+def test_a_report_that_comes_late_is_dropped(jobs: list[Job]) -> None:
+    """Of a job that has ended nothing more is told, so that its line does not come back."""
+    told = Told()
+    threads = Threads(lambda job: Done(job, None, "completed"), told=[(0, 1), (1, 1), (2, 1)])
+    with threads.engine() as engine:
+        run_all(jobs, engine, watcher=told)
+    assert len(told.ends) == 3
+    assert told.running_after_end == []
+
+
+def test_an_engine_that_breaks_is_stopped_and_says_what_to_do(jobs: list[Job]) -> None:
+    """The workers' death is one message, not a row for each run that was left."""
+
+    def task(job: Job) -> Done:
+        raise BrokenExecutor
+
+    threads = Threads(task)
+    with threads.engine() as engine, pytest.raises(RunError, match="the workers are gone"):
+        run_all(jobs, engine)
+    assert threads.stopped == 1
+
+
+def test_a_run_that_cannot_be_written_ends_the_others(jobs: list[Job]) -> None:
+    """A full disk is one message: no other run could be written, either."""
+
+    def task(job: Job) -> Done:
+        raise RunError("a.yaml: cannot be written: No space left on device")
+
+    threads = Threads(task)
+    with threads.engine() as engine, pytest.raises(RunError, match="No space left on device"):
+        run_all(jobs, engine)
+    assert threads.stopped == 1
+
+
+def test_a_bug_is_a_row_with_its_traceback(jobs: list[Job]) -> None:
+    """An error that is not the user's to mend fails its run, and keeps what tells where it is."""
+
+    def task(job: Job) -> Done:
+        if job.config.experiment.epochs == 5:
+            raise KeyError("x")
+        return Done(job, None, "completed")
+
+    with Threads(task).engine() as engine:
+        done = {one.job.config.experiment.epochs: one for one in run_all(jobs, engine)}
+    assert {epochs: one.status for epochs, one in done.items()} == {
+        9: "completed",
+        5: "failed",
+        2: "completed",
+    }
+    assert "Traceback" in done[5].error
+    assert done[5].error.endswith("KeyError: 'x'")
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_fail_fast_ends_with_the_first_that_does_not_complete(jobs: list[Job], status: str) -> None:
+    """What failed is returned, the workers are stopped, and what was waiting is not done."""
+    ends = iter(["completed", status, "completed"])
+    threads = Threads(lambda job: Done(job, None, next(ends)))
+    with threads.engine() as engine:
+        done = run_all(jobs, engine, fail_fast=True)
+    assert [one.status for one in done] == ["completed", status]
+    assert threads.stopped == 1
+
+
+def test_ctrl_c_stops_the_workers(jobs: list[Job]) -> None:
+    """An interrupt goes on after the workers were told to end."""
+
+    class Impatient(Told):
+        def ended(self, done: Done) -> None:
+            raise KeyboardInterrupt
+
+    threads = Threads(lambda job: Done(job, None, "completed"))
+    with threads.engine() as engine, pytest.raises(KeyboardInterrupt):
+        run_all(jobs, engine, watcher=Impatient())
+    assert threads.stopped == 1
+
+
+def test_thousands_of_jobs_take_no_time_of_their_own(jobs: list[Job]) -> None:
+    """The work of submitting and collecting grows with the jobs, not with their square."""
+    many: list[Any] = jobs[:1] * 20_000
+    with Threads(lambda job: Done(job, None, "completed")).engine() as engine:
+        assert len(run_all(many, engine)) == 20_000

@@ -1,0 +1,314 @@
+"""Equal effort for every arm: each is searched by the same number of trials, then run anew.
+
+The trials of one arm follow each other, since each depends on those before; different arms are
+searched at the same time. So the result depends neither on how many processes there are nor on
+where they were interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from itertools import product
+from math import prod
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+import nnexp
+from nnexp.config.space import draw, samples
+from nnexp.config.study import MANY, Arm, Study, Tune, confirm_seeds, identity
+from nnexp.errors import OptionError, RunError
+from nnexp.experiment import DataCache
+from nnexp.json_files import read_mapping
+from nnexp.store import files
+from nnexp.store.files import guarded
+from nnexp.store.find import folders
+from nnexp.store.studies import claim_folder, read_study, record_of
+from nnexp.study.engines import Settings
+from nnexp.study.estimate import estimate
+from nnexp.study.jobs import Done, Job
+from nnexp.study.pool import Watcher
+from nnexp.study.proposals import require_optuna
+from nnexp.study.sweep import run_jobs
+from nnexp.study.trials import Search, Trial, configured, within
+from nnexp.text import shown
+
+TRIALS, CONFIRM, TUNE = "trials", "confirm", "tune.json"
+FORMAT, MAX_BYTES = 1, 1_000_000
+_CORNERS = 256
+# What a trial may not change: what it is called, what it is judged by, and the budget.
+_FIXED = ("name", "description", "tags", "reference", "seed", "epochs", "monitor", "monitor_every")
+_DRAWS = 6
+_INSIDE = (0.271828, 0.381966, 0.618034)
+
+
+def prepare(study: Study, folder: Path, data: DataCache, *, many: bool = False) -> list[Search]:
+    """Return the search of each arm, none of them begun; everything a user can mend is found here.
+
+    Args:
+        study: with its tune.
+        folder: of the study.
+        data: keeps the data sets.
+        many: allow more than 10,000 runs.
+
+    Raises:
+        ConfigError: what is searched, or how, makes no sense, or no run can have such settings.
+        NnexpError: Optuna is not installed.
+    """
+    tune = study.tune
+    if tune is None:
+        message = "is missing: name what is searched, as in tune: {space: {eta: {log: [0.01, 10]}}}"
+        raise study.error(("tune",), message)
+    _refuse_keys(study, tune)
+    count = len(study.arms) * (tune.trials + len(confirm_seeds(study)))
+    if count > MANY and not many:
+        message = f"{count:,} runs are more than {MANY:,}; with --yes they are begun"
+        raise OptionError(f"{study.document.file}: {message}")
+    searches = [Search(study, arm, tune, folder / TRIALS, data) for arm in study.arms]
+    for search in searches:
+        _check_space(search)
+    _refuse_twins(study, tune)
+    require_optuna()
+    return searches
+
+
+def _refuse_keys(study: Study, tune: Tune) -> None:
+    for key in tune.space:
+        if key.partition(".")[0] in _FIXED:
+            raise study.error(("tune", "space", key), "is the same for all trials")
+        if key.partition(".")[0] == "data":
+            message = "trials on different data cannot be held against each other"
+            raise study.error(("tune", "space", key), message)
+        if any(key in arm.cell for arm in study.arms):
+            message = "is in the grid as well: it tells the arms apart, or it is searched"
+            raise study.error(("tune", "space", key), message)
+    if tune.metric == "validation_cost" and "cost" in tune.space:
+        message = "validation_cost is another measure with another cost: use validation_accuracy"
+        raise study.error(("tune", "metric"), message)
+    for arm in study.arms:
+        stopping = arm.config.experiment.early_stopping
+        if stopping and stopping.metric.startswith("test"):
+            message = f"early_stopping of {arm.name} watches the test set, which no trial looks at"
+            raise study.error(("tune",), message)
+
+
+def _check_space(search: Search) -> None:
+    """Refuse a space of which some settings can have no run, or none that can be judged."""
+    study, tune = search.study, search.tune
+    for settings in _probes(tune.space):
+        config = search.job(settings, 0).config
+        dataset = search.data.load(config)
+        if "validation" not in dataset.sets:
+            raise study.error(("tune",), f"is judged on a validation set; {dataset.name} has none")
+        if "accuracy" in tune.metric and dataset.sets["validation"].labels is None:
+            message = f"{tune.metric}: {dataset.name} has no classes; use validation_cost"
+            raise study.error(("tune", "metric"), message)
+
+
+def _probes(space: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield settings at the ends of the space, every combination if they are few, and inside."""
+    outer = {key: samples(spec) for key, spec in space.items()}
+    first = {key: values[0] for key, values in outer.items()}
+    if prod(map(len, outer.values())) <= _CORNERS:
+        for values in product(*outer.values()):
+            yield dict(zip(outer, values, strict=True))
+    else:
+        yield from (first | {key: value} for key, values in outer.items() for value in values)
+    for key, spec in space.items():
+        if not isinstance(spec, list):
+            yield from (first | {key: within(spec, place)} for place in _INSIDE)
+
+
+def _refuse_twins(study: Study, tune: Tune) -> None:
+    first = next(_probes(tune.space))
+    seen: dict[str, Arm] = {}
+    for arm in study.arms:
+        twin = seen.setdefault(identity(configured(study, arm, first).experiment), arm)
+        if twin is not arm:
+            message = f"{twin.name} and {arm.name} differ in nothing but what is searched"
+            raise study.error(("arms", arm.arm), message)
+
+
+def claim(tune: Tune, folder: Path) -> list[str]:
+    """Write tune.json, which says how the trials of a folder are judged; return notes.
+
+    Raises:
+        RunError: the trials there are of another search, or the file cannot be read or written.
+    """
+    wanted = tune.model_dump(exclude={"trials"})
+    record = {
+        "format": FORMAT,
+        "tune": wanted,
+        "versions": {"nnexp": nnexp.__version__, "optuna": version("optuna")},
+    }
+    path = folder / TUNE
+    try:
+        there = read_mapping(path, MAX_BYTES)
+        if there.get("format") != FORMAT:
+            raise RunError(f"{path}: format {shown(there.get('format'))} where {FORMAT} is known")
+        known, began = dict(there["tune"]), dict(there["versions"])
+    except FileNotFoundError:
+        with guarded(folder):
+            files.make_folder(folder)
+            text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+            files.replace(path, text.encode(), owned=False)
+        return []
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        message = "is damaged; the trials are not: if the study is still the one they are of, "
+        raise RunError(f"{path}: {message}delete this file, and run the command again") from error
+    changed = [key for key in wanted if known.get(key) != wanted[key]]
+    if changed:
+        lines = [f"  {key}: {shown(known.get(key))} -> {shown(wanted[key])}" for key in changed]
+        raise RunError(
+            "\n".join([f"{folder}: holds trials of another search:", *lines])
+            + "\ngive this study another name, or another place with --runs-dir"
+        )
+    before, now = began.get("optuna"), version("optuna")
+    if before == now:
+        return []
+    return [f"begun with Optuna {before}; what is tried next is chosen by {now}"]
+
+
+def search_all(
+    searches: Sequence[Search],
+    settings: Settings,
+    *,
+    watcher: Watcher | None = None,
+    tell: Callable[[Search, Trial], None] = lambda search, trial: None,
+) -> None:
+    """Make the trials that are due, those of different arms at the same time.
+
+    Args:
+        searches: whose trials are made.
+        settings: of the engine.
+        watcher: is told how the runs go on.
+        tell: is told each trial that has ended.
+
+    Raises:
+        ConfigError: the space holds settings that no run can have.
+        RunError: a trial failed, or its folder cannot be used.
+    """
+    of: dict[str, Search] = {}
+
+    def due(search: Search) -> Job | None:
+        job = search.following()
+        if job is not None:
+            of[job.name] = search
+        return job
+
+    def then(done: Done) -> Job | None:
+        search = of.pop(done.job.name)
+        number = len(search.trials)
+        if done.folder is None:
+            raise RunError(f"{done.job.name}: {done.error}; run the command again to go on")
+        job = due(search)
+        if len(search.trials) == number:
+            raise RunError(f"{done.folder}: has not ended; run the command again to go on")
+        for trial in search.trials[number:]:
+            tell(search, trial)
+        return job
+
+    jobs = [job for search in searches if (job := due(search))]
+    if jobs:
+        data = searches[0].data
+        run_jobs(jobs, data, settings=settings, watcher=watcher, then=then)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is due for an arm, and about how many seconds it takes at most.
+
+    Attributes:
+        arm: its name.
+        done: trials that have ended.
+        epochs: of a trial.
+        trials: seconds of those that are due.
+        then: epochs of a confirming run.
+        runs: seconds of the confirming runs.
+    """
+
+    arm: str
+    done: int
+    epochs: int
+    trials: float
+    then: int
+    runs: float
+
+
+def expected(study: Study, search: Search) -> Plan:
+    """Estimate what is due for an arm from some settings drawn from its space."""
+    search.following()
+    done, tune = len(search.trials), search.tune
+    drawn = [
+        {key: draw(spec, rng) for key, spec in tune.space.items()}
+        for rng in map(np.random.default_rng, range(_DRAWS))
+    ]
+    seconds = fmean(estimate((search.job(settings, 0) for settings in drawn), search.data))
+    then = _confirm_epochs(study, search.arm)
+    runs = len(confirm_seeds(study)) * seconds * then / search.epochs
+    trials = (tune.trials - done) * seconds
+    return Plan(search.arm.name, done, search.epochs, trials, then, runs)
+
+
+def _confirm_epochs(study: Study, arm: Arm) -> int:
+    epochs = study.confirm.epochs if study.confirm else None
+    return epochs or arm.config.experiment.epochs
+
+
+def confirmation(study: Study, searches: Iterable[Search]) -> Study:
+    """Return the study of the arms as they were tuned, on fresh seeds and with the test set.
+
+    An arm of whose trials none is complete is left out.
+    """
+    arms = [arm for search in searches if (arm := _tuned(study, search))]
+    names = {arm.name for arm in arms}
+    held = [arm if arm.baseline in names else replace(arm, baseline=None) for arm in arms]
+    return replace(study, arms=tuple(held), seeds=tuple(confirm_seeds(study)))
+
+
+def _tuned(study: Study, search: Search) -> Arm | None:
+    trial, arm = search.best(), search.arm
+    if trial is None:
+        return None
+    experiment = arm.config.experiment
+    config = configured(
+        study,
+        arm,
+        trial.settings,
+        epochs=_confirm_epochs(study, arm),
+        monitor=list(dict.fromkeys([*experiment.monitor, "validation", "test"])),
+        description=f"{arm.name} with the settings of trial {trial.number}",
+    )
+    return replace(arm, config=config)
+
+
+def claim_confirmation(study: Study, folder: Path, trials: int) -> None:
+    """Write the study.json of the confirming runs, with the trials their settings are from.
+
+    Raises:
+        RunError: there are runs of other settings, or the file cannot be written.
+    """
+    record = record_of(study, dict.fromkeys((arm.name for arm in study.arms), trials))
+    there = None
+    with suppress(RunError):
+        there = read_study(folder)
+    known = there.arms if there else {}
+    other = [
+        name
+        for name, arm in record.arms.items()
+        if name in known and known[name].identity != arm.identity
+    ]
+    if other and any(folders(folder)):
+        raise RunError(
+            f"{folder}: holds runs of other settings of {', '.join(other[:6])}, chosen by a search "
+            "that was shorter, or of other epochs; move it away, and run the command again"
+        )
+    claim_folder(folder, record)

@@ -1,0 +1,307 @@
+"""`nnexp sweep`: what it prints, writes, and ends with."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nnexp.cli.overview import overview
+from nnexp.config.loader import load
+from nnexp.experiment import DataCache
+from nnexp.store.reader import open_run
+from nnexp.study import engines
+from nnexp.study.engines import Engine, Settings
+from nnexp.study.jobs import BUSY, Done, Job, perform
+
+if TYPE_CHECKING:
+    from conftest import Nnexp
+
+STUDY = """\
+description: does a large rate diverge?
+base:
+  data: {path: points.csv, target: kind}
+  layers: [2, 3, 2]
+  epochs: 2
+arms:
+  slow: {eta: 0.1}
+  fast: {eta: 0.5}
+seeds: 0-1
+"""
+WILD = "  wild: {eta: 1.0e+200, cost: quadratic, output: linear}\nseeds"
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Job], None]], None]:
+    """Let sweeps run in this process; return what gives them a function to call before a run."""
+    before: list[Callable[[Job], None]] = []
+
+    def task(job: Job) -> Done:
+        for call in before:
+            call(job)
+        return perform(job, DataCache())
+
+    @contextmanager
+    def engine(settings: Settings) -> Iterator[Engine]:
+        with ThreadPoolExecutor(1) as thread:
+            yield Engine(
+                executor=thread,
+                prepare=lambda job, number: (job,),
+                task=task,
+                finish=lambda job, done: done,
+                reports=lambda: iter(()),
+                stop=lambda: thread.shutdown(wait=False, cancel_futures=True),
+                lost="",
+            )
+
+    monkeypatch.setitem(engines.ENGINES, "local", engine)
+    return before.append
+
+
+@pytest.fixture
+def study(small: Path, here: object) -> Path:
+    """Give a study of two arms and two seeds, in the working folder."""
+    path = Path("question.yaml")
+    path.write_text(STUDY)
+    return path
+
+
+def test_a_sweep_says_where_its_runs_are_and_what_came_of_them(nnexp: Nnexp, study: Path) -> None:
+    """Results go to stdout, what happens to stderr; nothing is drawn where no one watches."""
+    result = nnexp("sweep", study)
+    assert re.sub(r"[0-9.]+ m?s$", "T", result.stdout, flags=re.MULTILINE) == (
+        "runs/question\n  4 completed in T\n"
+    )
+    first, *ends, last = result.stderr.splitlines()
+    assert first == "runs/question: 4 runs"
+    assert [end.partition(" completed ")[0] for end in ends] == ["1/4", "2/4", "3/4", "4/4"]
+    assert last == "compare them: nnexp compare runs/question"
+    assert "\r" not in result.stderr
+    folders = sorted(path.name for path in Path("runs/question").iterdir())
+    assert folders == ["fast-s0", "fast-s1", "slow-s0", "slow-s1", "study.json"]
+    runs = [open_run(path) for path in Path("runs/question").glob("*-s*")]
+    assert {(run.name, run.seed, run.status, len(run.rows)) for run in runs} == {
+        (arm, seed, "completed", 2) for arm in ("slow", "fast") for seed in (0, 1)
+    }
+    record = json.loads(Path("runs/question/study.json").read_text())
+    assert list(record["arms"]) == ["slow", "fast"]
+
+
+def test_the_folder_a_sweep_prints_can_be_compared(nnexp: Nnexp, study: Path) -> None:
+    """`nnexp compare` takes the folder, and knows the arms by the study's names."""
+    folder = nnexp("sweep", study, "--quiet").stdout.strip()
+    text = nnexp("compare", folder).stdout
+    assert "slow" in text
+    assert "fast" in text
+
+
+def test_quiet_prints_the_folder_alone(nnexp: Nnexp, study: Path) -> None:
+    """For scripts: one line on stdout, and nothing on stderr unless something is wrong."""
+    result = nnexp("sweep", study, "--quiet")
+    assert (result.stdout, result.stderr) == ("runs/question\n", "")
+    study.write_text(STUDY.replace("seeds", WILD))
+    result = nnexp("sweep", study, "--quiet", code=3)
+    assert result.stdout == "runs/question\n"
+    assert result.stderr.splitlines() == [f"diverged runs/question/wild-s{i}" for i in (0, 1)]
+
+
+def test_a_diverged_run_is_a_row_and_not_the_end(nnexp: Nnexp, study: Path) -> None:
+    """All others are run; the exit code is 3, also when the command is repeated."""
+    study.write_text(STUDY.replace("seeds", WILD))
+    assert "4 completed, 2 diverged in" in nnexp("sweep", study, code=3).stdout
+    again = nnexp("sweep", study, code=3)
+    assert "4 completed, 2 diverged; nothing was due" in again.stdout
+
+
+def test_a_failed_run_is_a_row_and_not_the_end(
+    nnexp: Nnexp, study: Path, here: Callable[[Callable[[Job], None]], None]
+) -> None:
+    """All others are run; the exit code is 1, and the command repeated runs what failed."""
+    fails = [True]
+
+    def fail(job: Job) -> None:
+        if fails[0] and job.name == "slow-s1":
+            raise job.config.error(("data",), "has vanished")
+
+    here(fail)
+    result = nnexp("sweep", study, code=1)
+    assert "3 completed, 1 failed in" in result.stdout
+    assert "failed slow-s1: question.yaml:3: data: has vanished" in result.stderr
+    fails[0] = False
+    assert "4 completed in" in nnexp("sweep", study).stdout
+
+
+def test_fail_fast_ends_with_the_first_failure(nnexp: Nnexp, study: Path) -> None:
+    """What was not begun is counted, and is due the next time."""
+    study.write_text(STUDY.replace("seeds", WILD.replace("eta", "epochs: 9, eta")))
+    result = nnexp("sweep", study, "--fail-fast", code=3)
+    assert "1 diverged, 5 not begun or not ended in" in result.stdout
+    assert "4 completed, 2 diverged" in nnexp("sweep", study, code=3).stdout
+
+
+def test_a_dry_run_prints_every_run_and_a_time_and_writes_nothing(
+    nnexp: Nnexp, study: Path
+) -> None:
+    """Not even a folder is made; what is complete is said to be."""
+    before = sorted(Path().rglob("*"))
+    result = nnexp("sweep", study, "--dry-run", "--jobs", "2")
+    assert sorted(Path().rglob("*")) == before
+    assert result.stderr == ""
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines[2:6]] == ["slow-s0", "fast-s0", "slow-s1", "fast-s1"]
+    assert all(re.fullmatch(r"\S+ +2 +[0-9.]+ m?s", line) for line in lines[2:6])
+    said = r"4 of 4 runs are due: about .* s with 2 at a time \(.* s of work\)"
+    assert re.fullmatch(said, lines[-1])
+    nnexp("sweep", study, "--seeds", "0")
+    before = sorted(Path().rglob("*"))
+    lines = nnexp("sweep", study, "--dry-run").stdout.splitlines()
+    assert sorted(Path().rglob("*")) == before
+    assert [line.endswith("complete") for line in lines[2:6]] == [True, True, False, False]
+    assert lines[-1].startswith("2 of 4 runs are due")
+
+
+def test_seeds_and_the_folder_are_options(nnexp: Nnexp, study: Path) -> None:
+    """`--seeds` takes the place of the study's, `--runs-dir` that of `runs`."""
+    assert nnexp("sweep", study, "--seeds", "7", "--runs-dir", "x", "-q").stdout == "x/question\n"
+    assert sorted(path.name for path in Path("x/question").glob("*-s*")) == ["fast-s7", "slow-s7"]
+
+
+@pytest.mark.parametrize(
+    "words", [["--jobs", "0"], ["--engine", "steam"], ["--seed", "3"], ["--jobs", "many"]]
+)
+def test_a_wrong_option_is_a_usage_error(nnexp: Nnexp, study: Path, words: list[str]) -> None:
+    """The shell's kind of mistake is exit code 2, and nothing is begun."""
+    assert "Usage: nnexp sweep" in nnexp("sweep", study, *words, code=2).stderr
+    assert not Path("runs").exists()
+
+
+def test_two_studies_do_not_share_a_folder(nnexp: Nnexp, study: Path) -> None:
+    """A study of the same name and other arms is refused, and nothing of the first is touched."""
+    nnexp("sweep", study)
+    before = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")}
+    study.write_text(STUDY.replace("epochs: 2", "epochs: 3"))
+    result = nnexp("sweep", study, code=1)
+    assert result.stderr == (
+        "nnexp: runs/question: holds another study, whose arms slow, fast have other settings; "
+        "give this one another name, or another place with --runs-dir\n"
+    )
+    assert result.stdout == ""
+    assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")} == before
+
+
+def test_a_place_that_cannot_be_written_is_one_message(nnexp: Nnexp, study: Path) -> None:
+    """Where no folder can be made, nothing is trained."""
+    Path("runs").write_text("a file is in the way")
+    result = nnexp("sweep", study, code=1)
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("nnexp: runs")
+    assert "cannot be written" in result.stderr
+
+
+def test_data_that_do_not_fit_an_arm_are_refused_before_anything_is_written(
+    nnexp: Nnexp, study: Path
+) -> None:
+    """An arm's layers are held against its data, and the message names the arm's line."""
+    study.write_text(STUDY.replace("slow: {eta: 0.1}", "slow: {layers.0: 5}"))
+    result = nnexp("sweep", study, code=1)
+    assert result.stderr.startswith("nnexp: question.yaml:")
+    assert "begin layers with 2" in result.stderr
+    assert not Path("runs").exists()
+
+
+class Screen(io.StringIO):
+    """A terminal that knows what tqdm writes: text, carriage return, line feed, up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[list[str]] = [[]]
+        self.row = self.column = 0
+
+    def isatty(self) -> bool:
+        """Pretend to be one."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Draw."""
+        for part in re.findall(r"\x1b\[A|.|\r|\n", text):
+            if part == "\x1b[A":
+                self.row -= 1
+            elif part == "\r":
+                self.column = 0
+            elif part == "\n":
+                self.row, self.column = self.row + 1, 0
+                self.lines += [[]] * (self.row + 1 - len(self.lines))
+            else:
+                line = self.lines[self.row] + [" "] * (self.column + 1 - len(self.lines[self.row]))
+                line[self.column] = part
+                self.lines[self.row] = line
+                self.column += 1
+        return len(text)
+
+    def shown(self) -> list[str]:
+        """Return the lines with something on them."""
+        return [text for line in self.lines if (text := "".join(line).rstrip())]
+
+
+@pytest.fixture
+def jobs(small: Path) -> list[Job]:
+    """Give four jobs of four epochs."""
+    return [Job(load(small).with_seed(seed), Path("runs")) for seed in range(4)]
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_terminal_shows_the_whole_and_each_running_job(
+    jobs: list[Job], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """One bar for the whole, a line a running job, and in the end only what went wrong is left."""
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with overview(jobs, 2, quiet=False) as watcher:
+        watcher.running(jobs[0], 0)
+        watcher.running(jobs[1], 3)
+        watcher.ended(Done(jobs[0], Path("runs/small-s0"), "completed", epochs=4))
+        whole, running = screen.shown()
+        assert whole.startswith("1 of 4 runs ")
+        assert running.endswith("3/4 small-s1")
+        watcher.running(jobs[2], 1)
+        watcher.ended(Done(jobs[1], Path("runs/small-s1"), "diverged", epochs=4))
+        watcher.waiting(1)
+        assert screen.shown()[0] == "diverged runs/small-s1"
+        assert screen.shown()[1].startswith("2 of 4 runs ")
+        assert screen.shown()[2].endswith("1/4 small-s2")
+        assert "1 being trained by another process" in screen.shown()[1]
+    assert screen.shown() == ["diverged runs/small-s1"]
+
+
+def test_who_waits_is_told_for_whom(jobs: list[Job], capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there are no bars, waiting for another process is said once."""
+    with overview(jobs, 2, quiet=False) as watcher:
+        for _ in range(3):
+            watcher.waiting(2)
+    assert capsys.readouterr().err == "2 being trained by another process: waiting for them\n"
+
+
+def test_a_busy_run_is_no_end(nnexp: Nnexp, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that another process is at is waited for, and counted as what it comes to."""
+    monkeypatch.setattr("nnexp.study.pool._AGAIN", 0.01)
+    asked: list[str] = []
+    real = perform
+
+    def busy_at_first(job: Job, data: DataCache) -> Done:
+        asked.append(job.name)
+        if asked.count(job.name) < 3:
+            return Done(job, Path("runs/question") / job.name, BUSY)
+        return real(job, data)
+
+    monkeypatch.setattr(sys.modules[__name__], "perform", busy_at_first)
+    assert "4 completed in" in nnexp("sweep", study).stdout

@@ -1,0 +1,636 @@
+"""Searches: the same effort for every arm, on validation data alone, resumable to the byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nnexp.cli import cli
+from nnexp.config.study import load_study
+from nnexp.errors import NnexpError, RunError
+from nnexp.evidence.summary import Point
+from nnexp.experiment import DataCache, Row, Silence
+from nnexp.nn.examples import Examples
+from nnexp.nn.metrics import Evaluation, evaluate
+from nnexp.store.reader import open_run
+from nnexp.store.studies import read_study
+from nnexp.study.jobs import Job, perform
+from nnexp.study.proposals import Tried, propose
+from nnexp.study.sweep import settings_for
+from nnexp.study.trials import MIN_COMPLETE, Pruning, Search, Trial, medians
+from nnexp.study.tuning import claim, claim_confirmation, confirmation, prepare, search_all
+
+CLOCKS = 3
+CONFIGS = Path(__file__).parents[2] / "configs"
+TEXT = """\
+description: which cost, when both are tuned?
+base:
+  data: {path: points.csv, target: kind}
+  layers: [2, 4, 2]
+  dtype: float64
+arms:
+  quadratic: {cost: quadratic}
+  cross_entropy: {cost: cross_entropy}
+baseline: quadratic
+metric: test_accuracy
+tune:
+  space: {eta: {log: [0.001, 10]}, batch_size: [5, 20]}
+  trials: 8
+  epochs: 6
+confirm: {seeds: 100-101, epochs: 7}
+"""
+
+
+def write(folder: Path, text: str = TEXT, name: str = "study.yaml") -> Path:
+    """Write a study and its data: 150 points, of one kind above a line."""
+    rng = np.random.default_rng(1)
+    lines = ["x,y,kind"]
+    for x, y in rng.normal(size=(150, 2)):
+        lines.append(f"{x:.4f},{y:.4f},{'above' if x + y > 0.3 else 'below'}")
+    (folder / "points.csv").write_text("\n".join(lines) + "\n")
+    numbers = "".join(f"{i / 50},{i % 10 / 10}\n" for i in range(50))
+    (folder / "numbers.csv").write_text(f"x,y\n{numbers}")
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def searches(path: Path, runs: Path, data: DataCache | None = None) -> list[Search]:
+    """Prepare the searches of a study."""
+    return prepare(load_study(path), runs, data or DataCache())
+
+
+def finish(search: Search) -> Search:
+    """Make all trials of a search in this process."""
+    while job := search.following():
+        perform(job, search.data)
+    return search
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Return what the run folders below a folder hold, clocks aside."""
+    found: dict[str, Any] = {}
+    for run in sorted(path.parent for path in folder.rglob("run.json")):
+        record = json.loads((run / "run.json").read_text())
+        rows = (run / "metrics.csv").read_text().splitlines()
+        found[str(run.relative_to(folder))] = {
+            "record": {key: record[key] for key in ("status", "stopped", "epochs", "summary")},
+            "rows": [row.split(",")[:-CLOCKS] for row in rows],
+            "files": {
+                name: (run / name).read_bytes()
+                for name in ("config.yaml", "model.npz", "predictions.npz")
+                if (run / name).exists()
+            },
+        }
+    return found
+
+
+@dataclass
+class Undisturbed:
+    """A search that nothing disturbed."""
+
+    path: Path
+    runs: Path
+    found: list[Search]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """Search both arms and confirm them, all in this process."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    path = write(root)
+    found = [finish(search) for search in searches(path, root / "runs")]
+    tuned = confirmation(found[0].study, found)
+    claim_confirmation(tuned, root / "runs" / "confirm", 8)
+    for _, config in tuned.runs:
+        perform(Job(config, root / "runs" / "confirm"), found[0].data)
+    return Undisturbed(path, root / "runs", found)
+
+
+# What is tried next
+
+
+def tried(settings: dict[str, Any], value: float | None) -> Tried:
+    """Return a trial of one epoch; one without a value has diverged."""
+    points = [] if value is None else [Point(value, 1)]
+    return Tried(settings, "complete" if points else "diverged", points)
+
+
+def test_a_search_finds_the_good_region_and_keeps_out_of_the_one_that_diverges() -> None:
+    """On a smooth hill the last trials are near its top, and few of them where all diverge."""
+    space = {"eta": {"log": [1e-4, 100.0]}, "batch_size": [5, 10]}
+    trials: list[Tried] = []
+    for _ in range(40):
+        chosen = propose(space, trials, metric="validation_accuracy", seed=0)
+        height = 0.9 - 0.05 * np.log10(chosen["eta"] / 0.1) ** 2 - 0.01 * (chosen["batch_size"] > 5)
+        trials.append(tried(chosen, None if chosen["eta"] > 1 else float(height)))
+    best = max((one for one in trials if one.values), key=lambda one: one.values[0].value)
+    assert 0.05 < best.settings["eta"] < 0.2
+    assert best.settings["batch_size"] == 5
+    diverged = [one.state == "diverged" for one in trials]
+    assert sum(diverged[20:]) < sum(diverged[:20])
+
+
+def test_a_proposal_depends_on_the_trials_and_the_seed_alone() -> None:
+    """Asked again it is the same; with another seed or another history it is another."""
+    space = {"eta": {"log": [0.01, 10]}, "l2": {"uniform": [0, 1]}, "layers.1": {"int": [3, 9]}}
+
+    def ask(values: list[float], seed: int = 0) -> list[dict[str, Any]]:
+        trials: list[Tried] = []
+        for value in values:
+            chosen = propose(space, trials, metric="validation_cost", seed=seed)
+            trials.append(tried(chosen, value))
+        return [dict(one.settings) for one in trials]
+
+    values = [abs(i - 11) / 10 for i in range(16)]
+    first = ask(values)
+    assert ask(values) == first
+    assert ask(values, seed=1)[0] != first[0]
+    assert ask(values[::-1])[:10] == first[:10]
+    assert ask(values[::-1])[-1] != first[-1]
+    for chosen in first:
+        assert float(f"{chosen['eta']:.3g}") == chosen["eta"]
+        assert 0.01 <= chosen["eta"] <= 10
+        assert chosen["layers.1"] in range(3, 10)
+
+
+# What is pruned
+
+_VALUES = st.lists(st.integers(0, 8).map(lambda i: i / 8), min_size=6, max_size=6)
+
+
+@given(
+    histories=st.lists(st.tuples(_VALUES, st.booleans()), max_size=12),
+    now=_VALUES,
+    metric=st.sampled_from(["validation_accuracy", "validation_cost"]),
+)
+@settings(max_examples=60)
+def test_pruning_is_that_of_optunas_median_pruner(
+    histories: list[tuple[list[float], bool]], now: list[float], metric: str
+) -> None:
+    """Whatever the trials before, a run ends after the epoch that Optuna would end it after."""
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    higher = metric.endswith("accuracy")
+    direction = (
+        optuna.study.StudyDirection.MAXIMIZE if higher else optuna.study.StudyDirection.MINIMIZE
+    )
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=MIN_COMPLETE, n_warmup_steps=2)
+    study = optuna.create_study(direction=direction, pruner=pruner)
+    trials = []
+    for values, complete in histories:
+        state = optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.PRUNED
+        steps = dict(enumerate(values, 1))
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=state, value=values[-1] if complete else None, intermediate_values=steps
+            )
+        )
+        points = [Point(value, epoch) for epoch, value in steps.items()]
+        trials.append(Tried({}, "complete" if complete else "pruned", points))
+    due = None
+    trial = study.ask()
+    for epoch, value in enumerate(now[:-1], 1):
+        trial.report(value, epoch)
+        if trial.should_prune():
+            due = epoch
+            break
+    rows = [{"epoch": float(i), metric: value} for i, value in enumerate(now, 1)]
+    ending = Pruning(metric, medians(trials, epochs=6)).end(rows)
+    assert (ending[0] if ending else None) == due
+
+
+def test_a_pruned_trial_says_so_and_is_not_gone_on_with(undisturbed: Undisturbed) -> None:
+    """It is an end, with its reason in run.json, after the epochs that were trained."""
+    pruned = [t for search in undisturbed.found for t in search.trials if t.state == "pruned"]
+    assert pruned
+    for trial in pruned:
+        run = open_run(trial.folder)
+        assert run.status == "completed"
+        assert str(run.record["stopped"]).startswith("pruned: validation_accuracy 0.")
+        assert trial.epochs == len(run.rows) == run.record["epochs"] < 6
+    for search in undisturbed.found:
+        assert search.following() is None
+
+
+def test_a_trial_that_was_trained_to_its_end_by_hand_counts_the_same(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    """Where `nnexp resume` went on with a run that was to be pruned, it is pruned all the same."""
+    (search, _) = searches(undisturbed.path, tmp_path)
+    known = undisturbed.found[0].trials
+    number = next(trial.number for trial in known if trial.state == "pruned")
+    for _ in range(number):
+        job = search.following()
+        assert job
+        perform(job, search.data)
+    job = search.following()
+    assert job
+    perform(replace(job, ending=Pruning("validation_accuracy", {})), search.data)
+    finish(search)
+    assert search.trials[number].epochs == 6
+    assert search.trials[number].state == "pruned"
+    assert [t.settings for t in search.trials] == [t.settings for t in known]
+    assert [t.values for t in search.trials] == [t.values for t in known]
+
+
+# The promises of a search
+
+
+def test_every_arm_has_the_same_number_of_trials_and_no_trial_sees_the_test_set(
+    undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the sets of a trial two are evaluated; what is logged and predicted is of these."""
+    assert [len(search.trials) for search in undisturbed.found] == [8, 8]
+    for trial in (trial for search in undisturbed.found for trial in search.trials):
+        run = open_run(trial.folder)
+        assert all(row["test_accuracy"] is row["test_cost"] is None for row in run.rows)
+        assert run.predictions
+        assert run.predictions["set"] == "validation"
+
+    seen: list[Examples] = []
+
+    def spy(network: Any, cost: str, examples: Examples) -> Evaluation:
+        seen.append(examples)
+        return evaluate(network, cost, examples)
+
+    monkeypatch.setattr("nnexp.nn.training.evaluate", spy)
+    monkeypatch.setattr("nnexp.experiment.session.evaluate", spy)
+    search = searches(undisturbed.path, tmp_path)[0]
+    job = search.following()
+    assert job
+    perform(job, search.data)
+    sets = search.data.load(job.config).sets
+    found = {name for name, there in sets.items() if any(one is there for one in seen)}
+    assert found == {"train", "validation"}
+    # The spy would have seen it.
+    config = confirmation(search.study, undisturbed.found).arms[0].config
+    perform(Job(config, tmp_path), search.data)
+    assert any(one is search.data.load(config).sets["test"] for one in seen)
+
+
+@pytest.mark.parametrize(("in_epoch", "after_epoch"), [(0.0, 1.0), (0.05, 0.05)])
+def test_a_search_that_is_interrupted_again_and_again_comes_to_the_same(
+    undisturbed: Undisturbed, tmp_path: Path, in_epoch: float, after_epoch: float
+) -> None:
+    """Interrupted after every epoch, or now and then in one, and begun anew: the same trials."""
+    chance = random.Random(0)  # noqa: S311 - nothing secret
+
+    class Killer(Silence):
+        def seen(self, examples: int) -> None:
+            if chance.random() < in_epoch:
+                raise KeyboardInterrupt
+
+        def epoch(self, row: Row) -> None:
+            if chance.random() < after_epoch:
+                raise KeyboardInterrupt
+
+    known = undisturbed.found[0]
+    while True:
+        search = searches(undisturbed.path, tmp_path)[0]
+        job = search.following()
+        if job is None:
+            break
+        perform(job, search.data, progress=Killer())
+    assert [t.settings for t in search.trials] == [t.settings for t in known.trials]
+    due = contents(undisturbed.runs / "trials")
+    assert contents(tmp_path / "trials") == {
+        name: run for name, run in due.items() if name.startswith("quadratic")
+    }
+
+
+def test_the_result_does_not_depend_on_the_number_of_jobs(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    """With one process or two, the trials are those that were made in this one."""
+    for jobs in (1, 2):
+        runs = tmp_path / str(jobs)
+        found = searches(undisturbed.path, runs)
+        told: list[tuple[str, int]] = []
+
+        def tell(search: Search, trial: Trial, told: list[tuple[str, int]] = told) -> None:
+            told.append((search.arm.name, trial.number))
+
+        search_all(found, settings_for(found[0].runs, jobs), tell=tell)
+        assert contents(runs / "trials") == contents(undisturbed.runs / "trials")
+        assert sorted(told) == sorted((s.arm.name, n) for s in found for n in range(8))
+
+
+def test_a_search_that_is_killed_at_any_moment_comes_to_the_same(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    """After a SIGKILL in the search and one when it confirms, trials and runs are the same."""
+    chance = random.Random(0)  # noqa: S311 - nothing secret
+    words = ["tune", str(undisturbed.path), "--runs-dir", str(tmp_path), "--jobs", "2", "--quiet"]
+    for due in (chance.randint(1, 15), 17):
+        with subprocess.Popen(
+            [sys.executable, "-m", "nnexp", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            while process.poll() is None and len(list(tmp_path.glob("*/*/*/run.json"))) < due:
+                time.sleep(0.005)
+            time.sleep(chance.random() / 50)
+            process.kill()
+        assert process.returncode < 0
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    assert contents(tmp_path / "study") == contents(undisturbed.runs)
+
+
+def test_the_search_of_an_arm_knows_nothing_of_the_others(undisturbed: Undisturbed) -> None:
+    """The trials that are drawn at random are the same for every arm: none has more luck."""
+    first, second = undisturbed.found
+    assert [t.settings for t in first.trials] == [t.settings for t in second.trials]
+    assert len({t.settings["eta"] for t in first.trials}) == 8
+
+
+def test_more_trials_are_the_same_search(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    """With more of them the next is made, with fewer the first ones count."""
+    runs = shutil.copytree(undisturbed.runs, tmp_path / "runs")
+    for trials, due in ((9, "quadratic-t8-s0"), (3, None)):
+        text = TEXT.replace("trials: 8", f"trials: {trials}")
+        path = write(undisturbed.path.parent, text, "other.yaml")
+        search = searches(path, runs)[0]
+        job = search.following()
+        assert (job.name if job else None) == due
+        known = undisturbed.found[0].trials[:trials]
+        assert [t.settings for t in search.trials] == [t.settings for t in known]
+
+
+def test_a_diverged_trial_is_a_row_and_not_the_end(tmp_path: Path) -> None:
+    """Where some settings diverge the others are found; an arm whose trials all do is left out."""
+    wild = TEXT.replace("dtype: float64", "dtype: float64\n  output: linear\n  cost: quadratic")
+    wild = wild.replace(
+        "arms:\n  quadratic: {cost: quadratic}\n  cross_entropy: {cost: cross_entropy}\n",
+        "arms:\n  quadratic: {}\n  momentum: {momentum: 0.5}\n",
+    )
+    mixed = write(tmp_path, wild.replace("{log: [0.001, 10]}", "[0.01, 1.0e+200]"))
+    found = [finish(one) for one in searches(mixed, tmp_path / "mixed")]
+    for search in found:
+        states = {t.settings["eta"]: t.state for t in search.trials}
+        assert states[1e200] == "diverged"
+        best = search.best()
+        assert best
+        assert best.settings["eta"] == 0.01
+    tuned = confirmation(found[0].study, found)
+    assert [arm.config.experiment.eta for arm in tuned.arms] == [0.01, 0.01]
+    assert [arm.baseline for arm in tuned.arms] == [None, "quadratic"]
+
+    # The second arm alone has come to something: it is held against nothing.
+    found[0].trials[:] = [t for t in found[0].trials if t.state == "diverged"]
+    (left,) = confirmation(found[0].study, found).arms
+    assert (left.name, left.baseline) == ("momentum", None)
+
+
+# What the confirming runs are
+
+
+def test_the_tuned_arms_are_confirmed_on_fresh_seeds_with_the_test_set(
+    undisturbed: Undisturbed,
+) -> None:
+    """They have the best trial's settings, seeds and epochs of their own, and their effort."""
+    record = read_study(undisturbed.runs / "confirm")
+    assert record
+    assert {arm.effort for arm in record.arms.values()} == {8}
+    assert (record.seeds, record.metric) == ((100, 101), "test_accuracy")
+    assert record.arms["cross_entropy"].baseline == "quadratic"
+    for search in undisturbed.found:
+        best = search.best()
+        assert best
+        top = max(p.value for t in search.trials for p in t.values)
+        assert best.best("validation_accuracy") == max(best.values, key=lambda p: p.value)
+        assert max(p.value for p in best.values) == top
+        for seed in (100, 101):
+            run = open_run(undisturbed.runs / "confirm" / f"{search.arm.name}-s{seed}")
+            assert run.experiment
+            assert run.experiment.eta == best.settings["eta"]
+            assert run.experiment.batch_size == best.settings["batch_size"]
+            assert run.experiment.epochs == len(run.rows) == 7
+            assert all(row["test_accuracy"] is not None for row in run.rows)
+
+
+def test_runs_of_other_settings_are_not_mixed_with_these(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    """Confirming runs of a search that has gone on since are refused, and untouched."""
+    study = undisturbed.found[0].study
+    tuned = confirmation(study, undisturbed.found)
+    longer = replace(
+        study, confirm=study.confirm and study.confirm.model_copy(update={"epochs": 9})
+    )
+    folder = tmp_path / "confirm"
+    claim_confirmation(tuned, folder, 8)
+    claim_confirmation(confirmation(longer, undisturbed.found), folder, 8)  # there is no run yet
+    claim_confirmation(tuned, folder, 8)
+    before = (folder / "study.json").read_bytes()
+    perform(Job(tuned.runs[0][1], folder), DataCache())
+    with pytest.raises(RunError, match="holds runs of other settings of quadratic, cross_entropy"):
+        claim_confirmation(confirmation(longer, undisturbed.found), folder, 8)
+    assert (folder / "study.json").read_bytes() == before
+
+
+# What is refused
+
+
+def refused(change: Callable[[str], str], folder: Path) -> str:
+    """Return what is said of a study that was changed."""
+    path = write(folder, change(TEXT))
+    with pytest.raises(NnexpError) as error:
+        searches(path, folder / "runs")
+    assert not (folder / "runs").exists()
+    return str(error.value).replace(f"{folder}{os.sep}", "")
+
+
+SPACE = "{eta: {log: [0.001, 10]}, batch_size: [5, 20]}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (TEXT[TEXT.index("tune:") :], "", "study.yaml:1: tune: is missing: "),
+        (SPACE, "{etta: [1, 2]}", "study.yaml:12: tune.space.etta: unknown key; did you mean eta?"),
+        (SPACE, "{layers.7: [1, 2]}", "study.yaml:12: tune.space.layers.7: layers has no part 7"),
+        (SPACE, "{eta: [1], dropout: {uniform: [0, 1]}}", "study.yaml:12: tune.space.dropout: 1.0"),
+        (SPACE, "{batch_size: {uniform: [5, 50]}}", "study.yaml:12: tune.space.batch_size: 5.0"),
+        # Each value is legal by itself, not each combination.
+        (
+            SPACE,
+            "{layers: [[2, 4, 2], [2, 4, 4, 2]], dropout: [0, [0.5]]}",
+            "study.yaml:12: dropout: 1 given; layers [2, 4, 4, 2] need 2, one a hidden layer",
+        ),
+        (SPACE, "{cost: [quadratic, hinge]}", "study.yaml:12: tune.space.cost: 'hinge' is not"),
+        (SPACE, "{epochs: [5, 10]}", "study.yaml:12: tune.space.epochs: is the same for all"),
+        (SPACE, "{data.test: [0.1, 0.2]}", "study.yaml:12: tune.space.data.test: trials on"),
+        (SPACE, "{l2: {int: [3, 1]}}", "study.yaml:12: tune.space.l2: {'int': [3, 1]} is not all"),
+        (SPACE, "{cost: [quadratic, cross_entropy]}", "differ in nothing but what is searched"),
+        ("baseline:", "grid: {eta: [1, 2]}\nbaseline:", "tune.space.eta: is in the grid as well"),
+        ("  trials: 8", "  metric: test_accuracy", "study.yaml:13: tune.metric: 'test_acc"),
+        (
+            f"{SPACE}\n",
+            "{cost: [quadratic]}\n  metric: validation_cost\n",
+            "study.yaml:13: tune.metric: validation_cost is another measure with another cost",
+        ),
+        (
+            "{path: points.csv, target: kind}\n  layers: [2, 4, 2]",
+            "{path: numbers.csv, target: y}\n  layers: [1, 4, 1]",
+            "tune.metric: validation_accuracy: numbers has no classes",
+        ),
+        (
+            "kind}",
+            "kind, validation: 0}",
+            "study.yaml:11: tune: is judged on a validation set; points has none",
+        ),
+        ("100-101", "0-9", "study.yaml:15: confirm.seeds: 0 is the seed"),
+        (
+            "  trials: 8",
+            "  trials: 6000",
+            "study.yaml: 12,004 runs are more than 10,000",
+        ),
+        (
+            "  dtype: float64",
+            "  early_stopping: {metric: test_accuracy}",
+            "early_stopping of quadratic watches the test set, which no trial looks at",
+        ),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused_before_its_first_trial(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    """The message says where it stands and what is allowed, and nothing is begun."""
+    assert old in TEXT
+    assert said in refused(lambda text: text.replace(old, new, 1), tmp_path)
+
+
+def test_without_optuna_the_message_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is an extra, and its absence no traceback."""
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert "pip install 'nnexp[tune]'" in refused(lambda text: text, tmp_path)
+
+
+def test_a_folder_that_holds_another_search_is_refused(tmp_path: Path) -> None:
+    """More trials are the same search; another space, metric, seed or rule of pruning is not."""
+    tune = load_study(write(tmp_path)).tune
+    assert tune
+    assert claim(tune, tmp_path / "study") == []
+    assert claim(tune.model_copy(update={"trials": 30}), tmp_path / "study") == []
+    path = tmp_path / "study" / "tune.json"
+    before = path.read_bytes()
+    for key, value in (("space", {"eta": [1, 2]}), ("seed", 3), ("prune", False), ("epochs", 7)):
+        with pytest.raises(RunError, match=f"another search:\n  {key}: "):
+            claim(tune.model_copy(update={key: value}), tmp_path / "study")
+    assert path.read_bytes() == before
+    path.write_text(before.decode().replace(optuna.__version__, "1.2.3"))
+    (note,) = claim(tune, tmp_path / "study")
+    assert "Optuna 1.2.3" in note
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "7", '{"format": 1}', '{"format": 9, "tune": {}, "versions": {}}']
+)
+def test_a_damaged_tune_json_is_named(tmp_path: Path, text: str) -> None:
+    """Whatever stands in it, the message says what to do, and nothing is written."""
+    tune = load_study(write(tmp_path)).tune
+    assert tune
+    (tmp_path / "tune.json").write_text(text)
+    with pytest.raises(RunError, match=r"tune\.json: (is damaged|format 9)"):
+        claim(tune, tmp_path)
+    assert (tmp_path / "tune.json").read_text() == text
+
+
+def test_trials_of_an_arm_that_was_changed_are_refused(
+    undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    """What another network has tried is no trial of this one."""
+    changed = write(tmp_path, TEXT.replace("[2, 4, 2]", "[2, 5, 2]"))
+    shutil.copytree(undisturbed.runs / "trials", tmp_path / "runs" / "trials")
+    with pytest.raises(RunError, match="is not trial 0 of quadratic as the study has it now"):
+        searches(changed, tmp_path / "runs")[0].following()
+
+
+def cut(path: Path) -> None:
+    """Take away the second half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def lose_a_row(path: Path) -> None:
+    """Take away the last line of a file."""
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def change_eta(path: Path) -> None:
+    """Write another eta into a config."""
+    path.write_text(path.read_text().replace("\neta: ", "\neta: 1"))
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "said"),
+    [
+        ("run.json", cut, "run.json is damaged"),
+        ("metrics.csv", cut, "torn"),
+        ("metrics.csv", lose_a_row, "metrics.csv has lost rows"),
+        ("config.yaml", cut, "config.yaml"),
+        ("config.yaml", change_eta, "is not what the run was begun with"),
+    ],
+)
+def test_a_damaged_trial_is_named_and_made_again_once_it_is_moved_away(
+    undisturbed: Undisturbed, tmp_path: Path, file: str, damage: Callable[[Path], None], said: str
+) -> None:
+    """No other trial suffers, and the search comes to what it came to before."""
+    folder = tmp_path / "runs" / "trials"
+    shutil.copytree(undisturbed.runs / "trials", folder)
+    broken = folder / "quadratic-t2-s0"
+    damage(broken / file)
+    search = searches(undisturbed.path, tmp_path / "runs")[0]
+    with pytest.raises(RunError) as error:
+        search.following()
+    assert said in str(error.value)
+    assert str(broken) in str(error.value)
+    assert "move it away" in str(error.value)
+    broken.rename(tmp_path / "away")
+    finish(searches(undisturbed.path, tmp_path / "runs")[0])
+    assert contents(folder) == contents(undisturbed.runs / "trials")
+
+
+# The studies that come with nnexp
+
+
+def test_the_study_of_the_documentation_is_the_one_that_comes_with_nnexp(tmp_path: Path) -> None:
+    """Its lines mean what configs/studies/cost_tuned.yaml does."""
+    text = (CONFIGS.parent / "docs" / "tuning.md").read_text(encoding="utf-8")
+    path = tmp_path / "cost_tuned.yaml"
+    block = text.partition("```yaml\n")[2].partition("```")[0]
+    path.write_text(block.replace("../", f"{CONFIGS}/"), encoding="utf-8")
+    documented, shipped = load_study(path), load_study(CONFIGS / "studies" / "cost_tuned.yaml")
+    assert (documented.tune, documented.confirm) == (shipped.tune, shipped.confirm)
+    assert documented.description == shipped.description
+    assert [a.name for a in documented.arms] == [a.name for a in shipped.arms]
+
+
+@pytest.mark.parametrize("name", ["cost_tuned", "initialization", "regularization"])
+def test_a_study_that_comes_with_nnexp_is_one(name: str, tmp_path: Path) -> None:
+    """It loads, says its question, and compares by the test accuracy of several seeds."""
+    study = load_study(CONFIGS / "studies" / f"{name}.yaml")
+    assert study.description.endswith("?")
+    assert study.metric == "test_accuracy"
+    if study.tune:
+        found = prepare(study, tmp_path, DataCache())
+        assert {search.tune.trials for search in found} == {20}
+        assert len(confirmation(study, found).seeds) == 10
+    else:
+        assert len(study.seeds) == 10

@@ -1,0 +1,167 @@
+"""A file system that fails at every call in turn: what was committed stays, and the run goes on."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from disk import ERRORS, Failing
+from scenes import (
+    Figures,
+    Said,
+    Scene,
+    every_epoch_committed,
+    go_on,
+    listing,
+    lost,
+    nnexp,
+    rows,
+    visible,
+)
+
+OTHER = "20200101-000000-other-s0"
+
+
+@dataclass
+class Faults(Figures):
+    """What came of faults.
+
+    Attributes:
+        injected: faults, each in a command of its own.
+        refused: commands that ended with a message and exit code 1.
+        harmless: commands that came to their end all the same.
+    """
+
+    injected: int = 0
+    refused: int = 0
+    harmless: int = 0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A way to fail: an errno, once or from there on, maybe after half a write."""
+
+    error: int | None
+    lasting: bool = False
+    short: bool = False
+
+    def __str__(self) -> str:
+        said = errno.errorcode[self.error] if self.error else "short write"
+        return (
+            said
+            + " from there on" * self.lasting
+            + " after half a write" * (self.short and self.error is not None)
+        )
+
+
+ALL = (
+    *(Fault(error, lasting) for error in ERRORS for lasting in (False, True)),
+    Fault(errno.ENOSPC, lasting=True, short=True),
+    Fault(None, short=True),
+)
+
+
+def inject(scene: Scene, step: int = 1) -> Faults:
+    """Let every call of training, and every call of resuming, fail in every way.
+
+    Args:
+        scene: what is trained.
+        step: only every so many calls.
+    """
+    figures = Faults()
+    with every_epoch_committed():
+        runs = scene.place("faults")
+        assert nnexp("train", scene.path, "-q", "--runs-dir", runs).code == 0
+        visible(runs)[0].rename(runs / OTHER)
+        torn = _torn(scene)
+        for number, fault in enumerate(ALL):
+            for begin in (_training, partial(_resuming, torn)):
+                at = 1 + number % step
+                while _attack(scene, runs, begin, fault, at, figures):
+                    at += step
+    return figures
+
+
+Begin = Callable[[Scene, Path], "list[str | Path]"]
+
+
+def _training(scene: Scene, runs: Path) -> list[str | Path]:
+    return ["train", scene.path, "-q", "--runs-dir", runs]
+
+
+def _resuming(torn: Path, scene: Scene, runs: Path) -> list[str | Path]:
+    shutil.copytree(torn, runs / torn.name)
+    return ["resume", runs / torn.name, "-q"]
+
+
+def _torn(scene: Scene) -> Path:
+    """Return a run that ended in the middle of a row, in the middle of training."""
+    runs = scene.place("torn")
+    with Failing(runs) as whole:
+        nnexp("train", scene.path, "-q", "--runs-dir", runs)
+    for at in range(whole.calls // 2, whole.calls):
+        runs = scene.place("torn")
+        with Failing(runs, at, errno.ENOSPC, lasting=True, short=True), suppress(Exception):
+            nnexp("train", scene.path, "-q", "--runs-dir", runs)
+        (folder,) = visible(runs)
+        if not (folder / "metrics.csv").read_bytes().endswith(b"\n"):
+            return folder
+    raise AssertionError
+
+
+def _attack(scene: Scene, runs: Path, begin: Begin, fault: Fault, at: int, figures: Faults) -> bool:
+    """Let one call of a command fail; return False where it makes no such call."""
+    other = listing(runs / OTHER)
+    words = begin(scene, runs)
+    seen: dict[Path, dict[str, bytes]] = {}
+
+    def look() -> None:
+        seen.update((f, rows(f)) for f in visible(runs) if f.name != OTHER)
+
+    disk = Failing(runs, at, fault.error, lasting=fault.lasting, short=fault.short, on_fault=look)
+    problems: list[str] = []
+    with disk:
+        try:
+            said = nnexp(*words)
+        except Exception as error:
+            said = Said(-1, "", "")
+            problems.append(f"a traceback: {error!r}")
+    if disk.calls < at:
+        _clear(runs)
+        return False
+    if disk.faults:
+        figures.injected += 1
+        figures.refused += said.code == 1
+        figures.harmless += said.code == 0
+        if said.code == 1 and not said.err.startswith("nnexp: "):
+            problems.append(f"no message: {said.err!r}")
+        if listing(runs / OTHER) != other:
+            problems.append("another run was touched")
+        problems += _mend(scene, runs, seen, figures)
+        figures.problems += [f"{words[0]}, call {at}, {fault}: {problem}" for problem in problems]
+    _clear(runs)
+    return True
+
+
+def _mend(
+    scene: Scene, runs: Path, seen: dict[Path, dict[str, bytes]], figures: Figures
+) -> Iterator[str]:
+    """Let the run go on, now that the disk is sound again; yield what is wrong with it."""
+    found = [folder for folder in visible(runs) if folder.name != OTHER]
+    if len(found) > 1 or not set(seen) <= set(found):
+        yield f"the runs {found} where there were {list(seen)}"
+    for folder in found:
+        if away := lost(seen.get(folder, {}), folder):
+            yield f"rows that were seen are gone from {away}"
+        yield from go_on(scene, folder, seen.get(folder, {}), figures)
+
+
+def _clear(runs: Path) -> None:
+    for folder in runs.iterdir():
+        if folder.name != OTHER:
+            shutil.rmtree(folder)

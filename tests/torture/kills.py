@@ -1,0 +1,124 @@
+"""SIGKILL at random moments and before every call of the file system; then the run goes on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from time import perf_counter, sleep
+
+from children import Deadly, begin, end
+from disk import Disk
+from scenes import ENDED, Figures, Scene, every_epoch_committed, go_on, lost, rows, visible
+
+from nnexp.store.checkpoint import read_checkpoint
+from nnexp.store.layout import CHECKPOINT
+
+KILLED = -9
+
+
+@dataclass
+class Kills(Figures):
+    """What came of kills.
+
+    Attributes:
+        kills: processes that were killed, and survived by the run.
+        runs: runs among which they were, each resumed to its end.
+        unborn: kills before there was a run folder.
+        in_commit: kills that left a file half replaced, or rows that only the checkpoint has.
+        in_training: the other kills with epochs logged.
+        before_epoch: kills of a run without an epoch.
+    """
+
+    kills: int = 0
+    runs: int = 0
+    unborn: int = 0
+    before_epoch: int = 0
+    in_commit: int = 0
+    in_training: int = 0
+
+
+def at_random(scene: Scene, kills: int, seed: int = 0) -> Kills:
+    """Kill training, resume, kill again, until so many were killed and the last run has ended."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    figures = Kills()
+    scene.reference  # noqa: B018 - made before the first child
+    began = perf_counter()
+    runs = scene.place("timing")
+    assert end(begin(*_training(scene, runs), said=scene.base / "said")) == 0
+    seconds = perf_counter() - began
+    while figures.kills < kills:
+        runs = scene.place("kills")
+        figures.runs += 1
+        seen: dict[str, bytes] = {}
+        code = KILLED
+        while code == KILLED and figures.kills < kills:
+            found = visible(runs)
+            words = ["resume", found[0], "-q"] if found else _training(scene, runs)
+            pid = begin(*words, said=scene.base / "said")
+            # Half of them early: folders are made, and logs redone, in the first milliseconds.
+            sleep(seconds * rng.choice((rng.uniform(0, 1), 10 ** -rng.uniform(0, 3))))
+            code = end(pid, kill=True)
+            if code == KILLED:
+                figures.kills += 1
+                figures.problems += _look(visible(runs), seen, figures)
+        said = (scene.base / "said").read_text()
+        if code not in {0, KILLED} and not any(word in said for word in ENDED):
+            figures.problems.append(f"exit code {code}: {said}")
+        for folder in visible(runs):
+            figures.problems += go_on(scene, folder, seen, figures)
+    return figures
+
+
+def at_every_call(scene: Scene, step: int = 1) -> Kills:
+    """Kill training before every call, and halfway through every write; resume, and kill that."""
+    figures = Kills()
+    scene.reference  # noqa: B018 - made before the first child
+    with every_epoch_committed():
+        for halfway in (False, True):
+            for at in count(1 + halfway, step):
+                runs = scene.place("kills")
+                seen: dict[str, bytes] = {}
+                if not _killed(scene, _training(scene, runs), Deadly(runs, at, halfway=halfway)):
+                    break
+                figures.runs += 1
+                figures.kills += 1
+                figures.problems += _look(visible(runs), seen, figures)
+                for folder in visible(runs):
+                    again = Deadly(runs, 1 + at % 89, halfway=halfway)
+                    if _killed(scene, ["resume", folder, "-q"], again):
+                        figures.kills += 1
+                        figures.problems += _look([folder], seen, figures)
+                    figures.problems += go_on(scene, folder, seen, figures)
+    return figures
+
+
+def _training(scene: Scene, runs: Path) -> list[str | Path]:
+    return ["train", scene.path, "-q", "--runs-dir", runs]
+
+
+def _killed(scene: Scene, words: list[str | Path], disk: Disk) -> bool:
+    return end(begin(*words, said=scene.base / "said", disk=disk)) == KILLED
+
+
+def _look(found: list[Path], seen: dict[str, bytes], figures: Kills) -> Iterator[str]:
+    """Note where a kill has hit and what a reader sees now; yield what is gone."""
+    if not found:
+        figures.unborn += 1
+        return
+    if len(found) > 1:
+        yield f"the runs {found}"
+    (folder,) = found
+    if away := lost(seen, folder):
+        yield f"rows that were seen are gone from {away}"
+    seen.update(rows(folder))
+    epochs, checkpoint = seen["metrics.csv"].count(b"\n"), read_checkpoint(folder / CHECKPOINT)
+    behind = checkpoint is not None and checkpoint.state["epoch"] > epochs
+    if behind or any(path.name.startswith(".") for path in folder.iterdir()):
+        figures.in_commit += 1
+    elif epochs:
+        figures.in_training += 1
+    else:
+        figures.before_epoch += 1
