@@ -201,7 +201,7 @@ VALUES: list[object] = [None, True, -1, 1e300, "x" * 100, [[]], {"a": {}}, "\x1b
 
 
 @pytest.mark.parametrize(
-    "key", sorted({*reader._RECORD, "data.name", "data.sha256", "data.classes", "git.commit"})
+    "key", sorted({*reader.RECORD, "data.name", "data.sha256", "data.classes", "git.commit"})
 )
 def test_every_key_of_the_record_may_be_of_any_type(run: Path, key: str) -> None:
     """What is of another type than it should be is left out and named; nothing raises."""
@@ -214,7 +214,7 @@ def test_every_key_of_the_record_may_be_of_any_type(run: Path, key: str) -> None
         found = open_run(run)
         assert run.name in page(found)
         kept = as_record(found)["record"]
-        due = reader._RECORD.get(key)
+        due = reader.RECORD.get(key)
         if due and value is not None and type(value) is not due:
             assert key not in kept
             assert any(f"run.json: {key}: " in problem for problem in found.problems)
