@@ -59,6 +59,8 @@ def resume(
         _check_format(run)
         begun, config = _unchanged_config(run)
         _check_version(run)
+        if epochs == begun.epochs and run.record.get("status") != "completed":
+            epochs = None  # asked for before, and not come to
         _check_status(run, epochs)
         experiment = _extended(run, begun, epochs)
         dataset = (data or DataCache()).load(Config(experiment, config.document))

@@ -232,13 +232,13 @@ def _confirmed(page: Page) -> str:
     return said
 
 
-def verdict(page: Page, form: str) -> str:
-    """Compare the confirming runs, as `nnexp compare` does."""
+def verdict(page: Page, form: str) -> list[str]:
+    """Compare the confirming runs, as `nnexp compare` does; nothing where there are none."""
     record = record_of(page.study, {arm.name: page.tune.trials for arm in page.study.arms})
     known = {arm.identity for arm in record.arms.values()}
-    question = Question(page.metric, record.at, margin=record.margin, study=record)
     runs = [run for run in page.runs if run.identity in known]
-    return comparing.page(runs, question, form, brief=True)
+    question = Question(page.metric, record.at, margin=record.margin, study=record)
+    return [comparing.page(runs, question, form, brief=True)] if runs else []
 
 
 def _parts(page: Page) -> Iterator[str | Table[Any]]:
@@ -269,7 +269,7 @@ def as_text_page(page: Page, width: int | None = None) -> str:
         for part in _parts(page)
         if part
     ]
-    return "\n".join(written + [verdict(page, "table")] * bool(page.runs))
+    return "\n".join([*written, *verdict(page, "table")])
 
 
 def as_markdown_page(page: Page) -> str:
@@ -279,8 +279,7 @@ def as_markdown_page(page: Page) -> str:
         as_markdown(part) if isinstance(part, Table) else _wrapped(part, _MD_WIDTH)
         for part in parts
     ]
-    verdicts = [verdict(page, "md")] * bool(page.runs)
-    return "\n".join([f"## {title}\n", *written, *verdicts])
+    return "\n".join([f"## {title}\n", *written, *verdict(page, "md")])
 
 
 def as_json_page(page: Page) -> str:
@@ -294,7 +293,7 @@ def as_json_page(page: Page) -> str:
     confirmed = {
         "seeds": list(page.study.seeds),
         "metric": page.metric,
-        "arms": json.loads(verdict(page, "json")) if page.runs else [],
+        "arms": [arm for found in verdict(page, "json") for arm in json.loads(found)],
     }
     found = {
         "study": page.study.name,

@@ -62,7 +62,7 @@ def test_quiet_prints_the_folder_and_json_the_outcome(nnexp: Nnexp, train: Train
 
 
 def test_without_a_name_all_interrupted_runs_are_resumed(nnexp: Nnexp, train: Train) -> None:
-    """All that were interrupted are brought to their ends; the others are left alone."""
+    """What was interrupted, by whatever, is brought to its end; the rest is left alone."""
     done = train("seed=3")
     cut = [train(f"seed={seed}", stop_after=seed).folder for seed in range(3)]
     change(cut[1], status="running")  # as after SIGKILL
@@ -227,11 +227,12 @@ REFUSED: dict[Spoil, str] = {
     ),
     lost_checkpoint: "{run}/metrics.csv: has rows, but there is no checkpoint.npz to go on from",
     torn_checkpoint: (
-        "{run}/checkpoint.npz: cannot be read, so the run cannot be resumed: File is not a zip file"
+        "{run}/checkpoint.npz: cannot be read, so the run cannot be resumed: not an .npz file, or "
+        "a damaged one (File is not a zip file)"
     ),
     pickled_checkpoint: (
-        "{run}/checkpoint.npz: cannot be read, so the run cannot be resumed: Object arrays cannot "
-        "be loaded when allow_pickle=False"
+        "{run}/checkpoint.npz: cannot be read, so the run cannot be resumed: state: contains "
+        "pickled objects, which nnexp never loads; save numbers"
     ),
     foreign_checkpoint: "{run}/metrics.csv: is not what was written: the run cannot be resumed",
     edited_rows: "{run}/metrics.csv: is not what was written: the run cannot be resumed",
@@ -286,6 +287,18 @@ def test_a_complete_run_is_extended_to_what_a_longer_one_would_be(
     )
 
 
+def test_an_extension_is_repeated_until_it_is_done(nnexp: Nnexp, train: Train) -> None:
+    """The same command goes on with what it began, also when all epochs were logged."""
+    longer, short = train("epochs=6"), train()
+    nnexp("resume", short.folder, "--epochs", "6")
+    for status in ("running", "interrupted"):
+        change(short.folder, status=status)
+        nnexp("resume", short.folder, "--epochs", "6")
+        assert fingerprint(short.folder) == fingerprint(longer.folder)
+    assert len(record(short.folder)["extended"]) == 1
+    assert "6 epochs are done already" in nnexp("resume", short.folder, "--epochs=6", code=1).stderr
+
+
 def test_an_extension_that_was_killed_half_recorded_is_gone_on_with(
     nnexp: Nnexp, train: Train
 ) -> None:
@@ -297,10 +310,6 @@ def test_an_extension_that_was_killed_half_recorded_is_gone_on_with(
     change(short.folder, status="running")
     nnexp("resume", short.folder)
     assert fingerprint(short.folder) == fingerprint(longer.folder)
-
-
-def ends_early(train: Train) -> Path:
-    return train("early_stopping={patience: 3}", "eta=1e-9").folder
 
 
 @pytest.mark.parametrize(
@@ -446,7 +455,7 @@ def test_a_killed_run_is_resumed_by_another_process(small: Path, train: Train) -
     seen = (run.folder / "metrics.csv").read_bytes().rpartition(b"\n")[0]
     epochs = seen.count(b"\n") + 200
     with process("resume", run.folder, "--epochs", str(epochs)) as started:
-        err = started.communicate(timeout=BOUND)[1]
+        _, err = started.communicate(timeout=BOUND)
     assert (started.returncode, err) == (0, "")
     assert (run.folder / "metrics.csv").read_bytes().startswith(seen)
     whole = train(f"epochs={epochs}")

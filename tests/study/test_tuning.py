@@ -489,11 +489,8 @@ SPACE = "{eta: {log: [0.001, 10]}, batch_size: [5, 20]}"
             "{path: numbers.csv, target: y}\n  layers: [1, 4, 1]",
             "tune.metric: validation_accuracy: numbers has no classes",
         ),
-        (
-            "kind}",
-            "kind, validation: 0}",
-            "study.yaml:11: tune: is judged on a validation set; points has none",
-        ),
+        ("kind}", "kind, validation: 0}", "validation_accuracy: points has no validation set"),
+        ("kind}", "kind, test: 0}", "study.yaml:10: metric: test_accuracy: points has no test set"),
         ("100-101", "0-9", "study.yaml:15: confirm.seeds: 0 is the seed"),
         (
             "  trials: 8",

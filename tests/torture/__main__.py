@@ -15,7 +15,9 @@ from pathlib import Path
 
 # One thread, so that children can be forked from here; before NumPy is loaded.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
-sys.path.append(str(Path(__file__).parents[1]))
+# What is attacked is the tree this file is in.
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
 
 import argparse
 import json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -52,7 +52,7 @@ epochs: 6
 """
 LOGS = ("metrics.csv", "diagnostics.csv", "parameters.csv")
 # A run that ended just before it was killed has nothing to resume.
-ENDED = ("is complete", "ended in epoch")
+ENDED = ("is complete", "ended in epoch", "are done already")
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,13 @@ class Figures:
     problems: list[str] = field(default_factory=list)
 
 
-def go_on(scene: Scene, folder: Path, seen: dict[str, bytes], figures: Figures) -> Iterator[str]:
+def go_on(
+    scene: Scene,
+    folder: Path,
+    seen: dict[str, bytes],
+    figures: Figures,
+    more: Sequence[str | Path] = (),
+) -> Iterator[str]:
     """Resume a run to its end; yield what is wrong with it.
 
     Args:
@@ -166,8 +172,9 @@ def go_on(scene: Scene, folder: Path, seen: dict[str, bytes], figures: Figures) 
         folder: the run's.
         seen: the rows that a reader had seen before it was disturbed.
         figures: count the bytes that differ.
+        more: what `nnexp resume` is told besides the run.
     """
-    said = nnexp("resume", folder, "-q")
+    said = nnexp("resume", folder, "-q", *more)
     if said.code and not any(word in said.err for word in ENDED):
         yield f"it cannot be resumed: {said.err}"
         return
