@@ -286,6 +286,16 @@ def trusting() -> Iterator[None]:
         yield
 
 
+@cache
+def studied() -> Path:
+    """Return a lasting folder of two runs, and what a study's base needs."""
+    folder = lasting()
+    put(folder, runs()["source"])
+    for name in ("run", "cut"):
+        put(folder / "runs" / name, runs()[name])
+    return folder
+
+
 def indexes() -> st.SearchStrategy[tuple[bytes, tuple[str, ...]]]:
     """Return indexes with spoilt values or bytes, and a command."""
     valid = (indexed() / "runs" / index.INDEX).read_bytes()
@@ -443,12 +453,11 @@ def check_resume(folder: Path, case: dict[str, bytes]) -> bool:
 
 def check_study(folder: Path, case: tuple[bytes, bytes]) -> bool:
     """A spoilt study is refused, by `sweep` and by `compare`, or done."""
-    for name in ("run", "cut"):
-        put(folder / "runs" / name, runs()[name])
-    put(folder / "runs", {"study.json": case[0]})
-    put(folder, runs()["source"] | {"study.yaml": case[1]})
-    compared = _printed(folder, ("compare", "--json"))
-    load_study(folder / "study.yaml")
+    place = studied()
+    put(place / "runs", {"study.json": case[0]})
+    put(place, {"study.yaml": case[1]})
+    compared = _printed(place, ("compare", "--json"))
+    load_study(place / "study.yaml")
     return compared
 
 
