@@ -25,7 +25,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from time import monotonic
 from types import FrameType
@@ -37,9 +37,12 @@ import full
 import kills
 import power
 import price
+import sweeps
 from scenes import IMAGES, POINTS, Figures, data_once, scene
 
 BOUND = 600
+FUZZING = Path(__file__).resolve().parents[1] / "fuzz" / "fuzzing.py"
+FUZZED = ("config", "study", "idx", "npz", "csv", "metrics", "record", "folder", "index", "resume")
 PRICE = "price"
 _SHOWN = 10
 Part = Callable[[bool], "Figures | None"]
@@ -86,7 +89,33 @@ def _owners(short: bool) -> Figures:
         return crowd.two_owners(images, 2 if short else 20)
 
 
-# The longest first. A further part is one function and one entry; sweeps belong here.
+def _sweeps(short: bool) -> Figures:
+    return sweeps.disturbed(*((2, 1) if short else (10, 5)))
+
+
+@dataclass
+class _Fuzzed(Figures):
+    cases: int = 0
+    accepted: int = 0
+    refused: int = 0
+
+
+def _fuzz(name: str, short: bool) -> Figures:
+    """Fuzz one of the readers; a defect ends it with its traceback."""
+    cases = "20" if short else "10000"
+    done = subprocess.run(
+        [sys.executable, str(FUZZING), "--cases", cases, name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        return _Fuzzed(problems=[f"{name}: {done.stderr[-2000:]}"])
+    found = json.loads(done.stdout)
+    return _Fuzzed(cases=found["cases"], accepted=found["accepted"], refused=found["refused"])
+
+
+# The longest first. A further part is one function and one entry.
 PARTS: dict[str, tuple[str, Part]] = {
     "faults": ("ENOSPC, EDQUOT, EIO, EROFS, short writes, folder gone, at every call", _faults),
     "calls": ("SIGKILL before every call of the file system, twice", _calls),
@@ -95,7 +124,9 @@ PARTS: dict[str, tuple[str, Part]] = {
     "tmpfs": ("file systems of every size that is too small", _tmpfs),
     "sizes": ("limits on the size of files", _sizes),
     "owners": ("two processes that resume one run", _owners),
+    "sweeps": ("sweeps killed at random moments, and two over one study", _sweeps),
     "crowd": ("runs begun in one second in one folder", _crowd),
+    **{f"fuzz-{name}": (f"fuzzing {name}", partial(_fuzz, name)) for name in FUZZED},
 }
 
 
