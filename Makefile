@@ -9,7 +9,7 @@ PIP_INSTALL = $(@D)/bin/python -m pip install --quiet --disable-pip-version-chec
 REPRODUCTIONS := quadratic_30 quadratic_100 xent_30 xent_100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev $(REPRODUCTIONS) mnist chapter3 evidence test lint check format docs bench
+.PHONY: help setup dev $(REPRODUCTIONS) mnist chapter3 evidence test torture lint check format docs bench
 
 help: ## list the targets
 	@grep -E '^[a-z0-9_ $$()A-Z]+:.*## ' $(MAKEFILE_LIST) | sed 's/$$(REPRODUCTIONS)/$(REPRODUCTIONS)/' \
@@ -52,6 +52,9 @@ evidence: dev ## the studies of the costs, ten seeds an arm, then docs/evidence.
 
 test: dev ## run the tests
 	@$(BIN)/python -m pytest -q
+
+torture: dev ## kill runs, fail disks, cut the power, and print what came of it (ten minutes at most)
+	@$(BIN)/python tests/torture $(ARGS)
 
 lint: dev ## check style, types and the direction of imports
 	@$(BIN)/ruff check .

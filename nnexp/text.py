@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -32,3 +34,14 @@ def clipped(text: str, length: int = 60) -> str:
     'abc…'
     """
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def shown(value: Any) -> str:
+    """Write a value as the user would have written it, shortened.
+
+    >>> shown(True), shown("fast"), shown([1, 2])
+    ('true', "'fast'", '[1, 2]')
+    """
+    words = {True: "true", False: "false", None: "nothing"}
+    text = words[value] if isinstance(value, bool) or value is None else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,15 @@ from nnexp.cli.options import (
 from nnexp.cli.output import say, say_note
 
 if TYPE_CHECKING:
+    from nnexp.evidence.target import Target
     from nnexp.store.reader import Run
     from nnexp.store.studies import StudyRecord
 
 SORTS = ("last", "best-validation", "peak", "train-cost", "seconds", "runs", "name")
 POINTS = ("last", "best-validation", "peak")
+# What a study says that says nothing.
+_USUAL_POINT = "best-validation"
+_MOST_NAMED = 10
 
 
 @click.command(epilog="Example: nnexp compare runs/* --baseline xent_30 --metric test_accuracy")
@@ -60,64 +64,95 @@ def compare(
     `latest`; without any, all runs are compared. Columns show only what differs. Each group (arm)
     is held against a baseline: better, worse, no practical difference, or cannot tell.
     """
-    from nnexp.evidence.target import parse_target
+    if mcnemar:
+        given = (metric, at, baseline, margin, until, sort, per_run or None)
+        say(_mcnemar(find_runs(runs, runs_dir), given, format_), nl=False)
+        return
     from nnexp.views.comparing import page
     from nnexp.views.verdicts import Question
 
-    target = parse_target(until) if until else None
     found = find_runs(runs, runs_dir)
-    if mcnemar:
-        _mcnemar(found, format_)
-        return
     study, found = _of_one_study(found)
     chosen = choose_metric(found, metric or (study.metric if study else None))
+    target = _target(found, until) if until else None
     question = Question(
         metric=chosen,
-        at=at or (study.at if study else "best-validation"),
+        at=at or (study.at if study and study.at != _USUAL_POINT else None),
         baseline=baseline,
-        margin=margin if margin is not None or study is None else study.margin,
+        margin=_margin(chosen, margin) if margin is not None or not study else study.margin,
         study=study,
     )
+    noted = [len(run.problems) for run in found]
     text = page(found, question, format_, target=target, sort=sort, per_run=per_run)
+    for run, known in zip(found, noted, strict=True):
+        for problem in run.problems[known:]:
+            say_note(f"{run.folder}: {problem}")
     say(text, nl=False)
+
+
+def _target(runs: list[Run], until: str) -> Target:
+    from nnexp.errors import OptionError
+    from nnexp.evidence.target import parse_target
+
+    try:
+        target = parse_target(until)
+    except OptionError as error:
+        raise OptionError(f"--until {error}") from error
+    choose_metric(runs, target.metric, "--until")
+    return target
+
+
+def _margin(metric: str, margin: float | None) -> float | None:
+    from math import isfinite
+
+    from nnexp.errors import OptionError
+    from nnexp.evidence.amounts import is_accuracy
+
+    if margin is None:
+        return None
+    if not isfinite(margin):
+        raise OptionError(f"--margin {margin}: a number from 0 is due")
+    if margin > 1 and is_accuracy(metric):
+        raise OptionError(f"--margin {margin:g}: an accuracy is a fraction; 0.1 points are 0.001")
+    return margin
 
 
 def _of_one_study(runs: list[Run]) -> tuple[StudyRecord | None, list[Run]]:
     """Return the study that runs of one folder belong to, and those of its arms."""
     from nnexp.errors import RunError
+    from nnexp.store.layout import STUDY
+
+    folders = {os.path.dirname(run.folder) for run in runs}  # noqa: PTH120 - of thousands
+    folder = Path(folders.pop())
+    if folders or not os.path.lexists(folder / STUDY):
+        return None, runs
     from nnexp.store.studies import read_study
 
-    folders = {run.folder.parent for run in runs}
-    if len(folders) > 1:
-        return None, runs
     try:
-        study = read_study(folders.pop())
+        study = read_study(folder)
     except RunError as error:
         say_note(str(error))
         return None, runs
     if study is None:
         return None, runs
     known = {arm.identity for arm in study.arms.values()}
-    kept = [run for run in runs if run.identity in known]
-    if len(kept) < len(runs):
-        say_note(
-            f"{len(runs) - len(kept)} of {len(runs)} runs are of no arm of the study "
-            f"{study.name} and are left out"
-        )
-    return (study, kept) if kept else (None, runs)
+    others = [run.id for run in runs if run.identity not in known]
+    if len(others) == len(runs):
+        say_note(f"none of the runs is of an arm of the study {study.name}, which is not used")
+        return None, runs
+    if others:
+        more = f" and {len(others) - _MOST_NAMED:,} more" if len(others) > _MOST_NAMED else ""
+        named = f"{', '.join(others[:_MOST_NAMED])}{more}"
+        say_note(f"left out, as they are of no arm of the study {study.name}: {named}")
+    return study, [run for run in runs if run.identity in known]
 
 
-def _mcnemar(runs: Sequence[Run], format_: str) -> None:
+def _mcnemar(runs: list[Run], given: tuple[object, ...], format_: str) -> str:
     from nnexp.errors import OptionError
-    from nnexp.views.mcnemar import record, sentences
-    from nnexp.views.table import Column, Table, as_csv, json_text
+    from nnexp.views.mcnemar import page
 
+    if any(value is not None for value in given):
+        raise OptionError("--mcnemar: compares predictions, and goes with --format alone")
     if len(runs) != 2:
-        raise OptionError(f"--mcnemar: two runs are due; {len(runs)} were named")
-    found = record(runs[0], runs[1])
-    if format_ == "json":
-        say(json_text(found))
-    elif format_ == "csv":
-        say(as_csv(Table([Column("", str, lambda found: found)], [found])), nl=False)
-    else:
-        say("\n".join(sentences(found)))
+        raise OptionError(f"--mcnemar: two runs are due; {len(runs):,} were named")
+    return page(runs[0], runs[1], format_)

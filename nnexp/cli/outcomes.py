@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,7 +73,7 @@ def _ending(outcome: Outcome) -> str:
             f"diverged in epoch {epochs}: the cost or a parameter is no longer finite; {kept}; "
             f"try a smaller eta: --set eta={eta / 10:g} (it was {eta:g})"
         )
-    return f"{outcome.status}; {kept}; go on with: nnexp resume {outcome.folder}"
+    return f"{outcome.status}; {kept}; go on with: nnexp resume {quote(str(outcome.folder))}"
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:

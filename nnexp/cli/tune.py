@@ -174,6 +174,7 @@ class _Lines(_Silent):
 
 
 def _said(search: Search, trial: Trial) -> str:
+    from nnexp.evidence.amounts import plural
     from nnexp.views import words
     from nnexp.views.tuning import shown
 
@@ -181,7 +182,7 @@ def _said(search: Search, trial: Trial) -> str:
     point = trial.best(metric)
     reached = f", {words.label(metric)} {words.quantity(metric, point.value)}" if point else ""
     tried = ", ".join(f"{key} {shown(value)}" for key, value in trial.settings.items())
-    epochs = "1 epoch" if trial.epochs == 1 else f"{trial.epochs} epochs"
+    epochs = plural(trial.epochs, "epoch")
     return f"{search.arm.name}: {tried}: {trial.state} after {epochs}{reached}"
 
 

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from nnexp.config.loader import Config, assign, is_study, read, validate
-from nnexp.config.problems import Finding, shown
-from nnexp.config.schema import Experiment, identity_of
+from nnexp.config.plain import identity_of
+from nnexp.config.problems import Finding
+from nnexp.config.schema import Experiment
 from nnexp.config.space import draw, samples
 from nnexp.config.study_file import Overrides, StudyFile, problem, refuse, specs
 from nnexp.config.yaml import Document, Key, dotted
 from nnexp.errors import ConfigError, OptionError, Problem, did_you_mean, one_of
+from nnexp.text import shown
 
 _LONGEST_NAME, _LONGEST_VALUE = 100, 40
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

@@ -10,11 +10,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nnexp.config import schema
+from nnexp.config.plain import data_kind
 from nnexp.config.yaml import Key
 from nnexp.data.embedded import CLASSES, INPUTS
 from nnexp.errors import did_you_mean, one_of
 from nnexp.nn.costs import legal_costs, legal_outputs
 from nnexp.nn.initializers import INITIALIZERS
+from nnexp.text import shown
 
 Finding = tuple[Key, str]
 
@@ -67,17 +69,6 @@ _BOUNDS = {
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "up to"),
 }
-
-
-def shown(value: Any) -> str:
-    """Write a value as the user would have written it, shortened.
-
-    >>> shown(True), shown("fast"), shown([1, 2])
-    ('true', "'fast'", '[1, 2]')
-    """
-    words = {True: "true", False: "false", None: "nothing"}
-    text = words[value] if isinstance(value, bool) or value is None else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _key(error: Any, values: Any) -> Key:
@@ -166,7 +157,7 @@ def _word(error: Any, key: Key, values: Mapping[str, Any]) -> str:
 
 def _model_of(key: Key, values: Mapping[str, Any]) -> type[BaseModel]:
     if key == ("data",):
-        return _DATA[schema.data_kind(values["data"]) or "mnist"]
+        return _DATA[data_kind(values["data"]) or "mnist"]
     if key == ("schedule",):
         return _SCHEDULES[values["schedule"]["name"]]
     if key == ("init",):
@@ -227,7 +218,7 @@ def _layers_fit_memory(v: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _layers_fit_mnist(v: Mapping[str, Any]) -> Iterator[Finding]:
-    if schema.data_kind(v["data"]) != "mnist":
+    if data_kind(v["data"]) != "mnist":
         return
     layers = v["layers"]
     if (layers[0], layers[-1]) != (INPUTS, CLASSES):
@@ -286,7 +277,7 @@ def _temperature_has_softmax(v: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _expand_has_images(v: Mapping[str, Any]) -> Iterator[Finding]:
-    kind = schema.data_kind(v["data"])
+    kind = data_kind(v["data"])
     if v["expand"] and kind in ("csv", "inline"):
         yield ("expand",), f"needs images; data from {kind} are rows of numbers"
 

@@ -6,14 +6,12 @@ messages about wrong values are worded from it.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
+from nnexp.config.plain import NO_IDENTITY, data_kind
 from nnexp.data.embedded import SIZES
 from nnexp.nn.activations import HIDDEN, OUTPUT
 from nnexp.nn.costs import COSTS
@@ -27,23 +25,6 @@ MAX_SEED = 2**63 - 1
 MAX_PARAMETERS = 10**9
 MAX_LOGGED = 1000
 STATISTICS = ("last", "best-validation", "peak")
-
-
-NO_IDENTITY = (
-    *("name", "description", "tags", "reference", "monitor", "monitor_every"),
-    "seed",
-)
-
-
-def identity_of(config: Mapping[str, Any]) -> str:
-    """Return a digest that two configs share if they differ in words and seed alone.
-
-    Args:
-        config: every key with its value, as JSON has them.
-    """
-    decisive = {key: value for key, value in config.items() if key not in NO_IDENTITY}
-    text = json.dumps(decisive, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Choice:
@@ -173,18 +154,6 @@ class Inline(Strict):
     def label(self) -> str:
         """The data in a word."""
         return f"inline, {len(self.inline.x)} examples"
-
-
-def data_kind(value: Any) -> str | None:
-    """Tell which of the data forms a value is, by its keys and its file's ending."""
-    if not isinstance(value, dict):
-        return getattr(type(value), "kind", None)
-    if "inline" in value:
-        return "inline"
-    if "path" in value:
-        path = str(value["path"]).lower()
-        return "csv" if path.endswith(".csv") else "npz" if path.endswith(".npz") else "idx"
-    return "mnist" if "name" in value else None
 
 
 Data = Annotated[

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 
-from nnexp.config.problems import Finding, shown, worded
+from nnexp.config.problems import Finding, worded
 from nnexp.config.schema import METRICS, SETS, STATISTICS, Choice, Natural, Strength, Strict, Word
 from nnexp.config.seeds import seeds_in
 from nnexp.config.space import SPACE, Space, space_problem
 from nnexp.config.yaml import Document, Key, dotted
 from nnexp.errors import ConfigError, Problem
+from nnexp.text import shown
 
 COMPARED = tuple(f"{name}_{kind}" for name in SETS for kind in ("accuracy", "cost", "r2"))
 COMPARED += tuple(f"{name}_data_cost" for name in SETS)

@@ -19,6 +19,7 @@ CLOCKS = ("train_seconds", "evaluate_seconds")
 STATISTICS = ("last", "best-validation", "peak")
 
 Row = Mapping[str, float | None]
+_Logged = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,16 @@ def default_r2(metrics: Sequence[str]) -> str | None:
 
 def series(rows: Sequence[Row], metric: str) -> list[Point]:
     """Return the logged values of a metric, without the epochs that have none."""
-    points = []
-    for row in rows:
-        value, epoch = row.get(metric), row.get("epoch")
-        if value is not None and epoch is not None:
-            points.append(Point(value, int(epoch)))
-    return points
+    return [Point(value, int(epoch)) for epoch, value in _logged(rows, metric)]
+
+
+def _logged(rows: Sequence[Row], metric: str) -> list[_Logged]:
+    """Return the epochs that have a value, each with it: without making points of all of them."""
+    return [
+        (epoch, value)
+        for row in rows
+        if (value := row.get(metric)) is not None and (epoch := row.get("epoch")) is not None
+    ]
 
 
 def best(points: Sequence[Point], metric: str) -> Point | None:
@@ -69,17 +74,25 @@ def best(points: Sequence[Point], metric: str) -> Point | None:
     >>> best([Point(0.5, 1), Point(0.9, 2), Point(0.9, 3)], "test_accuracy")
     Point(value=0.9, epoch=2)
     """
-    finite = [point for point in points if isfinite(point.value)]
+    found = _best([(point.epoch, point.value) for point in points], metric)
+    return None if found is None else Point(found[1], int(found[0]))
+
+
+def _best(logged: Sequence[_Logged], metric: str) -> _Logged | None:
     sign = -1 if higher_is_better(metric) else 1
-    return min(finite, key=lambda point: (sign * point.value, point.epoch), default=None)
+    ranked = [(sign * value, epoch) for epoch, value in logged if isfinite(value)]
+    if not ranked:
+        return None
+    value, epoch = min(ranked)
+    return epoch, sign * value
 
 
 def best_epoch(rows: Sequence[Row]) -> int | None:
     """Return the epoch that was best on the validation set."""
     for metric in ("validation_accuracy", "validation_cost"):
-        point = best(series(rows, metric), metric)
-        if point is not None:
-            return point.epoch
+        found = _best(_logged(rows, metric), metric)
+        if found is not None:
+            return int(found[0])
     return None
 
 
@@ -92,16 +105,16 @@ def summarize(rows: Sequence[Row], metric: str) -> dict[str, Point]:
     >>> {name: point.value for name, point in summarize(rows, "test_accuracy").items()}
     {'last': 0.85, 'best-validation': 0.91, 'peak': 0.92}
     """
-    return _summarize(series(rows, metric), metric, best_epoch(rows))
+    return _summarize(_logged(rows, metric), metric, best_epoch(rows))
 
 
-def _summarize(points: Sequence[Point], metric: str, chosen: int | None) -> dict[str, Point]:
+def _summarize(logged: Sequence[_Logged], metric: str, chosen: int | None) -> dict[str, Point]:
     found = {
-        "last": points[-1] if points else None,
-        "best-validation": next((point for point in points if point.epoch == chosen), None),
-        "peak": best(points, metric),
+        "last": logged[-1] if logged else None,
+        "best-validation": next((known for known in logged if known[0] == chosen), None),
+        "peak": _best(logged, metric),
     }
-    return {name: point for name, point in found.items() if point is not None}
+    return {name: Point(known[1], int(known[0])) for name, known in found.items() if known}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +135,6 @@ class Facts:
 def facts(rows: Sequence[Row]) -> Facts:
     """Summarize a run's log."""
     chosen = best_epoch(rows)
-    summary = {m: _summarize(points, m, chosen) for m in METRICS if (points := series(rows, m))}
+    summary = {m: _summarize(logged, m, chosen) for m in METRICS if (logged := _logged(rows, m))}
     times = [sum(row.get(clock) or 0.0 for clock in CLOCKS) for row in rows]
     return Facts(len(rows), sum(times) / len(times) if times else None, summary)

@@ -21,8 +21,9 @@ from nnexp.experiment.session import Ending, Outcome, Progress, never, proceed
 from nnexp.experiment.state import State
 from nnexp.store import provenance
 from nnexp.store.checkpoint import Checkpoint
+from nnexp.store.layout import CONFIG, FORMAT, RUN
 from nnexp.store.reader import Run, open_run
-from nnexp.store.writer import CLOCK_COLUMNS, CONFIG, FORMAT, RUN, RunWriter, now
+from nnexp.store.writer import CLOCK_COLUMNS, RunWriter, now
 
 # What run.json says of an end that is none any more.
 _ENDING = ("error", "finished_at", "stopped", "epochs", "summary")
@@ -58,6 +59,8 @@ def resume(
         _check_format(run)
         begun, config = _unchanged_config(run)
         _check_version(run)
+        if epochs == begun.epochs and run.record.get("status") != "completed":
+            epochs = None  # asked for before, and not come to
         _check_status(run, epochs)
         experiment = _extended(run, begun, epochs)
         dataset = (data or DataCache()).load(Config(experiment, config.document))

@@ -26,15 +26,8 @@ from nnexp.nn.metrics import Evaluation, evaluate
 from nnexp.nn.training import EpochRecord, train
 from nnexp.nn.types import Array
 from nnexp.store import provenance
-from nnexp.store.writer import (
-    DIAGNOSTICS,
-    MODEL,
-    PARAMETERS,
-    PREDICTIONS,
-    RunWriter,
-    dated,
-    now,
-)
+from nnexp.store.layout import DIAGNOSTICS, MODEL, PARAMETERS, PREDICTIONS
+from nnexp.store.writer import RunWriter, dated, now
 
 
 class Progress(Protocol):

@@ -91,6 +91,8 @@ class State:
         if best:
             kept = _like(parameters, arrays["best_parameters"])
             state.best = Best(int(best["epoch"]), float(best["score"]), kept)
+            if not 0 < state.best.epoch <= state.epoch:
+                raise ValueError(f"best in epoch {state.best.epoch} of {state.epoch}")
         for epoch, row in enumerate(rows, 1):
             if epoch < experiment.epochs:
                 state.stopped = take_note(state.schedule, state.stopping, row, epoch)

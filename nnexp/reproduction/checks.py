@@ -9,8 +9,8 @@ from statistics import fmean
 
 from nnexp.evidence.groups import differing, flatten, unlearnt
 from nnexp.evidence.summary import Point, best, series
+from nnexp.store.layout import DIAGNOSTICS, PARAMETERS
 from nnexp.store.reader import Run
-from nnexp.store.writer import DIAGNOSTICS, PARAMETERS
 from nnexp.views.run import class_names
 
 Runs = Mapping[str, Run]

@@ -54,8 +54,9 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     except FileNotFoundError:
         return None
     except (OSError, DataError, ValueError, KeyError, RecursionError) as error:
+        said = str(error).removeprefix(f"{path}: ")
         raise ResumeError(
-            f"{path}: cannot be read, so the run cannot be resumed: {error}"
+            f"{path}: cannot be read, so the run cannot be resumed: {said}"
         ) from error
     if not isinstance(state, dict):
         raise ResumeError(f"{path}: is not a checkpoint")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nnexp.errors import RunError, did_you_mean
-from nnexp.store.writer import CONFIG, METRICS, RUN
+from nnexp.store.layout import CONFIG, METRICS, RUN
 from nnexp.text import one_line
 
 LATEST = "latest"

@@ -11,11 +11,10 @@ import numpy as np
 
 from nnexp.errors import BusyError, RunError
 from nnexp.files import read_bytes
-from nnexp.store import files
+from nnexp.store import claims, files
 from nnexp.store.checkpoint import Checkpoint, read_checkpoint
 from nnexp.store.files import guarded
-from nnexp.store.lock import hold
-from nnexp.store.writer import (
+from nnexp.store.layout import (
     CHECKPOINT,
     CONFIG,
     DIAGNOSTICS,
@@ -24,10 +23,8 @@ from nnexp.store.writer import (
     PARAMETERS,
     PREDICTIONS,
     RUN,
-    _claim,
-    _discard,
-    _hidden,
 )
+from nnexp.store.lock import hold
 
 LOGS = (METRICS, DIAGNOSTICS, PARAMETERS)
 FILES = (CONFIG, *LOGS, CHECKPOINT, MODEL, PREDICTIONS, RUN)
@@ -73,17 +70,17 @@ def deliver(parcel: Parcel, folder: Path) -> None:
         RunError: the folder cannot be written.
     """
     runs = folder.parent
-    with guarded(runs):
-        runs.mkdir(parents=True, exist_ok=True)
-        hidden = _hidden(runs, folder.name)
+    with guarded(runs, begun=False):
+        files.make_folder(runs)
+        hidden = claims.hide(runs, folder.name)
         try:
             for name in _names(parcel):
                 files.create(hidden / name, parcel[name])
             files.sync_folder(hidden)
-            _claim(hidden, folder, suffix=False)
+            claims.claim(hidden, folder, suffix=False)
             files.sync_folder(runs)
         except BaseException:
-            _discard(hidden)
+            claims.discard(hidden)
             raise
 
 
@@ -128,7 +125,7 @@ def complete(parcel: Parcel, folder: Path) -> None:
 def _held(folder: Path) -> Iterator[None]:
     """Own a run, as a process does that trains it."""
     with guarded(folder):
-        descriptor = os.open(folder / METRICS, os.O_RDWR)
+        descriptor = files.open_log(folder / METRICS, os.O_RDWR)
     try:
         if not hold(descriptor):
             raise BusyError(f"{folder}: is being written by another process")
@@ -149,10 +146,9 @@ def _begins(path: Path, data: bytes) -> bool:
 
 def _extend(path: Path, data: bytes) -> None:
     """Write a log in its place: its lock is the open file's."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = files.open_log(path, os.O_RDWR | os.O_CREAT)
     try:
-        files.write(descriptor, data)
-        os.fsync(descriptor)
+        files.write_at(descriptor, path, 0, data)
     finally:
         os.close(descriptor)
 

@@ -34,9 +34,11 @@ def _git(folder: Path) -> dict[str, Any] | None:
 
     def run(*words: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(folder), *words],
+            # By this setting a stranger's repository would have git start a program.
+            ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *words],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=5,
             check=True,
         ).stdout.strip()

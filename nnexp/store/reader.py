@@ -7,31 +7,25 @@ nothing in it is believed to be of the type it should be.
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from nnexp.archive import open_archive
-from nnexp.config.loader import load_stored
-from nnexp.config.problems import shown
-from nnexp.config.schema import Experiment, identity_of
-from nnexp.config.yaml import MAX_BYTES as MAX_CONFIG
-from nnexp.data.parts import MAX_CLASS_NAME, MAX_CLASSES
-from nnexp.errors import DataError, NnexpError, RunError
-from nnexp.evidence.groups import unlearnt
+from nnexp.config.plain import identity_of
+from nnexp.errors import ConfigError, DataError, RunError
 from nnexp.evidence.summary import SETS, Facts, facts
 from nnexp.files import open_regular, read_bytes, read_open
 from nnexp.json_files import is_deep, read_mapping
-from nnexp.nn.types import Array
+from nnexp.store.layout import CONFIG, FORMAT, METRICS, PREDICTIONS, RUN
 from nnexp.store.lock import is_held
-from nnexp.store.writer import CONFIG, FORMAT, METRICS, PREDICTIONS, RUN
-from nnexp.text import clipped, one_line
+from nnexp.text import clipped, one_line, shown
+
+if TYPE_CHECKING:
+    from nnexp.config.schema import Experiment
+    from nnexp.nn.types import Array
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
 MAX_RECORD, MAX_LOG, MAX_PREDICTIONS = 8_000_000, 32_000_000, 16_000_000
@@ -45,7 +39,7 @@ _KINDS: Mapping[type, str] = {
     dict: "a mapping",
     list: "a list",
 }
-_RECORD: Mapping[str, type] = {
+RECORD: Mapping[str, type] = {
     "format": int,
     "status": str,
     "name": str,
@@ -68,7 +62,7 @@ _RECORD: Mapping[str, type] = {
     "resumed": list,
     "extended": list,
 }
-_DATA: Mapping[str, type] = {"name": str, "sha256": str, "classes": list}
+DATA: Mapping[str, type] = {"name": str, "sha256": str, "classes": list}
 
 Row = dict[str, "float | None"]
 
@@ -82,7 +76,6 @@ class Run:
         config: every key of its experiment with its value, as JSON has them; None where it cannot
             be read.
         facts: what its log comes to.
-        entry: what the index knows of it; None where it was read from its folder.
     """
 
     folder: Path
@@ -92,7 +85,6 @@ class Run:
     facts: Facts
     _problems: list[str] = field(default_factory=list)
     _logs: dict[str, list[Row]] = field(default_factory=dict)
-    entry: Mapping[str, Any] | None = None
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -107,7 +99,9 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment | None:
         """Its experiment; None where its config cannot be read."""
-        return Experiment.model_validate(self.config) if self.config else None
+        from nnexp.config import stored
+
+        return stored.experiment_of(self.config) if self.config else None
 
     @cached_property
     def identity(self) -> str:
@@ -144,6 +138,8 @@ class Run:
     @property
     def classes(self) -> list[str]:
         """The names of the classes that run.json has."""
+        from nnexp.data.parts import MAX_CLASS_NAME
+
         data = self.record.get("data") or {}
         return [clipped(one_line(name), MAX_CLASS_NAME) for name in data.get("classes") or ()]
 
@@ -160,6 +156,8 @@ class Run:
     @cached_property
     def unlearnt(self) -> tuple[int, ...]:
         """The classes that it never learnt, by its predictions."""
+        from nnexp.evidence.groups import unlearnt
+
         found = self.predictions
         return tuple(unlearnt(found["labels"], found["predicted"])) if found else ()
 
@@ -180,6 +178,8 @@ class Run:
     @cached_property
     def predictions(self) -> dict[str, Any] | None:
         """The set's name, labels and predicted classes after the last epoch, or None."""
+        from nnexp.archive import open_archive
+
         path = self.folder / PREDICTIONS
         try:
             with open_archive(path, MAX_PREDICTIONS, follow=False) as archive:
@@ -195,6 +195,8 @@ class Run:
 
 
 def _check_predictions(found: Mapping[str, Any]) -> None:
+    from nnexp.data.parts import MAX_CLASSES
+
     arrays: list[Array] = [found["labels"], found["predicted"]]
     sound = all(a.ndim == 1 and a.dtype.kind in "ui" for a in arrays)
     if not sound or len(arrays[0]) != len(arrays[1]) or found["set"] not in SETS:
@@ -237,23 +239,23 @@ def _config(
     folder: Path, record: Mapping[str, Any], problems: list[str]
 ) -> Mapping[str, Any] | None:
     """Return the config that run.json has or, of an older format, config.yaml."""
+    from nnexp.config import stored
+
     try:
         if record.get("format") == 1 or "config" not in record:
-            return load_stored(folder / CONFIG).model_dump(mode="json")
-        text = read_bytes(folder / CONFIG, MAX_CONFIG, follow=False)
+            return stored.from_file(folder / CONFIG)
         begun = record.get("config_sha256")
-        if begun and hashlib.sha256(text).hexdigest() != begun:
+        if begun and stored.digest(folder / CONFIG) != begun:
             problems.append(f"{CONFIG}: is not what the run was begun with, which run.json has")
-    except NnexpError as error:
+    except ConfigError as error:
         problems.append(str(error).splitlines()[0].removeprefix(one_line(f"{folder}/")))
         return None
     except OSError as error:
         problems.append(f"{CONFIG}: {error.strerror}")
     try:
-        return Experiment.model_validate(record["config"]).model_dump(mode="json")
-    except ValidationError as error:
-        wrong = ".".join(map(str, error.errors()[0]["loc"]))
-        problems.append(f"{RUN}: config.{one_line(wrong)}: {error.errors()[0]['msg']}")
+        return stored.from_record(record["config"])
+    except ValueError as error:
+        problems.append(f"{RUN}: config.{error}")
         return None
 
 
@@ -270,12 +272,14 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 def checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     """Return the entries of run.json that are what they should be."""
+    from nnexp.data.parts import MAX_CLASSES
+
     version = record.get("format")
     if type(version) is not int or not 1 <= version <= FORMAT:
         problems.append(f"format {shown(version)} where 1 to {FORMAT} are known")
-    kept = _typed(record, _RECORD, "", problems)
+    kept = typed(record, RECORD, "", problems)
     if kept.get("data"):
-        kept["data"] = data = _typed(kept["data"], _DATA, "data.", problems)
+        kept["data"] = data = typed(kept["data"], DATA, "data.", problems)
         names = data.get("classes") or []
         if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
             problems.append(f"{RUN}: data.classes: at most {MAX_CLASSES:,} names are due")
@@ -283,9 +287,10 @@ def checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     return kept
 
 
-def _typed(
+def typed(
     values: Mapping[str, Any], types: Mapping[str, type], prefix: str, problems: list[str]
 ) -> dict[str, Any]:
+    """Return the entries that are of the type they should be; name the others in `problems`."""
     kept = {}
     for key, value in values.items():
         due = types.get(key)

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from nnexp.config.problems import shown
 from nnexp.config.schema import STATISTICS, Choice, Strength
 from nnexp.config.study import Study, identity
 from nnexp.config.study_file import COMPARED
@@ -20,8 +19,9 @@ from nnexp.json_files import is_deep, read_mapping
 from nnexp.store import files
 from nnexp.store.files import guarded
 from nnexp.store.find import folders
+from nnexp.store.layout import STUDY
+from nnexp.text import shown
 
-STUDY = "study.json"
 FORMAT = 1
 MAX_BYTES, MAX_DEPTH = 32_000_000, 20
 

@@ -18,24 +18,28 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain, count
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
 
-from nnexp.errors import BusyError, ResumeError, RunError
+from nnexp.errors import BusyError, ResumeError
 from nnexp.nn.types import Array
-from nnexp.store import files
+from nnexp.store import claims, files
 from nnexp.store.checkpoint import Checkpoint, read_checkpoint
 from nnexp.store.files import guarded
+from nnexp.store.layout import (
+    CHECKPOINT,
+    CONFIG,
+    DIAGNOSTICS,
+    FORMAT,
+    METRICS,
+    PARAMETERS,
+    RUN,
+)
 from nnexp.store.lock import hold
 
-FORMAT = 2
-CONFIG, METRICS, RUN = "config.yaml", "metrics.csv", "run.json"
-MODEL, PREDICTIONS, CHECKPOINT = "model.npz", "predictions.npz", "checkpoint.npz"
-DIAGNOSTICS, PARAMETERS = "diagnostics.csv", "parameters.csv"
 COLUMNS = (
     "epoch",
     "eta",
@@ -50,6 +54,8 @@ CLOCK_COLUMNS = ("train_seconds", "evaluate_seconds", "finished_at")
 # A commit may take a fiftieth of the time: on a slow disk, epochs that are shorter share one.
 _PACE = 50
 _NEW = os.O_RDWR | os.O_CREAT
+# What comes of values of other kinds than were written.
+_MISFIT = (LookupError, TypeError, ValueError, AttributeError, OverflowError, csv.Error)
 _PIECE = 1 << 20
 _MAX_HEAD = 1 << 24
 
@@ -106,7 +112,7 @@ class RunWriter:
         """
         with guarded(runs, begun=False):
             files.make_folder(runs)
-            hidden = _hidden(runs, stem)
+            hidden = claims.hide(runs, stem)
             writer = cls(hidden, record, {})
             try:
                 log = writer._logs[METRICS] = _Log.open(hidden / METRICS)
@@ -118,12 +124,12 @@ class RunWriter:
                 writer.record |= {"started_at": now(), "pid": os.getpid()}
                 writer.record["config_sha256"] = _sha256(config)
                 writer._write_record()
-                writer.folder = _claim(hidden, runs / stem, suffix=suffix)
+                writer.folder = claims.claim(hidden, runs / stem, suffix=suffix)
                 log.path = writer.folder / METRICS
                 files.sync_folder(runs)
             except BaseException:
                 writer.close()
-                _discard(hidden)
+                claims.discard(hidden)
                 raise
         return writer
 
@@ -175,7 +181,7 @@ class RunWriter:
                         flags = os.O_RDWR if logs[name]["size"] else _NEW
                         self._logs[name] = _Log.open(self.folder / name, flags)
                         self._logs[name].redo(**logs[name])
-        except (LookupError, TypeError, ValueError, OverflowError, csv.Error) as error:
+        except _MISFIT as error:
             message = f"{self.folder / CHECKPOINT}: is not a checkpoint of a run: {error!r}"
             raise ResumeError(message) from error
         if metrics.columns != due:
@@ -263,42 +269,6 @@ class RunWriter:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _hidden(runs: Path, stem: str) -> Path:
-    """Make a folder that only this process knows."""
-    for i in count():
-        hidden = runs / f".{stem}.{os.getpid()}-{i}.new"
-        try:
-            hidden.mkdir()
-        except FileExistsError:
-            continue
-        return hidden
-    raise AssertionError
-
-
-def _claim(hidden: Path, wanted: Path, *, suffix: bool) -> Path:
-    """Rename a folder to the first free name: to rename onto a folder that holds files fails."""
-    suffixes = chain([""], (f"-{i}" for i in range(2, 10_000)))
-    for folder in (wanted.with_name(wanted.name + suffix) for suffix in suffixes):
-        try:
-            if not folder.is_symlink():
-                hidden.rename(folder)
-                return folder
-        except OSError:
-            if not folder.exists():
-                raise
-        if not suffix:
-            raise FileExistsError(f"{folder} is there already")
-    raise RunError(f"{wanted}: 9,999 runs of this name are there already")
-
-
-def _discard(hidden: Path) -> None:
-    """Remove what was made ready for a run that did not come to be."""
-    with suppress(OSError):
-        for path in hidden.iterdir():
-            path.unlink()
-        hidden.rmdir()
 
 
 @dataclass

@@ -9,6 +9,7 @@ import platform
 import signal
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import resource_tracker
@@ -17,12 +18,12 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from distributed import Client, LocalCluster, Security, get_worker
+from distributed import Client, KilledWorker, LocalCluster, Security, get_worker
 from distributed.comm.core import connect
 
 import nnexp
 from nnexp.data import Dataset
-from nnexp.errors import RunError
+from nnexp.errors import NnexpError, RunError
 from nnexp.experiment import Row, Silence
 from nnexp.study.engines import Engine, Report, Settings
 from nnexp.study.jobs import Done
@@ -101,11 +102,7 @@ async def _identity(address: str) -> dict[str, Any]:
 
 @contextmanager
 def _own_cluster(workers: int) -> Iterator[LocalCluster]:
-    # Threads and processes inherit what is blocked: Ctrl-C reaches all processes of a terminal,
-    # and it is this one that ends the workers. Starting the tracker would unblock it again.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with _interrupts_blocked():
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -115,10 +112,22 @@ def _own_cluster(workers: int) -> Iterator[LocalCluster]:
             memory_limit=None,
             silence_logs=logging.CRITICAL,
         )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     with cluster:
         yield cluster
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C, which reaches all processes of a terminal: those begun meanwhile inherit it."""
+    if not hasattr(signal, "pthread_sigmask"):  # not POSIX
+        yield
+        return
+    resource_tracker.ensure_running()  # which unblocks it when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _check(client: Client, settings: Settings) -> None:
@@ -184,16 +193,12 @@ def _engine(client: Client, settings: Settings) -> Engine:
         # A task, because what is scattered is lost with the worker that has it.
         return client.submit(_same, data, pure=False)
 
-    engine = remote(client.get_executor(pure=False), settings, ship=ship)
+    engine = remote(_Executor(client.get_executor(pure=False)), settings, ship=ship)
 
     def told() -> Iterator[Report]:
         with suppress(Empty):
             while True:
                 yield events.get_nowait()
-
-    def stop() -> None:
-        with suppress(Exception):  # the scheduler may be gone
-            engine.executor.shutdown(wait=False)
 
     where = settings.address or "this machine"
     return replace(
@@ -201,9 +206,42 @@ def _engine(client: Client, settings: Settings) -> Engine:
         prepare=lambda job, number: (*engine.prepare(job, number), number, topic),
         task=_train,
         reports=told,
-        stop=stop,
         lost=f"the scheduler of {where} was lost; what is complete is kept: run the command again",
     )
+
+
+class _Executor(Executor):
+    """The cluster's executor; why it gave a task up is put into words."""
+
+    def __init__(self, cluster: Executor) -> None:
+        self._cluster = cluster
+
+    def submit(self, task: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def hand_on(ended: Future[Any]) -> None:
+            if ended.cancelled():
+                future.cancel()
+            elif error := ended.exception():
+                future.set_exception(_worded(error))
+            else:
+                future.set_result(ended.result())
+
+        self._cluster.submit(task, *args, **named).add_done_callback(hand_on)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        with suppress(Exception):  # the scheduler may be gone
+            self._cluster.shutdown(wait=wait and not cancel_futures)
+
+
+def _worded(error: BaseException) -> BaseException:
+    if isinstance(error, KilledWorker):
+        return NnexpError(
+            f"{error.allowed_failures + 1} workers died one after the other while they had this "
+            "run, perhaps for want of memory"
+        )
+    return error
 
 
 def _same(data: Dataset) -> Dataset:

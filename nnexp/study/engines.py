@@ -219,6 +219,8 @@ def dask(settings: Settings) -> AbstractContextManager[Engine]:
     try:
         from nnexp.study import dask_engine
     except ImportError as error:
+        if str(error.name).startswith("nnexp"):  # a bug
+            raise
         raise RunError(
             f"--engine dask needs a package that is not there ({error.name}): "
             "pip install 'nnexp[cluster]'"

@@ -22,8 +22,8 @@ from nnexp.errors import BusyError, ResumeError, RunError
 from nnexp.experiment import DataCache, Ending, Outcome, Progress, never, resume, run
 from nnexp.files import read_bytes
 from nnexp.store.find import folders
+from nnexp.store.layout import RUN
 from nnexp.store.reader import MAX_RECORD, Run, open_run
-from nnexp.store.writer import RUN
 
 ENDED = ("completed", "diverged")
 BUSY = "busy"

@@ -117,10 +117,7 @@ def _order(job: Job, argv: tuple[str, ...]) -> Order:
         sent.append((folder.name, pack(folder)))
         raise ResumeError("whether it can be gone on with, the worker finds out")
 
-    try:
-        found = settle(job, begin=due, go_on=send)
-    except RunError as error:
-        found = Done(job, None, "failed", str(error))
+    found = settle(job, begin=due, go_on=send)
     return Order(job, argv, tuple(sent), None if found.status == _DUE else found)
 
 
@@ -143,7 +140,8 @@ def train(
         the run's folder, or what became of it already, or why no job can be done here.
 
     Raises:
-        RunError: the run cannot be written, or its data are not those of the job.
+        ConfigError: its data cannot be read.
+        RunError: the run cannot be written or sent, or its data are not those of the job.
     """
     if order.version != nnexp.__version__:
         return f"has nnexp {nnexp.__version__}"
@@ -151,10 +149,8 @@ def train(
         return order.known
     blas.one_thread_for_good()
     cache = _data if data is None else DataCache(lambda _: data)
-    with _loading:
-        digest = cache.load(order.job.config).digest
-    if order.job.digest not in ("", digest):
-        raise RunError(f"its data are others where it was to be trained: sha256 {digest[:12]}")
+    with _loading:  # once, where a worker has several threads
+        cache.load(order.job.config)
     with TemporaryDirectory(prefix="nnexp-", dir=scratch) as runs:
         return _train_in(Path(runs), order, cache, progress)
 

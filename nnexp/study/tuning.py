@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 import nnexp
-from nnexp.config.problems import shown
 from nnexp.config.space import draw, samples
 from nnexp.config.study import MANY, Arm, Study, Tune, confirm_seeds, identity
+from nnexp.config.yaml import Key
 from nnexp.errors import OptionError, RunError
 from nnexp.experiment import DataCache
 from nnexp.json_files import read_mapping
@@ -38,6 +38,7 @@ from nnexp.study.pool import Watcher
 from nnexp.study.proposals import require_optuna
 from nnexp.study.sweep import run_jobs
 from nnexp.study.trials import Search, Trial, configured, within
+from nnexp.text import shown
 
 TRIALS, CONFIRM, TUNE = "trials", "confirm", "tune.json"
 FORMAT, MAX_BYTES = 1, 1_000_000
@@ -99,16 +100,21 @@ def _refuse_keys(study: Study, tune: Tune) -> None:
 
 
 def _check_space(search: Search) -> None:
-    """Refuse a space of which some settings can have no run, or none that can be judged."""
+    """Refuse a space of which some settings can have no run, and what no run measures."""
     study, tune = search.study, search.tune
     for settings in _probes(tune.space):
         config = search.job(settings, 0).config
         dataset = search.data.load(config)
-        if "validation" not in dataset.sets:
-            raise study.error(("tune",), f"is judged on a validation set; {dataset.name} has none")
-        if "accuracy" in tune.metric and dataset.sets["validation"].labels is None:
-            message = f"{tune.metric}: {dataset.name} has no classes; use validation_cost"
-            raise study.error(("tune", "metric"), message)
+        judged: dict[Key, str] = {("tune", "metric"): tune.metric}
+        if study.metric:  # it is needed only after all trials
+            judged["metric",] = study.metric
+        for key, metric in judged.items():
+            name, _, kind = metric.partition("_")
+            if name not in dataset.sets:
+                raise study.error(key, f"{metric}: {dataset.name} has no {name} set")
+            if kind == "accuracy" and dataset.sets[name].labels is None:
+                message = f"{metric}: {dataset.name} has no classes; use {name}_cost"
+                raise study.error(key, message)
 
 
 def _probes(space: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from nnexp.config.schema import Reference, data_kind
+from nnexp.config.plain import data_kind, decisive
 from nnexp.evidence.groups import Flat, Spread, differing, flatten, group
 from nnexp.evidence.summary import STATISTICS, higher_is_better
 from nnexp.store.reader import Run
 from nnexp.views import words
 from nnexp.views.table import NONE, Column, Table, plain_column
 
+if TYPE_CHECKING:
+    from nnexp.config.schema import Reference
+
 # Runs that a note names one by one.
 _MOST = 10
+_ENDED = ("completed", "diverged", "failed")
 _TITLES = {"last": "last", "best-validation": "best val", "peak": "peak"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Group:
     """Runs of one config that differ only in seed.
 
     Attributes:
         figures: by statistic of the metric, its spread over the counted runs.
-        counted: the completed runs, of each seed the latest; where no run is complete, whatever
-            runs there are.
+        ended: by seed, the latest run that has come to an end.
+        counted: those of them that are complete; where none is, whatever runs there are.
     """
 
     runs: Sequence[Run]
+    ended: Mapping[int, Run]
     counted: Sequence[Run]
     config: Flat
     metric: str
@@ -37,7 +43,7 @@ class Group:
     train_cost: Spread | None = None
     seconds: Spread | None = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The names its runs go by."""
         return ", ".join(dict.fromkeys(run.name for run in self.runs))
@@ -47,16 +53,12 @@ class Group:
         """How many runs ended how."""
         return Counter(run.status for run in self.runs)
 
-    @property
+    @cached_property
     def reference(self) -> Reference | None:
         """The published figure its configs carry."""
         published = (run for run in self.runs if run.config and run.config["reference"])
         run = next(published, None)
         return run.experiment.reference if run and run.experiment else None
-
-
-def _identity(run: Run) -> dict[str, Any]:
-    return run.experiment.identity() if run.experiment else {"folder": run.id}
 
 
 def groups(runs: Sequence[Run], metric: str, *, per_run: bool = False) -> list[Group]:
@@ -74,22 +76,28 @@ def groups(runs: Sequence[Run], metric: str, *, per_run: bool = False) -> list[G
     return found
 
 
-def _latest_of_each_seed(runs: Sequence[Run]) -> list[Run]:
-    latest = {run.seed: run for run in sorted(runs, key=lambda run: run.id)}
-    return [run for run in runs if latest[run.seed] is run]
+def _ended(runs: Sequence[Run]) -> dict[int, Run]:
+    """Return of each seed the latest run that has come to an end."""
+    ended = [run for run in runs if run.status in _ENDED]
+    if len(ended) > 1:
+        ended.sort(key=lambda run: (str(run.record.get("started_at")), run.id))
+    return {run.seed: run for run in ended if run.seed is not None}
 
 
 def _config(run: Run, *, one_kind: bool) -> Flat:
     """Return what may differ between groups; data of different kinds in a word."""
-    identity = _identity(run)
-    if run.experiment and not one_kind:
+    if run.config is None:
+        return {"folder": run.id}
+    identity = decisive(run.config)
+    if not one_kind and run.experiment:
         identity["data"] = run.experiment.data.label
     return flatten(identity)
 
 
 def _group(runs: Sequence[Run], metric: str, config: Flat) -> Group:
-    done = [run for run in runs if run.status == "completed"]
-    counted = _latest_of_each_seed(done) or list(runs)
+    ended = _ended(runs)
+    done = {id(run) for run in ended.values() if run.status == "completed"}
+    counted = [run for run in runs if id(run) in done] or list(runs)
     summaries = [run.facts.summary.get(metric, {}) for run in counted]
     figures = {}
     for name in STATISTICS:
@@ -98,6 +106,7 @@ def _group(runs: Sequence[Run], metric: str, config: Flat) -> Group:
             figures[name] = spread
     return Group(
         runs,
+        ended,
         counted,
         config,
         metric,
@@ -240,57 +249,54 @@ def sort_key(name: str) -> Callable[[Group], Any]:
     return key
 
 
-def beware(found: Sequence[Group]) -> list[str]:
-    """Say what the figures of groups hide."""
-    return silent_outputs(found) + ended_early(found) + repeated(found)
+def beware(name: str, g: Group) -> list[str]:
+    """Say what the figures of a group hide."""
+    return [f"{name}: {said}" for said in (*silent_outputs(g), *ended_early(g), *repeated(g))]
 
 
-def repeated(found: Sequence[Group]) -> list[str]:
+def repeated(g: Group) -> list[str]:
     """Say which runs were not counted because the same seed was run again."""
-    notes = []
-    for g in found:
-        seeds = Counter(run.seed for run in g.runs if run.status == "completed")
-        again = [f"{seed} ({n} times)" for seed, n in seeds.items() if n > 1]
-        if again:
-            notes.append(
-                f"{g.name}: the same run again is no new evidence; of seed {', '.join(again)} the "
-                "latest counts"
-            )
-    return notes
+    seeds = Counter(run.seed for run in g.runs if run.status in _ENDED)
+    again = [f"{seed} ({n} times)" for seed, n in seeds.items() if n > 1 and seed is not None]
+    if not again:
+        return []
+    which = _listed(again)
+    return [f"the same run again is no new evidence; of seed {which} the latest counts"]
 
 
-def ended_early(found: Sequence[Group]) -> list[str]:
+def ended_early(g: Group) -> list[str]:
     """Say which counted runs ended before their last epoch, and why."""
-    return [
-        f"{g.name}: seed {run.seed} ended after {run.facts.done} of {run.config['epochs']} epochs: "
+    if not any(run.stopped for run in g.counted):
+        return []
+    early = [
+        f"seed {run.seed} ended after {run.facts.done} of {run.config['epochs']} epochs: "
         f"{run.stopped}"
-        for g in found
         for run in g.counted
         if run.config and run.stopped
     ]
+    return early[:_MOST] + [f"{len(early) - _MOST} more ended early"] * (len(early) > _MOST)
 
 
-def silent_outputs(found: Sequence[Group]) -> list[str]:
+def silent_outputs(g: Group) -> list[str]:
     """Say which runs never learnt a class: a mean would hide that they are stuck."""
-    notes = []
-    for g in found:
-        stuck = [run for run in g.counted if run.unlearnt]
-        if stuck:
-            named = [f"seed {run.seed} ({_classes(run, run.unlearnt)})" for run in stuck[:_MOST]]
-            more = f" and {len(stuck) - _MOST} more" if len(stuck) > _MOST else ""
-            notes.append(
-                f"{g.name}: {len(stuck)} of {len(g.counted)} runs never learnt a class: "
-                f"{', '.join(named)}{more}"
-            )
-    return notes
+    stuck = [run for run in g.counted if run.unlearnt]
+    if not stuck:
+        return []
+    which = _listed([f"seed {run.seed} ({_classes(run, run.unlearnt)})" for run in stuck])
+    return [f"{len(stuck)} of {len(g.counted)} runs never learnt a class: {which}"]
+
+
+def _listed(said: Sequence[str]) -> str:
+    more = f" and {len(said) - _MOST:,} more" if len(said) > _MOST else ""
+    return ", ".join(said[:_MOST]) + more
 
 
 def _classes(run: Run, which: Sequence[int]) -> str:
     names = run.classes
-    return " and ".join(names[i] if i < len(names) else str(i) for i in which)
+    return _listed([names[i] if i < len(names) else str(i) for i in which])
 
 
-def caption(metric: str, found: Sequence[Group]) -> str:
+def caption(metric: str, found: Sequence[Group]) -> list[str]:
     """Say what the figures are."""
     several = any(len(g.counted) > 1 for g in found)
     spread = ", mean ± standard deviation over seeds" if several else ""
@@ -299,4 +305,4 @@ def caption(metric: str, found: Sequence[Group]) -> str:
         lines.append("best val: after the epoch that was best on the validation set.")
     if metric.startswith("test"):
         lines.append("peak: chosen by looking at the test set, so it is optimistic.")
-    return "\n".join(lines)
+    return lines

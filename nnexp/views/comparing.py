@@ -1,24 +1,40 @@
-"""The page that `nnexp compare` prints: figures, differences, verdicts, and what to beware of."""
+"""The page that `nnexp compare` prints: verdicts first, then what to beware of and the figures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from textwrap import wrap
+from typing import Any
 
+from nnexp.evidence.comparison import Difference
+from nnexp.evidence.power import LEAST
 from nnexp.evidence.target import Target
+from nnexp.evidence.verdict import WORDS
 from nnexp.store.reader import Run
-from nnexp.views import verdicts
-from nnexp.views.compare import (
-    beware,
-    caption,
-    groups,
-    sort_key,
-    table,
-)
+from nnexp.views import figures, words
+from nnexp.views.compare import beware, caption, groups, sort_key, table
 from nnexp.views.table import FORMATS, Table, markdown, terminal_width
-from nnexp.views.verdicts import Judged, Question, nothing_to_claim
+from nnexp.views.verdicts import Judged, Question, judge, listed
 
 _WIDEST = 100
+# With more, the page begins with a summary of the verdicts, and the reasons stand at its end.
+_FEW = 6
+_LINKS = {"better": "is better than", "worse": "is worse than"}
+_POINTS = {
+    "last": "after the last epoch",
+    "best-validation": "after the epoch that was best on the validation set",
+    "peak": "at its peak, which is optimistic",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of a page: sentences, or notes below a title, and a table."""
+
+    lines: Sequence[str]
+    table: Table[Any] | None = None
+    title: str = ""
 
 
 def page(
@@ -40,59 +56,144 @@ def page(
         target: a value whose time is told, too.
         sort: a statistic or another of `sort_key`.
         per_run: a row a run, without verdicts.
-        brief: without the figures, where there are verdicts.
+        brief: without the settings and figures of the groups, where there are verdicts.
 
     Raises:
         OptionError: the baseline is none of the groups.
     """
-    grouped = groups(runs, question.metric, per_run=per_run)
-    if question.study is not None and not per_run:
-        order = list(question.study.arms)
-        grouped.sort(key=lambda g: order.index(g.runs[0].name) if g.runs[0].name in order else -1)
-    judged = None if per_run else verdicts.judge(grouped, question)
-    shown = table(
-        sorted(grouped, key=sort_key(sort)) if sort else grouped, question.metric, per_run=per_run
-    )
-    more = verdicts.target_columns(target) if target else []
+    found = groups(runs, question.metric, per_run=per_run)
+    judged = None if per_run else judge(found, question)
+    shown = list(judged.groups.values()) if judged else found
+    if sort:
+        shown.sort(key=sort_key(sort))
+    columns = [*table(shown, question.metric, per_run=per_run).columns]
+    columns += figures.target_columns(target) if target else []
     if form in ("csv", "json"):
-        more += verdicts.raw_columns(judged, question) if judged else []
-        return FORMATS[form](Table([*shown.columns, *more], shown.records))
-    parts = [caption(question.metric, grouped)] if form == "table" else []
-    parts.append(FORMATS[form](Table([*shown.columns, *more], shown.records)).rstrip("\n"))
-    if brief and judged and judged.comparison.differences and not nothing_to_claim(judged):
-        parts.clear()
-    if judged is not None and len(grouped) > 1:
-        parts += _verdicts(judged, question, form)
-    notes = beware(grouped)
-    if judged is not None:
-        notes += verdicts.warnings(judged, question)
-    if notes:
-        parts.append(_lines(notes, form))
-    return "\n\n".join(parts) + "\n"
+        columns += figures.raw_columns(judged) if judged else []
+        return FORMATS[form](Table(columns, shown))
+    settings = Block(caption(question.metric, found), Table(columns, shown))
+    if judged is None:
+        notes = [note for group in shown for note in beware(group.name, group)]
+        return written([settings, _beware(notes)], form)
+    names = {id(group): name for name, group in judged.groups.items()}
+    blocks = _blocks(judged, [names[id(group)] for group in shown], settings)
+    if brief and judged.comparison.differences:
+        blocks.remove(settings)
+    return written(blocks, form)
 
 
-def _verdicts(judged: Judged, question: Question, form: str) -> list[str]:
-    nothing = nothing_to_claim(judged)
-    if nothing:
-        return [_lines([nothing, *judged.apart], form)]
-    if not judged.comparison.differences:
-        return [_lines(list(verdicts.sentences(judged)), form)]
+def _blocks(judged: Judged, order: Sequence[str], settings: Block) -> list[Block]:
+    """Put a page together: the verdict, what it hides, the figures it rests on."""
+    differences = [judged.against[name] for name in order if name in judged.against]
+    notes = _beware(_notes(judged, order))
+    unit = words.title(judged.comparison.metric).replace(" %", " in %")
+    arms = Block(
+        [f"Each arm by itself, {unit}, with the 95 % interval of the mean:"],
+        figures.arms(judged, order),
+    )
+    if all(arm.n < 2 for arm in judged.comparison.arms):
+        return [Block(_nothing_to_claim(judged)), notes, settings]
+    if not differences:
+        return [notes, arms, settings]
+    against = Block([_heading(judged)], figures.differences(judged, order))
+    reasons = list(_sentences(differences))
+    basis = [_basis(judged)]
+    if len(differences) <= _FEW:
+        return [Block([*reasons, *basis]), notes, against, arms, settings]
+    summary = Block([*_summary(differences), *basis])
+    return [summary, against, arms, settings, Block(reasons, title="Reasons:"), notes]
+
+
+def _nothing_to_claim(judged: Judged) -> list[str]:
+    """Say that single runs prove nothing; nothing where there is one arm alone."""
+    if len(judged.groups) < 2:
+        return []
+    said = "One run an arm proves nothing: another seed gives another figure. With"
+    return [f"{said} {LEAST} seeds or more a difference can be judged: nnexp train ... --seeds 0-9"]
+
+
+def _sentences(differences: Sequence[Difference]) -> Iterator[str]:
+    """Say each verdict with its reason, and below it what else must be known."""
+    for d in differences:
+        link = _LINKS.get(d.verdict.word)
+        said = f"{d.arm} {link} {d.baseline}" if link else f"{d.arm} against {d.baseline}"
+        word = "" if link else f"{d.verdict.word}: "
+        yield f"{said}: {word}{d.verdict.reason}"
+        yield from (f"  {note}" for note in d.notes)
+
+
+def _summary(differences: Sequence[Difference]) -> Iterator[str]:
+    """Name the arms by their verdicts."""
+    baselines = {d.baseline for d in differences}
+    against = baselines.pop() if len(baselines) == 1 else "their baselines"
+    links = {word: f"{link.partition(' ')[2]} {against}" for word, link in _LINKS.items()}
+    for word in WORDS:
+        names = [d.arm for d in differences if d.verdict.word == word]
+        if names:
+            yield f"{links.get(word, word)}: {listed(names)}"
+
+
+def _basis(judged: Judged) -> str:
+    """Say what the verdicts rest on."""
+    found = judged.comparison
+    paired = all(d.estimate is None or d.estimate.paired for d in found.differences)
+    how = ", in pairs of runs that share a seed" if paired else ""
+    return f"Judged by {words.label(found.metric)} {_POINTS[judged.at]}{how}."
+
+
+def _heading(judged: Judged) -> str:
+    baselines = list(dict.fromkeys(d.baseline for d in judged.comparison.differences))
+    against = baselines[0] if len(baselines) == 1 else "the baseline of each"
+    first = "" if judged.chosen else " (the first arm; --baseline chooses another)"
+    unit = ", in points" if words.is_percent(judged.comparison.metric) else ""
+    return f"Against {against}{first}{unit}:"
+
+
+def _notes(judged: Judged, order: Sequence[str]) -> list[str]:
+    refused: dict[str, list[str]] = {}
+    for name in order:
+        if name in judged.refused:
+            refused.setdefault(judged.refused[name], []).append(name)
     return [
-        _lines([verdicts.heading(judged, question)], form),
-        FORMATS[form](verdicts.arm_table(judged)).rstrip("\n"),
-        FORMATS[form](verdicts.table(judged)).rstrip("\n"),
-        _lines(list(verdicts.sentences(judged)), form),
+        *judged.warnings,
+        *(note for name in order for note in judged.notes[name]),
+        *(f"{listed(names)}: {why}" for why, names in refused.items()),
     ]
 
 
-def _lines(said: Sequence[str], form: str) -> str:
-    """Write sentences, folded at the terminal's width; in Markdown, a list."""
-    if form == "md":
-        lines = [markdown(line.strip()) for line in said]
-        return "\n".join(f"- {line}" for line in lines) if len(lines) > 1 else lines[0]
+def _beware(notes: Sequence[str]) -> Block:
+    return Block(notes, title="Beware:" if notes else "")
+
+
+def written(blocks: Sequence[Block], form: str) -> str:
+    """Write a page as text for a terminal, or as Markdown."""
+    write = _as_markdown if form == "md" else _as_text
+    parts = [
+        part
+        for block in blocks
+        for part in (
+            write(block),
+            FORMATS[form](block.table).rstrip("\n") if block.table else "",
+        )
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _as_text(block: Block) -> str:
+    """Fold sentences at the terminal's width."""
     width = min(terminal_width() or _WIDEST, _WIDEST)
-    folded = []
-    for line in said:
-        indent = " " * (len(line) - len(line.lstrip()))
-        folded += wrap(line, width, initial_indent=indent, subsequent_indent=f"{indent}  ") or [""]
+    margin = "  " if block.title else ""
+    folded = [block.title] if block.title else []
+    for line in block.lines:
+        indent = margin + " " * (len(line) - len(line.lstrip()))
+        folded += wrap(
+            line.lstrip(), width, initial_indent=indent, subsequent_indent=f"{indent}  "
+        ) or [""]
     return "\n".join(folded)
+
+
+def _as_markdown(block: Block) -> str:
+    lines = [markdown(line.strip()) for line in block.lines]
+    if block.title or len(lines) > 1:
+        lines = [f"- {line}" for line in lines]
+    return "\n".join([*([f"{block.title}\n"] if block.title else []), *lines])

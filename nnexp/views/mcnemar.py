@@ -12,6 +12,9 @@ from nnexp.evidence.amounts import change
 from nnexp.evidence.estimate import ALPHA
 from nnexp.evidence.mcnemar import mcnemar
 from nnexp.store.reader import Run
+from nnexp.views.comparing import Block, written
+from nnexp.views.table import Column, Table, as_csv, json_text
+from nnexp.views.verdicts import incomparable
 
 LIMIT = (
     "This speaks of these two trained networks, not of the two methods: another seed gives another "
@@ -19,16 +22,30 @@ LIMIT = (
 )
 
 
-def record(first: Run, second: Run) -> dict[str, Any]:
+def page(first: Run, second: Run, form: str) -> str:
     """Compare the predictions of two runs after their last epoch.
 
     Raises:
         RunError: a run has none, or they are not of the same examples.
     """
+    found = record(first, second)
+    if form == "json":
+        return json_text(found) + "\n"
+    if form == "csv":
+        return as_csv(Table([Column("", str, lambda found: found)], [found]))
+    return written([Block(sentences(found))], form)
+
+
+def record(first: Run, second: Run) -> dict[str, Any]:
+    """Return the counts, the test and the verdict; raise RunError as `page` does."""
     a, b = _predictions(first), _predictions(second)
-    same = a["set"] == b["set"] and np.array_equal(a["labels"], b["labels"])
-    if not same or first.digest != second.digest:
-        raise RunError(f"{first.id} and {second.id} did not predict the same examples")
+    why = incomparable(first, second)
+    if why is None and (a["set"] != b["set"] or not np.array_equal(a["labels"], b["labels"])):
+        why = f"{a['set']} set of {len(a['labels']):,}, {b['set']} set of {len(b['labels']):,}"
+    if why is not None:
+        raise RunError(f"{first.id} and {second.id} did not predict the same examples: {why}")
+    if not len(a["labels"]):
+        raise RunError(f"{first.id} and {second.id} have predictions of no examples")
     found = mcnemar(a["labels"], a["predicted"], b["predicted"])
     return {
         "first": first.id,
@@ -39,6 +56,7 @@ def record(first: Run, second: Run) -> dict[str, Any]:
         "only_second": found.only_second,
         "difference": found.difference,
         "p": found.p,
+        "verdict": "different" if found.p <= ALPHA else "cannot tell",
         "note": LIMIT,
     }
 
@@ -51,14 +69,14 @@ def _predictions(run: Run) -> Mapping[str, Any]:
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
     """Write the result for people."""
-    n = found["n"]
-    different = found["p"] <= ALPHA
-    verdict = "the two networks differ" if different else "no difference can be shown"
+    better = found["first" if found["difference"] > 0 else "second"]
+    verdict = f"{better} is the better network" if found["p"] <= ALPHA else "cannot tell"
+    difference = change("test_accuracy", found["difference"])
     return [
-        f"Of the {n:,} examples of the {found['set']} set",
+        f"{found['first']} against {found['second']}: {verdict}",
+        f"  difference {difference}, p {found['p']:.2g} (McNemar, exact)",
+        f"  of the {found['n']:,} examples of the {found['set']} set",
         f"  only {found['first']} is right on {found['only_first']:,},",
-        f"  only {found['second']} is right on {found['only_second']:,}:",
-        f"a difference of {change('test_accuracy', found['difference'])},",
-        f"p {found['p']:.2g} (McNemar, exact): {verdict}.",
+        f"  only {found['second']} is right on {found['only_second']:,}",
         LIMIT,
     ]

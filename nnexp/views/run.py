@@ -14,8 +14,8 @@ from nnexp.evidence.diagnosis import Case, diagnose
 from nnexp.evidence.groups import flatten, unlearnt
 from nnexp.evidence.summary import STATISTICS, Point, default_metric
 from nnexp.nn.metrics import confusion
+from nnexp.store.layout import DIAGNOSTICS
 from nnexp.store.reader import Run
-from nnexp.store.writer import DIAGNOSTICS
 from nnexp.text import clipped, one_line
 from nnexp.views import words
 from nnexp.views.table import NONE, Column, Table, as_text, plain_column

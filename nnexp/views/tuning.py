@@ -10,6 +10,7 @@ from typing import Any
 
 from nnexp.config.study import Study, Tune
 from nnexp.errors import one_of
+from nnexp.evidence.amounts import plural
 from nnexp.evidence.flatness import Flatness, at_edge
 from nnexp.evidence.summary import higher_is_better
 from nnexp.store.reader import Run
@@ -86,16 +87,12 @@ def space_lines(tune: Tune) -> list[str]:
     return [f"- {key}: {range_of(spec)}" for key, spec in tune.space.items()]
 
 
-def _times(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
-
-
 def _given(page: Page) -> str:
     tune = page.tune
-    length = _times(tune.epochs, "epoch") if tune.epochs else "its own epochs"
+    length = plural(tune.epochs, "epoch") if tune.epochs else "its own epochs"
     early = " A trial that falls behind the median of those before it is ended early."
     return (
-        f"Each arm was given {_times(tune.trials, 'trial')} of {length}, all with seed "
+        f"Each arm was given {plural(tune.trials, 'trial')} of {length}, all with seed "
         f"{tune.seed}. A trial counts by the {words.label(tune.metric)} of its best epoch; the "
         "test set took no part." + early * tune.prune
     )
@@ -228,20 +225,20 @@ def _confirmed(page: Page) -> str:
     row = seeds[-1] - seeds[0] == len(seeds) - 1 > 1
     named = f"{seeds[0]} to {seeds[-1]}" if row else ", ".join(map(str, seeds))
     epochs = sorted({arm.config.experiment.epochs for arm in page.study.arms})
-    trained = _times(epochs[0], "epoch") if len(epochs) == 1 else "their own epochs"
-    said = f"Confirmed with {_times(len(seeds), 'fresh seed')} ({named}) and {trained}."
+    trained = plural(epochs[0], "epoch") if len(epochs) == 1 else "their own epochs"
+    said = f"Confirmed with {plural(len(seeds), 'fresh seed')} ({named}) and {trained}."
     if tuned and epochs != [tuned]:
         said += f" The settings were chosen for {tuned}: others may be best for more or fewer."
     return said
 
 
-def verdict(page: Page, form: str) -> str:
-    """Compare the confirming runs, as `nnexp compare` does."""
+def verdict(page: Page, form: str) -> list[str]:
+    """Compare the confirming runs, as `nnexp compare` does; nothing where there are none."""
     record = record_of(page.study, {arm.name: page.tune.trials for arm in page.study.arms})
     known = {arm.identity for arm in record.arms.values()}
-    question = Question(page.metric, record.at, margin=record.margin, study=record)
     runs = [run for run in page.runs if run.identity in known]
-    return comparing.page(runs, question, form, brief=True)
+    question = Question(page.metric, record.at, margin=record.margin, study=record)
+    return [comparing.page(runs, question, form, brief=True)] if runs else []
 
 
 def _parts(page: Page) -> Iterator[str | Table[Any]]:
@@ -272,7 +269,7 @@ def as_text_page(page: Page, width: int | None = None) -> str:
         for part in _parts(page)
         if part
     ]
-    return "\n".join(written + [verdict(page, "table")] * bool(page.runs))
+    return "\n".join([*written, *verdict(page, "table")])
 
 
 def as_markdown_page(page: Page) -> str:
@@ -282,8 +279,7 @@ def as_markdown_page(page: Page) -> str:
         as_markdown(part) if isinstance(part, Table) else _wrapped(part, _MD_WIDTH)
         for part in parts
     ]
-    verdicts = [verdict(page, "md")] * bool(page.runs)
-    return "\n".join([f"## {title}\n", *written, *verdicts])
+    return "\n".join([f"## {title}\n", *written, *verdict(page, "md")])
 
 
 def as_json_page(page: Page) -> str:
@@ -297,7 +293,7 @@ def as_json_page(page: Page) -> str:
     confirmed = {
         "seeds": list(page.study.seeds),
         "metric": page.metric,
-        "arms": json.loads(verdict(page, "json")) if page.runs else [],
+        "arms": [arm for found in verdict(page, "json") for arm in json.loads(found)],
     }
     found = {
         "study": page.study.name,

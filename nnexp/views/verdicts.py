@@ -1,30 +1,33 @@
-"""From groups of runs to the verdict on each: what is compared with what, and how it is shown."""
+"""From groups of runs to the verdict on each: who is held against whom, and what to beware of."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from itertools import count
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nnexp.errors import OptionError, did_you_mean, one_of
-from nnexp.evidence.amounts import change, level, span
-from nnexp.evidence.arm import Arm, ArmSummary, Scored
+from nnexp.errors import OptionError, did_you_mean
+from nnexp.evidence.amounts import name_seeds, plural
+from nnexp.evidence.arm import Arm, ArmSummary
 from nnexp.evidence.comparison import Comparison, Difference, compare
-from nnexp.evidence.estimate import Interval
-from nnexp.evidence.power import LEAST
-from nnexp.evidence.target import Target, TimeToTarget, time_to_target
+from nnexp.evidence.groups import differing, flatten
 from nnexp.evidence.verdict import default_margin
 from nnexp.store.reader import Run
-from nnexp.store.studies import StudyRecord
+from nnexp.text import clipped, one_line
 from nnexp.views import words
 from nnexp.views.compare import Group, beware, key_value, keys
-from nnexp.views.table import NONE, Column, Table, plain_column
 
-POINTS = {
-    "last": "after the last epoch",
-    "best-validation": "after the epoch that was best on the validation set",
-    "peak": "at its peak, which is chosen by looking at the test set: optimistic",
-}
+if TYPE_CHECKING:
+    from nnexp.store.studies import ArmRecord, StudyRecord
+
+# Arms, or seeds, that a sentence names one by one.
+MOST_NAMED = 10
+# An arm of a study, and the name it has there.
+_Known: TypeAlias = "tuple[str, ArmRecord]"
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,16 @@ class Question:
     """What is asked of groups of runs.
 
     Attributes:
-        metric: what is compared, at one of the points of a run.
-        baseline: the name of the group the others are held against; by default the study's, or
-            the first.
+        metric: what is compared.
+        at: at which point of a run; by default after the epoch that was best on validation or,
+            where an arm has no such epoch, after the last.
+        baseline: the arm that the others are held against; by default the study's, or the first.
         margin: a difference within it does not matter; by default 0.1 points of accuracy.
         study: what is known of the study the runs are of.
     """
 
     metric: str
-    at: str = "best-validation"
+    at: str | None = None
     baseline: str | None = None
     margin: float | None = None
     study: StudyRecord | None = None
@@ -51,39 +55,32 @@ class Judged:
     """Groups and what was found on comparing them.
 
     Attributes:
-        names: of the groups, each unique.
+        groups: by the names of the arms.
+        at: the point of a run that was compared.
+        chosen: whether the baseline was, or is just the first.
         comparison: the statistics, by these names.
-        apart: why some groups are held against none.
+        refused: why an arm is not held against its baseline, by its name.
+        notes: what else must be known of an arm, by its name.
+        warnings: what must be known of the comparison.
     """
 
-    groups: Sequence[Group]
-    names: Sequence[str]
+    groups: Mapping[str, Group]
+    at: str
+    chosen: bool
     comparison: Comparison
-    apart: Sequence[str]
+    refused: Mapping[str, str]
+    notes: Mapping[str, Sequence[str]]
+    warnings: Sequence[str]
 
-    @property
-    def pairs(self) -> dict[str, Difference]:
+    @cached_property
+    def against(self) -> dict[str, Difference]:
         """The difference of each arm that is held against another."""
         return {difference.arm: difference for difference in self.comparison.differences}
 
-    @property
-    def by_name(self) -> dict[str, ArmSummary]:
+    @cached_property
+    def arms(self) -> dict[str, ArmSummary]:
         """What each arm comes to by itself."""
         return {arm.name: arm for arm in self.comparison.arms}
-
-
-def unique_names(groups: Sequence[Group]) -> list[str]:
-    """Name groups apart: by name and, where two share it, by the keys that differ."""
-    names = [group.name for group in groups]
-    differ = keys(groups)
-    full = [
-        f"{g.name} ({', '.join(f'{key}={key_value(g, key)}' for key in differ)})" for g in groups
-    ]
-    chosen = [f if names.count(n) > 1 else n for n, f in zip(names, full, strict=True)]
-    return [
-        f"{name} #{chosen[: i + 1].count(name)}" if chosen.count(name) > 1 else name
-        for i, name in enumerate(chosen)
-    ]
 
 
 def judge(groups: Sequence[Group], question: Question) -> Judged:
@@ -92,327 +89,287 @@ def judge(groups: Sequence[Group], question: Question) -> Judged:
     Raises:
         OptionError: the baseline is none of them.
     """
-    names = unique_names(groups)
-    arms = [_arm(name, g, question) for name, g in zip(names, groups, strict=True)]
-    pairs, apart = _pairs(dict(zip(names, groups, strict=True)), question)
+    named, known = _named(groups, question.study)
+    at = question.at or _point(groups, question.metric)
+    arms = {name: _arm(name, group, question.metric, at) for name, group in named.items()}
+    wanted = _baselines(named, known, question, arms)
+    refused = {
+        name: f"not held against {base}: {why}"
+        for name, base in wanted.items()
+        if (why := _empty(arms[name], arms[base]))
+        or (why := incomparable(named[name].runs[0], named[base].runs[0]))
+    }
+    pairs = [(name, base) for name, base in wanted.items() if name not in refused]
     margin = question.margin
     comparison = compare(
-        arms,
+        list(arms.values()),
         metric=question.metric,
         margin=default_margin(question.metric) if margin is None else margin,
         pairs=pairs,
     )
-    return Judged(groups, names, comparison, apart)
+    due = set(question.study.seeds) if question.study else set()
+    notes = {
+        arm.name: [
+            *arm.notes,
+            *_without_value(arm.name, named[arm.name], question.metric, at),
+            *_not_ended(arm.name, named[arm.name], due if arm.name in known else set()),
+            *beware(arm.name, named[arm.name]),
+        ]
+        for arm in comparison.arms
+    }
+    warnings = [
+        *_about_point(question, at),
+        *_about_pairs(named, pairs, known),
+        *_about_study(known, question),
+    ]
+    chosen = bool(question.baseline or question.study)
+    return Judged(named, at, chosen, comparison, refused, notes, warnings)
 
 
-def _arm(name: str, group: Group, question: Question) -> Arm:
-    """Take the latest run of each seed that has ended: its value, or how it failed."""
-    latest = {run.seed: run for run in sorted(group.runs, key=_order) if run.seed is not None}
+def _named(
+    groups: Sequence[Group], study: StudyRecord | None
+) -> tuple[dict[str, Group], dict[str, _Known]]:
+    """Name groups apart; in the order of the study's arms, where they are arms of one."""
+    arms = {arm.identity: (key, arm) for key, arm in study.arms.items()} if study else {}
+    order = {key: i for i, (key, _) in enumerate(arms.values())}
+    found = [arms.get(group.runs[0].identity) for group in groups]
+    names = _apart(
+        [arm[0] if arm else group.name for arm, group in zip(found, groups, strict=True)], groups
+    )
+    known = {name: arm for name, arm in zip(names, found, strict=True) if arm is not None}
+    named = dict(zip(names, groups, strict=True))
+    last = len(order)
+    ordered = sorted(named, key=lambda name: order[known[name][0]] if name in known else last)
+    return {name: named[name] for name in ordered}, known
+
+
+def _apart(names: Sequence[str], groups: Sequence[Group]) -> list[str]:
+    """Tell names that are shared apart by the keys that differ, or else by numbers."""
+    shared = Counter(names)
+    if len(shared) == len(names):
+        return list(names)
+    differ = keys(groups)
+    taken: dict[str, None] = {}
+    for name, group in zip(names, groups, strict=True):
+        told = ", ".join(f"{key}={key_value(group, key)}" for key in differ)
+        full = f"{name} ({told})" if told and shared[name] > 1 else name
+        numbered = (f"{full} #{i}" for i in count(2))
+        taken[full if full not in taken else next(n for n in numbered if n not in taken)] = None
+    return list(taken)
+
+
+def _point(groups: Sequence[Group], metric: str) -> str:
+    """Return the point that every arm has which has logged the metric at all."""
+    for group in groups:
+        found = [run.facts.summary.get(metric, {}) for run in group.counted]
+        if any(found) and not any("best-validation" in points for points in found):
+            return "last"
+    return "best-validation"
+
+
+def _arm(name: str, group: Group, metric: str, at: str) -> Arm:
+    """Take the run of each seed that has ended: its value, or how it failed."""
     values, failures = {}, {}
-    for seed, run in sorted(latest.items()):
+    for seed, run in sorted(group.ended.items()):
+        point = run.facts.summary.get(metric, {}).get(at)
         if run.status == "diverged":
             failures[seed] = f"diverged in epoch {run.facts.done}"
         elif run.status == "failed":
             failures[seed] = "failed"
-        elif run.status == "completed":
-            point = run.facts.summary.get(question.metric, {}).get(question.at)
-            if point is not None:
-                values[seed] = point.value
+        elif point is not None:
+            values[seed] = point.value
     return Arm(name, values, failures)
 
 
-def _order(run: Run) -> tuple[bool, str]:
-    """Sort runs that have ended after those that have not, the latest last."""
-    return run.status in ("completed", "diverged", "failed"), str(run.record.get("started_at"))
+def _baselines(
+    named: Mapping[str, Group],
+    known: Mapping[str, _Known],
+    question: Question,
+    arms: Mapping[str, Arm],
+) -> dict[str, str]:
+    """Return the baseline of each group that is to have one.
+
+    Raises:
+        OptionError: the one that was asked for is none of the groups.
+    """
+    names, asked = list(named), question.baseline
+    if asked is None and known:
+        return _of_study(named, known, lambda arm: arm.baseline)
+    if asked is None:
+        asked = next((name for name in names if arms[name].seeds), names[0])
+    if asked in named:
+        return {name: asked for name in names if name != asked}
+    if asked in {arm.arm for _, arm in known.values()}:
+        cells = {(arm.arm, repr(arm.cell)): key for key, arm in known.values()}
+        return _of_study(named, known, lambda arm: cells.get((asked, repr(arm.cell))))
+    beginning = [name for name in names if name.startswith(asked)]
+    if len(beginning) == 1:
+        return {name: beginning[0] for name in names if name != beginning[0]}
+    hint = did_you_mean(asked, dict.fromkeys([*(arm.arm for _, arm in known.values()), *names]))
+    there = hint or f"; the arms are {listed(names)}"
+    problem = f"fits {len(beginning)} arms" if beginning else "there is no such arm"
+    raise OptionError(f"--baseline {asked}: {problem}{there}")
 
 
-def _pairs(
-    groups: Mapping[str, Group], question: Question
-) -> tuple[list[tuple[str, str]], list[str]]:
-    """Return who is held against whom, and why some are not."""
-    pairs, apart = [], []
-    wanted = _baselines(list(groups), question)
-    for name, baseline in wanted.items():
-        reason = _incomparable(groups[name], groups[baseline])
-        if reason:
-            apart.append(f"{name} is not held against {baseline}: {reason}")
-        else:
-            pairs.append((name, baseline))
-    return pairs, apart
+def _of_study(
+    named: Mapping[str, Group],
+    known: Mapping[str, _Known],
+    baseline: Callable[[ArmRecord], str | None],
+) -> dict[str, str]:
+    """Hold the arms of a study against those it names, on the same data if there is a choice."""
+    by_key: dict[str, list[str]] = {}
+    for name, (key, _) in known.items():
+        by_key.setdefault(key, []).append(name)
+    found = {}
+    for name in named:
+        if name not in known:
+            continue
+        key, arm = known[name]
+        against = baseline(arm)
+        if against is None or against == key or against not in by_key:
+            continue
+        digest = named[name].runs[0].digest
+        choice = by_key[against]
+        same = (other for other in choice if named[other].runs[0].digest == digest)
+        found[name] = next(same, choice[0])
+    return found
 
 
-def _baselines(names: Sequence[str], question: Question) -> dict[str, str]:
-    """Return the baseline of each group that is to have one."""
-    if question.baseline is None and question.study is not None:
-        arms = question.study.arms
-        found = {name: arms[name].baseline for name in names if name in arms}
-        return {name: base for name, base in found.items() if base in names and base is not None}
-    baseline = question.baseline or next(iter(names), "")
-    if baseline not in names and names:
-        beginning = [name for name in names if name.startswith(baseline)]
-        if len(beginning) != 1:
-            hint = did_you_mean(baseline, names)
-            allowed = hint or f"; the arms are {one_of(names[:20])}"
-            raise OptionError(f"--baseline {baseline}: there is no such arm{allowed}")
-        (baseline,) = beginning
-    return {name: baseline for name in names if name != baseline}
-
-
-def _incomparable(a: Group, b: Group) -> str | None:
-    """Say why two groups' figures are not of the same thing; None where they are."""
-    if a.runs[0].digest == b.runs[0].digest:
-        return None
-    first, second = (g.runs[0].experiment for g in (a, b))
-    if first is None or second is None:
-        return "its config cannot be read"
-    forms = [experiment.data.model_dump(exclude={"train"}) for experiment in (first, second)]
-    if forms[0] != forms[1]:
-        return "it was measured on other data"
-    if first.data == second.data:
-        return "the data files were not the same"
+def _empty(arm: Arm, baseline: Arm) -> str | None:
+    """Say which of two arms has nothing to compare."""
+    for which in (baseline, arm):
+        if not which.seeds:
+            return f"no run of {which.name} has ended with a value"
     return None
 
 
-def _points(metric: str, value: float) -> str:
-    return change(metric, value).removesuffix(" points")
-
-
-def _span(metric: str, interval: Interval | None) -> str:
-    if interval is None:
-        return NONE
-    return span(metric, interval.low, interval.high).removesuffix(" points")
-
-
-def _p(value: float | None) -> str:
-    return NONE if value is None else f"{value:.2g}"
-
-
-def table(judged: Judged) -> Table[Difference]:
-    """Lay the differences out, one a row."""
-    found = judged.comparison
-    metric = found.metric
-    baselines = {d.baseline for d in found.differences}
-    unit = ", points" if words.is_percent(metric) else ""
-
-    def of(show: Callable[[Any], str]) -> Callable[[Difference], str]:
-        return lambda d: NONE if d.estimate is None else show(d.estimate)
-
-    def column(title: str, show: Callable[[Difference], str]) -> Column[Difference]:
-        return Column(title, show, lambda d: {})
-
-    columns: list[Column[Difference]] = [plain_column("arm", "arm", lambda d: d.arm)]
-    if len(baselines) > 1:
-        columns.append(plain_column("against", "against", lambda d: d.baseline))
-    columns += [
-        column(f"difference{unit}", of(lambda e: _points(metric, e.mean))),
-        column("95 % interval", of(lambda e: _span(metric, e.interval))),
-        column("p", of(lambda e: _p(e.p))),
-    ]
-    if len(found.differences) > 1:
-        columns.append(column("p, Holm", lambda d: _p(d.p_adjusted)))
-    columns.append(column("wins", lambda d: f"{d.wins.wins} of {sum(_counts(d))}"))
-    columns.append(
-        column("P(better)", lambda d: NONE if d.improvement is None else f"{d.improvement:.2f}")
-    )
-    if words.is_percent(metric):
-        columns.append(
-            column(
-                "errors removed",
-                lambda d: NONE if d.error_reduction is None else f"{d.error_reduction * 100:.0f} %",
-            )
-        )
-    columns.append(plain_column("verdict", "verdict", lambda d: d.verdict.word))
-    return Table(columns, found.differences)
-
-
-def _counts(difference: Difference) -> tuple[int, int, int]:
-    wins = difference.wins
-    return wins.wins, wins.losses, wins.ties
-
-
-def raw_columns(judged: Judged, question: Question) -> list[Column[Group]]:
-    """Return what CSV and JSON say of each group beyond its own figures."""
-    names = {id(g): name for g, name in zip(judged.groups, judged.names, strict=True)}
-    unlike = list(warnings(judged, question))
-
-    def raw(group: Group) -> dict[str, Any]:
-        name = names[id(group)]
-        arm, difference = judged.by_name[name], judged.pairs.get(name)
-        said = [*arm.notes, *(difference.notes if difference else ()), *beware([group])]
-        said += [why for why in judged.apart if why.startswith(f"{name} ")]
-        return (
-            _raw_arm(arm)
-            | _raw_difference(difference)
-            | {"notes": "; ".join(said), "warnings": "; ".join(unlike)}
-        )
-
-    return [Column("evidence", lambda g: "", raw)]
-
-
-def _ends(prefix: str, interval: Interval | None) -> dict[str, Any]:
-    low, high = (interval.low, interval.high) if interval else (None, None)
-    return {f"{prefix}_low": low, f"{prefix}_high": high}
-
-
-def _raw_arm(arm: ArmSummary) -> dict[str, Any]:
-    best, worst = arm.best, arm.worst
-    return {
-        "arm": arm.name,
-        "n": arm.n,
-        "mean": arm.mean,
-        **_ends("mean", arm.interval),
-        "best": best.value if best else None,
-        "best_seed": best.seed if best else None,
-        "worst": worst.value if worst else None,
-        "worst_seed": worst.seed if worst else None,
-        "failures": len(arm.failures),
-    }
-
-
-def _raw_difference(d: Difference | None) -> dict[str, Any]:
-    estimate = d.estimate if d else None
-    return {
-        "baseline": d.baseline if d else None,
-        "paired": estimate.paired if estimate else None,
-        "pairs": estimate.n if estimate else None,
-        "difference": estimate.mean if estimate else None,
-        **_ends("difference", estimate.interval if estimate else None),
-        "p": estimate.p if estimate else None,
-        "p_holm": d.p_adjusted if d else None,
-        "wins": d.wins.wins if d else None,
-        "losses": d.wins.losses if d else None,
-        "ties": d.wins.ties if d else None,
-        "probability_of_improvement": d.improvement if d else None,
-        "error_reduction": d.error_reduction if d else None,
-        "verdict": d.verdict.word if d else None,
-        "reason": d.verdict.reason if d else None,
-        "seeds_needed": d.verdict.seeds_needed if d else None,
-    }
-
-
-def heading(judged: Judged, question: Question) -> str:
-    """Say what is compared with what."""
-    found = judged.comparison.differences
-    baselines = list(dict.fromkeys(d.baseline for d in found))
-    against = baselines[0] if len(baselines) == 1 else "the baseline of each"
-    paired = all(d.estimate is None or d.estimate.paired for d in found)
-    how = ", paired by seed" if paired else ""
-    chosen = question.baseline or question.study
-    first = "" if chosen else " (the first; --baseline chooses another)"
-    return f"Against {against}{first}: {words.label(question.metric)} {POINTS[question.at]}{how}."
-
-
-def sentences(judged: Judged) -> Iterator[str]:
-    """Say each verdict, and what else must be known."""
-    for d in judged.comparison.differences:
-        link = {"better": "better than", "worse": "worse than"}.get(d.verdict.word)
-        said = f"{d.arm} is {link} {d.baseline}" if link else f"{d.arm}: {d.verdict.word}"
-        yield f"{said}: {d.verdict.reason}"
-        yield from (f"  {note}" for note in d.notes)
-    for arm in judged.comparison.arms:
-        yield from arm.notes
-    yield from judged.apart
-
-
-def arm_table(judged: Judged) -> Table[ArmSummary]:
-    """Lay out what each arm comes to by itself, one a row."""
-    metric = judged.comparison.metric
-
-    def number(value: float | None) -> str:
-        return words.number(metric, value)
-
-    def interval(arm: ArmSummary) -> str:
-        if arm.interval is None:
-            return NONE
-        low, high = arm.interval.low, arm.interval.high
-        if words.is_percent(metric):
-            low, high = max(low, 0.0), min(high, 1.0)
-        return f"{number(low)} to {number(high)}"
-
-    def run(scored: Scored | None) -> str:
-        return NONE if scored is None else f"{number(scored.value)} (seed {scored.seed})"
-
-    def column(title: str, show: Callable[[ArmSummary], str]) -> Column[ArmSummary]:
-        return Column(title, show, lambda arm: {})
-
-    return Table(
-        [
-            plain_column("arm", "arm", lambda arm: arm.name),
-            column("runs", lambda arm: str(arm.n)),
-            column(f"mean {words.title(metric)}", lambda arm: number(arm.mean)),
-            column("95 % interval", interval),
-            column("worst", lambda arm: run(arm.worst)),
-            column("best", lambda arm: run(arm.best)),
-        ],
-        judged.comparison.arms,
-    )
-
-
-def nothing_to_claim(judged: Judged) -> str | None:
-    """Say in one sentence that single runs prove nothing; None where there is more to say."""
-    if len(judged.groups) < 2 or any(arm.n > 1 for arm in judged.comparison.arms):
+def incomparable(one: Run, other: Run) -> str | None:
+    """Say why two runs' figures are not of the same thing; None where they are."""
+    if one.config is None or other.config is None:
+        return "its config cannot be read"
+    if one.digest and one.digest == other.digest:
         return None
-    return (
-        "One run an arm proves nothing: another seed gives another figure. With "
-        f"{LEAST} seeds or more a difference can be judged: nnexp train ... --seeds 0-9"
+    # How much it was trained on may differ: that is an experiment.
+    here, there = (
+        flatten({key: value for key, value in run.config["data"].items() if key != "train"})
+        for run in (one, other)
+        if run.config
     )
+    if here.keys() != there.keys():
+        return f"it was measured on other data ({_source(here)}, not {_source(there)})"
+    differ = differing([here, there])
+    if differ:
+        said = ", ".join(f"{k} {_short(here[k])}, not {_short(there[k])}" for k in differ[:3])
+        return f"it was measured on other data ({said})"
+    if one.config["data"] == other.config["data"] and one.digest and other.digest:
+        return "the data files were not the same (their sha256 differ)"
+    return None
 
 
-def warnings(judged: Judged, question: Question) -> Iterator[str]:
-    """Say where the arms were not treated alike."""
-    groups = dict(zip(judged.names, judged.groups, strict=True))
-    for what, told in (
-        ("epochs", {name: g.config.get("epochs") for name, g in groups.items()}),
-        ("versions of nnexp", {name: _versions(g, "nnexp") for name, g in groups.items()}),
-        ("versions of NumPy", {name: _versions(g, "numpy") for name, g in groups.items()}),
-        ("trials of tuning", _effort(judged.names, question.study)),
-    ):
-        if len(set(map(str, told.values()))) > 1:
-            each = ", ".join(f"{name} {value}" for name, value in told.items())
-            yield f"not the same {what} in all arms: {each}"
+def _source(data: Mapping[str, Any]) -> str:
+    return _short(PurePath(data["path"]).name if "path" in data else data.get("name", "inline"))
 
 
-def _versions(group: Group, name: str) -> str:
-    found = {
-        str(versions.get(name)) if isinstance(versions, dict) else "unknown"
-        for run in group.runs
-        for versions in (run.record.get("versions"),)
-    }
-    return " and ".join(sorted(found))
+def _short(value: Any) -> str:
+    return clipped(one_line(str(value)))
 
 
-def _effort(names: Sequence[str], study: StudyRecord | None) -> dict[str, int]:
-    return {name: study.arms[name].effort for name in names if study and name in study.arms}
+def _without_value(name: str, group: Group, metric: str, at: str) -> list[str]:
+    """Say which runs have ended and have nothing to compare."""
+    completed = [run for run in group.ended.values() if run.status == "completed"]
+    none = [run for run in completed if at not in run.facts.summary.get(metric, {})]
+    if not none:
+        return []
+    label, why = words.label(metric), "has not been logged"
+    if any(metric in run.facts.summary for run in none):
+        why = "has no best-validation value, as no validation set was monitored; see --at last"
+    return [f"{name}: {len(none)} of {plural(len(completed), 'run')} cannot be used: {label} {why}"]
 
 
-def target_columns(target: Target) -> list[Column[Group]]:
-    """Return the columns that say how long a group takes to reach a target."""
+def _not_ended(name: str, group: Group, due: set[int]) -> list[str]:
+    """Say which seeds, of those there are and those that the study has, have not ended."""
+    seeds = due | {run.seed for run in group.runs if run.seed is not None}
+    missing = sorted(seeds - group.ended.keys())
+    if not missing:
+        return []
+    named = name_seeds(missing[:MOST_NAMED]) + _more(len(missing) - MOST_NAMED)
+    return [f"{name}: {named} not run to the end, and left out"]
 
-    def found(group: Group) -> TimeToTarget:
-        return time_to_target({run.seed or 0: run.rows for run in group.counted}, target)
 
-    def never(group: Group) -> str:
-        count = found(group).never
-        return f" ({count} never)" if count else ""
+def _about_point(question: Question, at: str) -> Iterator[str]:
+    """Say what the chosen point of a run brings with it."""
+    if at == "peak":
+        which = question.metric.partition("_")[0]
+        yield (
+            f"peak: each run's best epoch was chosen by looking at the {which} figures themselves, "
+            "so they are optimistic"
+        )
+    elif at != "best-validation" and question.at is None:
+        yield (
+            "an arm has no epoch that was best on a validation set, so the last epochs are compared"
+        )
 
-    def epochs(group: Group) -> str:
-        value = found(group).epochs
-        return (NONE if value is None else f"{value:g}") + never(group)
 
-    def seconds(group: Group) -> str:
-        value = found(group).seconds
-        return NONE if value is None else f"{value:.1f}"
+def _about_pairs(
+    named: Mapping[str, Group], pairs: Sequence[tuple[str, str]], known: Mapping[str, _Known]
+) -> Iterator[str]:
+    """Say where arms and their baselines were not treated alike."""
+    for what, tell in _TREATMENT.items():
+        told = {name: _told(group, tell) for name, group in named.items()}
+        yield from _unlike(what, told, pairs)
+    effort = {name: str(known[name][1].effort) if name in known else "0" for name in named}
+    yield from _unlike("tuning effort (trials)", effort, pairs)
 
-    def raw(group: Group) -> dict[str, Any]:
-        time = found(group)
-        return {
-            "target": f"{target.metric}={target.value:g}",
-            "epochs_to_target": time.epochs,
-            "never_reached": time.never,
-        }
 
-    value = level(target.metric, target.value)
-    return [
-        Column(f"epochs to {words.label(target.metric)} {value}", epochs, raw),
-        Column("seconds", seconds, lambda g: {"seconds_to_target": found(g).seconds}),
-    ]
+def _versions(name: str) -> Callable[[Run], str]:
+    def tell(run: Run) -> str:
+        versions = run.record.get("versions")
+        return str(versions.get(name)) if isinstance(versions, dict) else "unknown"
+
+    return tell
+
+
+_TREATMENT: Mapping[str, Callable[[Run], str]] = {
+    "number of epochs": lambda run: str(run.config["epochs"]) if run.config else "unknown",
+    "data (sha256)": lambda run: run.digest[:8] or "unknown",
+    "version of nnexp": _versions("nnexp"),
+    "version of NumPy": _versions("numpy"),
+}
+
+
+def _told(group: Group, tell: Callable[[Run], str]) -> str:
+    return " and ".join(sorted({_short(tell(run)) for run in group.runs}))
+
+
+def _unlike(what: str, told: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Say what an arm and its baseline, or the runs of one arm, do not have in common."""
+    unlike = [pair[::-1] for pair in pairs if told[pair[0]] != told[pair[1]]]
+    mixed = [(name,) for name in told if " and " in told[name]]
+    names = list(dict.fromkeys(name for those in (*unlike, *mixed) for name in those))
+    if names:
+        each = ", ".join(f"{name} {told[name]}" for name in names[:MOST_NAMED])
+        yield f"not the same {what}: {each}{_more(len(names) - MOST_NAMED)}"
+
+
+def _about_study(known: Mapping[str, _Known], question: Question) -> Iterator[str]:
+    """Say which arms of the study are not there."""
+    if question.study is None:
+        return
+    there = {key for key, _ in known.values()}
+    absent = [key for key in question.study.arms if key not in there]
+    if absent:
+        yield f"these arms of the study {question.study.name} have no runs here: {listed(absent)}"
+    if question.baseline is None:
+        lost = {arm.baseline for _, arm in known.values()} & set(absent)
+        alone = [name for name, (_, arm) in known.items() if arm.baseline in lost]
+        if alone:
+            yield f"without their baseline, these arms are held against none: {listed(alone)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name the first few, and say how many more there are."""
+    return ", ".join(names[:MOST_NAMED]) + _more(len(names) - MOST_NAMED)
+
+
+def _more(count: int) -> str:
+    return f" and {count:,} more" if count > 0 else ""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from nnexp.config.schema import Reference
-from nnexp.evidence.groups import Spread
+from typing import TYPE_CHECKING
+
 from nnexp.views.table import NONE
+
+if TYPE_CHECKING:
+    from nnexp.config.schema import Reference
+    from nnexp.evidence.groups import Spread
 
 
 def is_percent(metric: str) -> bool:
@@ -49,6 +53,7 @@ def quantity(metric: str, value: float | None) -> str:
 def spread(metric: str, found: Spread | None) -> str:
     """Write mean ± standard deviation.
 
+    >>> from nnexp.evidence.groups import Spread
     >>> spread("test_accuracy", Spread(3, 0.9676, 0.0008, 0.967, 0.968))
     '96.76 ± 0.08'
     """

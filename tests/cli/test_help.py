@@ -29,9 +29,10 @@ def complete(words: list[str], incomplete: str) -> list[str]:
 
 
 def test_the_commands_are_those_of_the_documentation() -> None:
-    """Training, resuming, sweeping, tuning; comparing, listing, showing, plotting; the schema."""
-    doing, looking = ["resume", "sweep", "train", "tune"], ["compare", "list", "plot", "show"]
-    assert sorted([*doing, *looking, "schema"]) == COMMANDS
+    """Training, resuming and sweeping, comparing, listing, showing, plotting and the schema."""
+    assert [
+        *("compare", "list", "plot", "resume", "schema", "show", "sweep", "train", "tune"),
+    ] == COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -108,11 +109,8 @@ def test_a_wrong_use_is_exit_code_2(nnexp: Nnexp, words: list[str]) -> None:
 
 
 def test_the_schema_is_printed_as_json(nnexp: Nnexp) -> None:
-    """`nnexp schema` prints JSON Schemas, of a config or a study, that can be saved as they are."""
-    for words, title in ((["schema"], "nnexp experiment"), (["schema", "--study"], "nnexp study")):
-        schema = json.loads(nnexp(*words).stdout)
-        Draft202012Validator.check_schema(schema)
-        assert schema["title"] == title
+    """`nnexp schema` prints a JSON Schema that can be saved as it is."""
+    Draft202012Validator.check_schema(json.loads(nnexp("schema").stdout))
 
 
 def test_the_shell_is_offered_runs(gallery: Path) -> None:

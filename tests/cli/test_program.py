@@ -143,6 +143,19 @@ def test_a_pipe_that_is_closed_early_is_no_accident(gallery: Path, command: str)
     assert done.stderr == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_an_output_that_cannot_be_written_is_a_message(gallery: Path) -> None:
+    """A result that goes to a full disk is an error in words; a note that does is let go."""
+    words = [*PROGRAM, "list", "--runs-dir", str(gallery)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        said = "nnexp: the output cannot be written: No space left on device\n"
+        assert (done.returncode, done.stderr) == (1, said)
+        refused = [*PROGRAM, "show", "nowhere"]
+        done = subprocess.run(refused, stdout=subprocess.PIPE, stderr=full, text=True, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+
+
 def test_the_head_of_a_list_is_printed(gallery: Path, folder: Path) -> None:
     """Who reads the first line and goes away has got it."""
     words = [*PROGRAM, "list", "--runs-dir", str(gallery)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_config_that_is_written_is_read_as_the_same_experiment(
     place: Path, values: dict[str, Any], stem: str
 ) -> None:
-    """The config.yaml of a run, dump(load(x)), is the experiment x; written again, it is x."""
+    """A run's config.yaml, dump(load(x)), is the experiment x; so is what run.json has of it."""
     first, second = place / f"{stem}.yaml", place / "sub" / "config.yaml"
     second.parent.mkdir(exist_ok=True)
     first.write_text(yaml.dump(values, Dumper=Quoting), encoding="utf-8", newline="")
@@ -149,6 +150,9 @@ def test_a_config_that_is_written_is_read_as_the_same_experiment(
     again = load(second).experiment
     assert again == experiment
     assert dump(again) == text
+    assert text.replace("\n", "").isprintable()
+    recorded = json.dumps(experiment.model_dump(mode="json"), allow_nan=False)
+    assert Experiment.model_validate(json.loads(recorded)) == experiment
 
 
 def refusal(path: Path, *overrides: str) -> str | None:

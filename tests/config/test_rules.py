@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnexp.config.problems import shown
 from nnexp.config.schema import ExplicitInit
 from nnexp.errors import ConfigError, did_you_mean, one_of
 from nnexp.nn.activations import HIDDEN, OUTPUT
 from nnexp.nn.costs import COSTS
 from nnexp.nn.initializers import INITIALIZERS
 from nnexp.nn.types import DTYPES
+from nnexp.text import shown
 
 if TYPE_CHECKING:
     from conftest import LoadText

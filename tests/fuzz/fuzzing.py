@@ -37,4 +37,5 @@ def main() -> None:
         click.echo(json.dumps(figures))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import platform
+import stat
 import subprocess
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -12,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pytest
 
+import nnexp
 from nnexp.config.loader import load
+from nnexp.config.schema import Experiment
 from nnexp.errors import RunError
-from nnexp.experiment import load_data, run
-from nnexp.store import provenance, writer
-from nnexp.store.checkpoint import Checkpoint
-from nnexp.store.files import guarded
+from nnexp.experiment import load_data, resume, run
+from nnexp.store import files, provenance, writer
+from nnexp.store.checkpoint import Checkpoint, read_checkpoint
 from nnexp.store.writer import COLUMNS, RunWriter
 
 if TYPE_CHECKING:
@@ -239,12 +243,162 @@ def test_a_folder_that_vanishes_is_a_run_error(folder: Path) -> None:
         made.finish("completed")
 
 
-def test_a_full_disk_is_named_with_the_run(folder: Path) -> None:
-    """An error without a file name is reported with the folder, and other errors pass through."""
-    with (
-        pytest.raises(RunError, match=r"^a run: cannot be written: No space left"),
-        guarded(Path("a run")),
-    ):
+def test_a_log_that_was_replaced_under_a_run_is_noticed(folder: Path) -> None:
+    """Rows are not written to where nobody would find them."""
+    made = create(folder)
+    (made.folder / "metrics.csv").rename("elsewhere.csv")
+    Path(made.folder / "metrics.csv").write_text("epoch\n")
+    made.append({"epoch": 1})
+    with pytest.raises(RunError, match=r"metrics\.csv: cannot be written: another file is in its"):
+        made.offer(Checkpoint({}, {}))
+    made.close()
+
+
+def test_a_row_is_in_the_checkpoint_before_it_is_seen(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a row is written, the checkpoint that has it is on the disk, and so is its name."""
+    made = create(folder)
+    events: list[str] = []
+    synchronize, write_at = os.fsync, files.write_at
+
+    def synchronized(descriptor: int) -> None:
+        events.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        synchronize(descriptor)
+
+    def written(descriptor: int, path: Path, position: int, data: bytes) -> None:
+        found = read_checkpoint(made.folder / "checkpoint.npz")
+        assert found is not None
+        assert found.state["logs"]["metrics.csv"]["tail"].encode() == data
+        events.append("row")
+        write_at(descriptor, path, position, data)
+
+    monkeypatch.setattr(os, "fsync", synchronized)
+    monkeypatch.setattr(files, "write_at", written)
+    made.append({"epoch": 1})
+    made.offer(Checkpoint({}, {}))
+    assert events == ["file", "folder", "row", "file"]
+    made.finish("failed")
+
+
+def test_commits_cost_at_most_a_fiftieth_of_the_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk that takes 2 s, epochs of 1 s share a commit, and each row arrives all the same."""
+    clock = [0.0]
+    slow = files.replace
+
+    def replace(*words: Any, **more: Any) -> None:
+        clock[0] += 2
+        slow(*words, **more)
+
+    monkeypatch.setattr(writer, "perf_counter", lambda: clock[0])
+    made = create(folder)
+    monkeypatch.setattr(files, "replace", replace)
+    began, seen = clock[0], []
+    for epoch in range(1, 501):
+        clock[0] += 1
+        made.append({"epoch": epoch})
+        made.offer(Checkpoint({}, {}))
+        seen.append(len(rows(made.folder)))
+    waited = clock[0] - began - 500
+    assert waited <= 500 / 50 + 2
+    # What is seen is never older than a hundred seconds, and the last commit brings the rest.
+    assert all(epoch - n <= 101 for epoch, n in enumerate(seen, 1))
+    made.commit()
+    assert len(rows(made.folder)) == 500
+    made.finish("failed")
+
+
+def test_a_name_that_is_taken_is_taken(folder: Path) -> None:
+    """A run of a given name is made once; the second finds it, and leaves nothing behind."""
+    runs = folder / "runs"
+    first = RunWriter.create(runs, "mine", "data: mnist\n", {}, suffix=False)
+    with pytest.raises(FileExistsError, match="mine is there already"):
+        RunWriter.create(runs, "mine", "data: mnist\n", {}, suffix=False)
+    assert list(runs.iterdir()) == [first.folder]
+    first.finish("failed")
+
+
+def test_nothing_that_is_there_is_replaced_by_a_run(folder: Path) -> None:
+    """A file, a folder with something in it, or a link that leads nowhere keeps its name."""
+    runs = folder / "runs"
+    runs.mkdir()
+    (runs / "empty").write_text("a file")
+    (runs / "empty-2").mkdir()
+    (runs / "empty-2" / "notes.txt").write_text("mine")
+    (runs / "empty-3").symlink_to("nowhere")
+    made = create(runs)
+    assert made.folder.name == "empty-4"
+    assert (runs / "empty").read_text() == "a file"
+    assert (runs / "empty-3").readlink() == Path("nowhere")
+    made.finish("failed")
+
+
+def open_files() -> list[str]:
+    """Return the numbers of the files this process has open."""
+    return sorted(path.name for path in Path("/dev/fd").iterdir())
+
+
+def test_a_run_that_cannot_be_begun_leaves_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk is full before there is a run, nothing of it stays, and nothing is open."""
+    runs = folder / "runs"
+    runs.mkdir()
+    before = open_files()
+
+    def full(*words: object) -> None:
         raise OSError(28, "No space left on device")
-    with pytest.raises(KeyError), guarded(Path("a run")):
-        raise KeyError
+
+    monkeypatch.setattr(files, "create", full)
+    with pytest.raises(RunError, match="No space left on device; make room, or choose another"):
+        create(runs)
+    assert list(runs.iterdir()) == []
+    assert open_files() == before
+
+
+def test_any_argument_can_be_recorded(folder: Path) -> None:
+    """An argument that is no UTF-8 stands in run.json as Python knows it."""
+    argv = ["nnexp", os.fsdecode(b"\xff.yaml"), "\N{SNOWMAN}"]
+    made = RunWriter.create(folder, "odd", "data: mnist\n", {"argv": argv})
+    assert json.loads((made.folder / "run.json").read_text(encoding="utf-8"))["argv"] == argv
+    made.finish("failed")
+
+
+def test_no_secret_of_the_environment_is_written(
+    train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither variables, nor git's configuration, nor the address of a remote get into a run."""
+    secret = "hunter2"  # noqa: S105 - a marked word
+    subprocess.run(["git", "init", "-q"], check=True)
+    remote = f"https://me:{secret}@example.org/x.git"
+    subprocess.run(["git", "remote", "add", "origin", remote], check=True)
+    for name in ("NNEXP_TOKEN", "API_KEY", "OPENBLAS_NOTE", "GIT_CONFIG_VALUE_0", "PYTHONNOTE"):
+        monkeypatch.setenv(name, secret)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "http.extraheader")
+    run = train(stop_after=2).folder
+    resume(run)
+    written = b"".join(path.read_bytes() for path in run.iterdir())
+    assert secret.encode() not in written
+
+
+def test_the_provenance_of_a_run_is_whole(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions, platform, BLAS and its threads, git, argv, digest, seed, config: all are there."""
+    config = load("small.yaml", ["seed=7"])
+    outcome = run(config, load_data(config), "runs", argv=["nnexp", "train", "small.yaml"])
+    record = json.loads((outcome.folder / "run.json").read_text())
+    assert record["argv"] == ["nnexp", "train", "small.yaml"]
+    assert record["versions"] == {
+        "nnexp": nnexp.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+    assert (record["platform"], record["host"]) == (platform.platform(), platform.node())
+    assert record["blas"]
+    assert all(library["num_threads"] == 1 for library in record["blas"])
+    assert record["data"]["sha256"] == load_data(config).digest
+    assert record["seed"] == 7
+    assert Experiment.model_validate(record["config"]) == config.experiment
+    assert record["pid"] == os.getpid()

@@ -283,33 +283,34 @@ def test_every_arm_has_the_same_number_of_trials_and_no_trial_sees_the_test_set(
     assert any(one is search.data.load(config).sets["test"] for one in seen)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("in_epoch", "after_epoch"), [(0.0, 1.0), (0.05, 0.05)])
 def test_a_search_that_is_interrupted_again_and_again_comes_to_the_same(
-    undisturbed: Undisturbed, tmp_path: Path, seed: int
+    undisturbed: Undisturbed, tmp_path: Path, in_epoch: float, after_epoch: float
 ) -> None:
-    """Interrupted in the middle of any epoch, and begun anew, it leaves the same trials."""
-    chance = random.Random(seed)  # noqa: S311 - nothing secret
+    """Interrupted after every epoch, or now and then in one, and begun anew: the same trials."""
+    chance = random.Random(0)  # noqa: S311 - nothing secret
 
     class Killer(Silence):
         def seen(self, examples: int) -> None:
-            if chance.random() < 0.05:
+            if chance.random() < in_epoch:
                 raise KeyboardInterrupt
 
         def epoch(self, row: Row) -> None:
-            if chance.random() < 0.05:
+            if chance.random() < after_epoch:
                 raise KeyboardInterrupt
 
-    for number in (0, 1):
-        while True:
-            search = searches(undisturbed.path, tmp_path)[number]
-            job = search.following()
-            if job is None:
-                break
-            perform(job, search.data, progress=Killer())
-        assert [t.settings for t in search.trials] == [
-            t.settings for t in undisturbed.found[number].trials
-        ]
-    assert contents(tmp_path / "trials") == contents(undisturbed.runs / "trials")
+    known = undisturbed.found[0]
+    while True:
+        search = searches(undisturbed.path, tmp_path)[0]
+        job = search.following()
+        if job is None:
+            break
+        perform(job, search.data, progress=Killer())
+    assert [t.settings for t in search.trials] == [t.settings for t in known.trials]
+    due = contents(undisturbed.runs / "trials")
+    assert contents(tmp_path / "trials") == {
+        name: run for name, run in due.items() if name.startswith("quadratic")
+    }
 
 
 def test_the_result_does_not_depend_on_the_number_of_jobs(
@@ -348,6 +349,26 @@ def test_a_search_that_is_killed_at_any_moment_comes_to_the_same(
         assert process.returncode < 0
     assert CliRunner().invoke(cli, words).exit_code == 0
     assert contents(tmp_path / "study") == contents(undisturbed.runs)
+
+
+def test_the_search_of_an_arm_knows_nothing_of_the_others(undisturbed: Undisturbed) -> None:
+    """The trials that are drawn at random are the same for every arm: none has more luck."""
+    first, second = undisturbed.found
+    assert [t.settings for t in first.trials] == [t.settings for t in second.trials]
+    assert len({t.settings["eta"] for t in first.trials}) == 8
+
+
+def test_more_trials_are_the_same_search(undisturbed: Undisturbed, tmp_path: Path) -> None:
+    """With more of them the next is made, with fewer the first ones count."""
+    runs = shutil.copytree(undisturbed.runs, tmp_path / "runs")
+    for trials, due in ((9, "quadratic-t8-s0"), (3, None)):
+        text = TEXT.replace("trials: 8", f"trials: {trials}")
+        path = write(undisturbed.path.parent, text, "other.yaml")
+        search = searches(path, runs)[0]
+        job = search.following()
+        assert (job.name if job else None) == due
+        known = undisturbed.found[0].trials[:trials]
+        assert [t.settings for t in search.trials] == [t.settings for t in known]
 
 
 def test_a_diverged_trial_is_a_row_and_not_the_end(tmp_path: Path) -> None:
@@ -468,11 +489,8 @@ SPACE = "{eta: {log: [0.001, 10]}, batch_size: [5, 20]}"
             "{path: numbers.csv, target: y}\n  layers: [1, 4, 1]",
             "tune.metric: validation_accuracy: numbers has no classes",
         ),
-        (
-            "kind}",
-            "kind, validation: 0}",
-            "study.yaml:11: tune: is judged on a validation set; points has none",
-        ),
+        ("kind}", "kind, validation: 0}", "validation_accuracy: points has no validation set"),
+        ("kind}", "kind, test: 0}", "study.yaml:10: metric: test_accuracy: points has no test set"),
         ("100-101", "0-9", "study.yaml:15: confirm.seeds: 0 is the seed"),
         (
             "  trials: 8",
@@ -587,6 +605,18 @@ def test_a_damaged_trial_is_named_and_made_again_once_it_is_moved_away(
 
 
 # The studies that come with nnexp
+
+
+def test_the_study_of_the_documentation_is_the_one_that_comes_with_nnexp(tmp_path: Path) -> None:
+    """Its lines mean what configs/studies/cost_tuned.yaml does."""
+    text = (CONFIGS.parent / "docs" / "tuning.md").read_text(encoding="utf-8")
+    path = tmp_path / "cost_tuned.yaml"
+    block = text.partition("```yaml\n")[2].partition("```")[0]
+    path.write_text(block.replace("../", f"{CONFIGS}/"), encoding="utf-8")
+    documented, shipped = load_study(path), load_study(CONFIGS / "studies" / "cost_tuned.yaml")
+    assert (documented.tune, documented.confirm) == (shipped.tune, shipped.confirm)
+    assert documented.description == shipped.description
+    assert [a.name for a in documented.arms] == [a.name for a in shipped.arms]
 
 
 @pytest.mark.parametrize("name", ["cost_tuned", "initialization", "regularization"])

@@ -1,6 +1,6 @@
 """Attack what is promised of a run folder, and print what came of it.
 
-    python tests/torture            all of it, up to ten minutes
+    python tests/torture            all of it, ten minutes at most
     python tests/torture --short    a taste of it
     python tests/torture kills      one part
 
@@ -10,17 +10,24 @@ Each part prints a line of JSON; a table of all ends it. The exit code is 1 wher
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 # One thread, so that children can be forked from here; before NumPy is loaded.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# What is attacked is the tree this file is in.
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
 
 import argparse
 import json
 import signal
-import sys
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
-from time import perf_counter
+from functools import partial
+from time import monotonic
 from types import FrameType
 from typing import Any
 
@@ -30,11 +37,13 @@ import full
 import kills
 import power
 import price
-from scenes import IMAGES, POINTS, Figures, scene
+from scenes import IMAGES, POINTS, Figures, data_once, scene
 
 BOUND = 600
+PRICE = "price"
 _SHOWN = 10
 Part = Callable[[bool], "Figures | None"]
+Record = dict[str, Any]
 
 
 def _kills(short: bool) -> Figures:
@@ -77,70 +86,100 @@ def _owners(short: bool) -> Figures:
         return crowd.two_owners(images, 2 if short else 20)
 
 
-# A further part is one function and one entry; two sweeps over one study belong here.
+# The longest first. A further part is one function and one entry; sweeps belong here.
 PARTS: dict[str, tuple[str, Part]] = {
+    "faults": ("ENOSPC, EDQUOT, EIO, EROFS, short writes, folder gone, at every call", _faults),
+    "calls": ("SIGKILL before every call of the file system, twice", _calls),
     "kills": ("SIGKILL at random moments, every technique on", _kills),
-    "calls": ("SIGKILL before every call of the file system", _calls),
-    "faults": ("ENOSPC, EDQUOT, EIO, EROFS, short writes at every call", _faults),
     "power": ("power cuts after every call", _power),
     "tmpfs": ("file systems of every size that is too small", _tmpfs),
     "sizes": ("limits on the size of files", _sizes),
-    "crowd": ("runs begun in one second in one folder", _crowd),
     "owners": ("two processes that resume one run", _owners),
+    "crowd": ("runs begun in one second in one folder", _crowd),
 }
 
 
-def _cost(short: bool) -> list[dict[str, Any]]:
-    return [asdict(price) for price in price.measure(*((1, 2) if short else (3, 6)))]
+def _attack(name: str, short: bool) -> Record:
+    """Run one part here; return its figures."""
+    began = monotonic()
+    with data_once():
+        found = PARTS[name][1](short)
+    seconds = round(monotonic() - began, 1)
+    if found is None:
+        return {"part": name, "permitted": False, "broken": 0, "seconds": seconds}
+    for problem in found.problems[:_SHOWN]:
+        print(f"torture: {name}: {problem}", file=sys.stderr)
+    figures = {f.name: getattr(found, f.name) for f in fields(found) if f.name != "problems"}
+    return {"part": name, **figures, "broken": len(found.problems), "seconds": seconds}
+
+
+def _measure(short: bool) -> Iterator[Record]:
+    for found in price.measure(*((1, 2) if short else (2, 20))):
+        yield {"part": PRICE, "broken": 0} | asdict(found)
+
+
+def _elsewhere(name: str, short: bool, end: float) -> list[Record]:
+    """Run one part in a process of its own; return what it printed."""
+    words = [name, "--within", str(int(end - monotonic())), *(["--short"] if short else [])]
+    done = subprocess.run(
+        [sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=False
+    )
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return found or [{"part": name, "broken": 1, "ended": done.returncode}]
+
+
+def _line(record: Record) -> str:
+    """Return a part's line of the table."""
+    name = record["part"]
+    if name == PRICE:
+        return (
+            f"commits on MNIST, {record['layers']}: {record['share'] * 100:.2f} % of the time of "
+            f"{record['epoch']:.2f} s an epoch ({record['commit'] * 1000:.1f} ms a commit, "
+            f"{record['commits']})"
+        )
+    if record.get("permitted") is False:
+        return f"{PARTS[name][0]}: not permitted here"
+    left_out = ("part", "seconds", "broken")
+    said = [f"{key.replace('_', ' ')} {v}" for key, v in record.items() if key not in left_out]
+    return f"{PARTS[name][0]}: {', '.join(said)}; promises broken {record['broken']}"
+
+
+def _run(chosen: Sequence[str], short: bool, within: int) -> Iterator[Record]:
+    """Run the parts: one here, several two at a time; the price at last, undisturbed."""
+    attacks = [name for name in chosen if name != PRICE]
+    if len(attacks) == 1:
+        yield _attack(attacks[0], short)
+    else:
+        elsewhere = partial(_elsewhere, short=short, end=monotonic() + within)
+        with ThreadPoolExecutor(2) as pool:
+            for records in pool.map(elsewhere, attacks):
+                yield from records
+    if PRICE in chosen:
+        yield from _measure(short)
 
 
 def _out_of_time(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(f"torture: not done after {BOUND} seconds")
-
-
-def _attack(name: str, short: bool) -> tuple[str, bool]:
-    """Run one part; return its line of the table and whether every promise was kept."""
-    title, part = PARTS[name]
-    began = perf_counter()
-    found = part(short)
-    seconds = perf_counter() - began
-    if found is None:
-        print(json.dumps({"part": name, "permitted": False}), flush=True)
-        return f"{title}: not permitted here", True
-    figures = {f.name: getattr(found, f.name) for f in fields(found) if f.name != "problems"}
-    broken = len(found.problems)
-    record = {"part": name, **figures, "broken": broken, "seconds": round(seconds, 1)}
-    print(json.dumps(record), flush=True)
-    for problem in found.problems[:_SHOWN]:
-        print(f"torture: {name}: {problem}", file=sys.stderr)
-    said = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in figures.items())
-    return f"{title}: {said}; promises broken {broken}", not broken
+    raise SystemExit("torture: not done in time")
 
 
 def main() -> None:
     """Run the parts asked for, all by default."""
+    known = [*PARTS, PRICE]
     parser = argparse.ArgumentParser(description="Attack what is promised of a run folder.")
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, "price", []], metavar="PART")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(known))
     parser.add_argument("--short", action="store_true", help="a taste of it, in seconds")
+    parser.add_argument("--within", type=int, default=BOUND, help="seconds it may take")
     asked = parser.parse_args()
+    if unknown := set(asked.parts) - set(known):
+        parser.error(f"{', '.join(sorted(unknown))}: the parts are {', '.join(known)}")
     signal.signal(signal.SIGALRM, _out_of_time)
-    signal.alarm(BOUND)
-    chosen = asked.parts or [*PARTS, "price"]
-    lines, sound = [], True
-    for name in (name for name in chosen if name in PARTS):
-        line, kept = _attack(name, asked.short)
-        lines.append(line)
-        sound = sound and kept
-    if "price" in chosen:
-        for found in _cost(asked.short):
-            print(json.dumps({"part": "price"} | found), flush=True)
-            lines.append(
-                f"commits on MNIST, {found['layers']}: {found['share'] * 100:.2f} % of the time "
-                f"of {found['epoch']:.2f} s an epoch ({found['commit'] * 1000:.1f} ms a commit, "
-                f"{found['commits']})"
-            )
-    print("\n" + "\n".join(lines))
-    sys.exit(not sound)
+    signal.alarm(max(1, asked.within))
+    records = []
+    for record in _run(asked.parts or known, asked.short, asked.within):
+        records.append(record)
+        print(json.dumps(record), flush=True)
+    print("\n" + "\n".join(map(_line, records)))
+    sys.exit(any(record["broken"] for record in records))
 
 
 if __name__ == "__main__":

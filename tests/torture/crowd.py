@@ -14,7 +14,8 @@ from time import sleep
 from typing import Self
 
 from children import begin, end
-from scenes import Figures, Scene, differing, fingerprint, go_on, rows, visible
+from fingerprints import differing, fingerprint
+from scenes import ENDED, Figures, Scene, go_on, rows, visible
 
 from nnexp.store import writer
 from nnexp.store.reader import open_run
@@ -111,7 +112,7 @@ def two_owners(scene: Scene, pairs: int, seed: int = 0) -> Owners:
         codes = [end(pid) for pid in pids]
         refusals = [said.read_text() for code, said in zip(codes, told, strict=True) if code]
         figures.refused += len(refusals)
-        known = ("is being written by another process", "is complete", "ended in epoch")
+        known = ("is being written by another process", *ENDED)
         if sorted(codes) != [0, 1] or not any(word in refusals[0] for word in known):
             figures.problems.append(f"exit codes {codes}: {refusals}")
         figures.problems += go_on(scene, folder, seen, figures)

@@ -159,6 +159,7 @@ class Failing(Disk):
         error: the errno; None fails nothing.
         lasting: whether the calls after it fail too.
         short: if the call is a write, it takes half of the data, and the next call fails instead.
+        silent: the call does not fail; `on_fault` has done something instead.
         faults: how often something failed or was shortened.
     """
 
@@ -170,16 +171,20 @@ class Failing(Disk):
         *,
         lasting: bool = False,
         short: bool = False,
+        silent: bool = False,
         on_fault: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(root)
         self.at, self.error, self.lasting, self.short = at, error, lasting, short
+        self.silent = silent
         self.faults = 0
         self._on_fault = on_fault
 
     def before(self, name: str, path: str) -> None:
         """Fail where it is due."""
         due = self.calls == self.at or (self.lasting and self.calls > self.at > 0)
+        if due and self.silent:
+            self._count()
         if due and self.error is not None and not (self.short and name == "write"):
             self._count()
             named = (path,) if name in (*BY_NAME, "open", "look", "read") else ()

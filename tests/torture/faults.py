@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+from commands import Command, commands, training
 from disk import ERRORS, Failing
 from scenes import (
     Figures,
@@ -44,30 +43,36 @@ class Faults(Figures):
 
 @dataclass(frozen=True)
 class Fault:
-    """A way to fail: an errno, once or from there on, maybe after half a write."""
+    """A way to fail: an errno, once or from there on, maybe after half a write; or no more folder.
 
-    error: int | None
+    Without an errno, half a write is all that happens.
+    """
+
+    error: int | None = None
     lasting: bool = False
     short: bool = False
+    gone: bool = False
 
     def __str__(self) -> str:
-        said = errno.errorcode[self.error] if self.error else "short write"
+        said = errno.errorcode[self.error] if self.error else "short write" * self.short
         return (
             said
             + " from there on" * self.lasting
             + " after half a write" * (self.short and self.error is not None)
+            + "folder gone" * self.gone
         )
 
 
 ALL = (
     *(Fault(error, lasting) for error in ERRORS for lasting in (False, True)),
     Fault(errno.ENOSPC, lasting=True, short=True),
-    Fault(None, short=True),
+    Fault(short=True),
+    Fault(gone=True),
 )
 
 
 def inject(scene: Scene, step: int = 1) -> Faults:
-    """Let every call of training, and every call of resuming, fail in every way.
+    """Let every call of training, resuming and extending fail, in every way.
 
     Args:
         scene: what is trained.
@@ -75,55 +80,41 @@ def inject(scene: Scene, step: int = 1) -> Faults:
     """
     figures = Faults()
     with every_epoch_committed():
+        disturbed = commands(scene)
         runs = scene.place("faults")
-        assert nnexp("train", scene.path, "-q", "--runs-dir", runs).code == 0
+        assert nnexp(*training(scene, runs)).code == 0
         visible(runs)[0].rename(runs / OTHER)
-        torn = _torn(scene)
         for number, fault in enumerate(ALL):
-            for begin in (_training, partial(_resuming, torn)):
+            for command in disturbed:
                 at = 1 + number % step
-                while _attack(scene, runs, begin, fault, at, figures):
+                while _attack(scene, runs, command, fault, at, figures):
                     at += step
     return figures
 
 
-Begin = Callable[[Scene, Path], "list[str | Path]"]
-
-
-def _training(scene: Scene, runs: Path) -> list[str | Path]:
-    return ["train", scene.path, "-q", "--runs-dir", runs]
-
-
-def _resuming(torn: Path, scene: Scene, runs: Path) -> list[str | Path]:
-    shutil.copytree(torn, runs / torn.name)
-    return ["resume", runs / torn.name, "-q"]
-
-
-def _torn(scene: Scene) -> Path:
-    """Return a run that ended in the middle of a row, in the middle of training."""
-    runs = scene.place("torn")
-    with Failing(runs) as whole:
-        nnexp("train", scene.path, "-q", "--runs-dir", runs)
-    for at in range(whole.calls // 2, whole.calls):
-        runs = scene.place("torn")
-        with Failing(runs, at, errno.ENOSPC, lasting=True, short=True), suppress(Exception):
-            nnexp("train", scene.path, "-q", "--runs-dir", runs)
-        (folder,) = visible(runs)
-        if not (folder / "metrics.csv").read_bytes().endswith(b"\n"):
-            return folder
-    raise AssertionError
-
-
-def _attack(scene: Scene, runs: Path, begin: Begin, fault: Fault, at: int, figures: Faults) -> bool:
+def _attack(
+    scene: Scene, runs: Path, command: Command, fault: Fault, at: int, figures: Faults
+) -> bool:
     """Let one call of a command fail; return False where it makes no such call."""
     other = listing(runs / OTHER)
-    words = begin(scene, runs)
+    words = command.begin(runs)
     seen: dict[Path, dict[str, bytes]] = {}
 
     def look() -> None:
         seen.update((f, rows(f)) for f in visible(runs) if f.name != OTHER)
+        if fault.gone:
+            runs.rename(runs.with_suffix(".gone"))
 
-    disk = Failing(runs, at, fault.error, lasting=fault.lasting, short=fault.short, on_fault=look)
+    # The folder goes with a call that does no harm: closing or not, it has been done.
+    disk = Failing(
+        runs,
+        at,
+        fault.error,
+        lasting=fault.lasting,
+        short=fault.short,
+        silent=fault.gone,
+        on_fault=look,
+    )
     problems: list[str] = []
     with disk:
         try:
@@ -131,6 +122,8 @@ def _attack(scene: Scene, runs: Path, begin: Begin, fault: Fault, at: int, figur
         except Exception as error:
             said = Said(-1, "", "")
             problems.append(f"a traceback: {error!r}")
+    if fault.gone and disk.faults:
+        problems += _brought_back(runs)
     if disk.calls < at:
         _clear(runs)
         return False
@@ -142,14 +135,26 @@ def _attack(scene: Scene, runs: Path, begin: Begin, fault: Fault, at: int, figur
             problems.append(f"no message: {said.err!r}")
         if listing(runs / OTHER) != other:
             problems.append("another run was touched")
-        problems += _mend(scene, runs, seen, figures)
+        problems += _mend(scene, runs, command, seen, figures)
         figures.problems += [f"{words[0]}, call {at}, {fault}: {problem}" for problem in problems]
     _clear(runs)
     return True
 
 
+def _brought_back(runs: Path) -> Iterator[str]:
+    """Put the folder of runs back; yield what has been made in its place."""
+    if runs.exists():
+        yield f"{runs} was made again: {list(runs.iterdir())}"
+        shutil.rmtree(runs)
+    runs.with_suffix(".gone").rename(runs)
+
+
 def _mend(
-    scene: Scene, runs: Path, seen: dict[Path, dict[str, bytes]], figures: Figures
+    scene: Scene,
+    runs: Path,
+    command: Command,
+    seen: dict[Path, dict[str, bytes]],
+    figures: Figures,
 ) -> Iterator[str]:
     """Let the run go on, now that the disk is sound again; yield what is wrong with it."""
     found = [folder for folder in visible(runs) if folder.name != OTHER]
@@ -158,7 +163,7 @@ def _mend(
     for folder in found:
         if away := lost(seen.get(folder, {}), folder):
             yield f"rows that were seen are gone from {away}"
-        yield from go_on(scene, folder, seen.get(folder, {}), figures)
+        yield from go_on(scene, folder, seen.get(folder, {}), figures, command.more)
 
 
 def _clear(runs: Path) -> None:

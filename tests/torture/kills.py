@@ -5,16 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from time import perf_counter, sleep
 
 from children import Deadly, begin, end
+from commands import Command, Words, calls, commands, training
 from disk import Disk
-from scenes import Figures, Scene, every_epoch_committed, go_on, lost, rows, visible
+from scenes import ENDED, Figures, Scene, every_epoch_committed, go_on, lost, rows, visible
 
 from nnexp.store.checkpoint import read_checkpoint
-from nnexp.store.writer import CHECKPOINT
+from nnexp.store.layout import CHECKPOINT
 
 KILLED = -9
 
@@ -47,7 +47,7 @@ def at_random(scene: Scene, kills: int, seed: int = 0) -> Kills:
     scene.reference  # noqa: B018 - made before the first child
     began = perf_counter()
     runs = scene.place("timing")
-    assert end(begin(*_training(scene, runs), said=scene.base / "said")) == 0
+    assert end(begin(*training(scene, runs), said=scene.base / "said")) == 0
     seconds = perf_counter() - began
     while figures.kills < kills:
         runs = scene.place("kills")
@@ -56,50 +56,58 @@ def at_random(scene: Scene, kills: int, seed: int = 0) -> Kills:
         code = KILLED
         while code == KILLED and figures.kills < kills:
             found = visible(runs)
-            words = ["resume", found[0], "-q"] if found else _training(scene, runs)
+            words: Words = ["resume", found[0], "-q"] if found else training(scene, runs)
             pid = begin(*words, said=scene.base / "said")
-            # Half of them early: folders are made, and logs redone, in the first milliseconds.
-            sleep(seconds * rng.choice((rng.uniform(0, 1), 10 ** -rng.uniform(0, 3))))
+            moment = rng.uniform(0, 1)
+            # Logs are redone in the first milliseconds.
+            sleep(seconds * (moment if not found or rng.random() < 0.5 else 10 ** (-3 * moment)))
             code = end(pid, kill=True)
             if code == KILLED:
                 figures.kills += 1
                 figures.problems += _look(visible(runs), seen, figures)
-        if code not in {0, KILLED}:
-            figures.problems.append(f"exit code {code}: {(scene.base / 'said').read_text()}")
+        said = (scene.base / "said").read_text()
+        if code not in {0, KILLED} and not any(word in said for word in ENDED):
+            figures.problems.append(f"exit code {code}: {said}")
         for folder in visible(runs):
             figures.problems += go_on(scene, folder, seen, figures)
     return figures
 
 
 def at_every_call(scene: Scene, step: int = 1) -> Kills:
-    """Kill training before every call, and halfway through every write; resume, and kill that."""
+    """Kill every command before each of its calls, and halfway through each of its writes.
+
+    What goes on with the run is killed as well, at a call further on each time.
+    """
     figures = Kills()
     scene.reference  # noqa: B018 - made before the first child
     with every_epoch_committed():
-        for halfway in (False, True):
-            for at in count(1 + halfway, step):
-                runs = scene.place("kills")
-                seen: dict[str, bytes] = {}
-                if not _killed(scene, _training(scene, runs), Deadly(runs, at, halfway=halfway)):
-                    break
-                figures.runs += 1
-                figures.kills += 1
-                figures.problems += _look(visible(runs), seen, figures)
-                for folder in visible(runs):
-                    again = Deadly(runs, 1 + at % 89, halfway=halfway)
-                    if _killed(scene, ["resume", folder, "-q"], again):
-                        figures.kills += 1
-                        figures.problems += _look([folder], seen, figures)
-                    figures.problems += go_on(scene, folder, seen, figures)
+        for command in commands(scene):
+            runs = scene.place("kills")
+            names = calls(runs, command.begin(runs))
+            for at in range(1, len(names) + 1, step):
+                for halfway in (False, True)[: 1 + (names[at - 1] == "write")]:
+                    _kill_twice(scene, command, at, halfway, figures)
     return figures
 
 
-def _training(scene: Scene, runs: Path) -> list[str | Path]:
-    return ["train", scene.path, "-q", "--runs-dir", runs]
+def _kill_twice(scene: Scene, command: Command, at: int, halfway: bool, figures: Kills) -> None:
+    runs = scene.place("kills")
+    seen: dict[str, bytes] = {}
+    figures.runs += 1
+    if not _killed(scene, command.begin(runs), Deadly(runs, at, halfway=halfway), figures):
+        figures.problems.append(f"call {at} was not made")
+    figures.problems += _look(visible(runs), seen, figures)
+    for folder in visible(runs):
+        words: Words = ["resume", folder, "-q", *command.more]
+        if _killed(scene, words, Deadly(runs, 1 + at % 89, halfway=halfway), figures):
+            figures.problems += _look([folder], seen, figures)
+        figures.problems += go_on(scene, folder, seen, figures, command.more)
 
 
-def _killed(scene: Scene, words: list[str | Path], disk: Disk) -> bool:
-    return end(begin(*words, said=scene.base / "said", disk=disk)) == KILLED
+def _killed(scene: Scene, words: Words, disk: Disk, figures: Kills) -> bool:
+    killed = end(begin(*words, said=scene.base / "said", disk=disk)) == KILLED
+    figures.kills += killed
+    return killed
 
 
 def _look(found: list[Path], seen: dict[str, bytes], figures: Kills) -> Iterator[str]:

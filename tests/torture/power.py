@@ -8,6 +8,7 @@ that were. Every state that may be left is built, and the run resumed from there
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from commands import Words, commands
 from disk import Disk
 from scenes import LOGS, Figures, Scene, every_epoch_committed, go_on, nnexp, visible, whole
 
@@ -185,6 +187,7 @@ class Model:
         if Path(path) == self._root:
             self._files[file] = self.top
             return False
+        assert not there or not flags & os.O_TRUNC
         folder, last = self._find(path)
         if not there:
             folder.change({last: File()})
@@ -247,7 +250,7 @@ def _seen_rows(files: dict[str, bytes | None]) -> dict[str, bytes]:
 
 
 def cut(scene: Scene, step: int = 1, seed: int = 0) -> Cuts:
-    """Cut the power after every call of training, and of resuming what a cut has left.
+    """Cut the power after every call of training, of resuming what a cut has left, of extending.
 
     Args:
         scene: what is trained.
@@ -263,6 +266,10 @@ def cut(scene: Scene, step: int = 1, seed: int = 0) -> Cuts:
             _put(files, disk)
             (folder,) = visible(runs)
             _cut(scene, disk, ["resume", folder, "-q"], figures, 2 * step, rng)
+        disk = scene.place("disk")
+        runs.mkdir(parents=True)
+        extending = commands(scene)[-1]
+        _cut(scene, disk, extending.begin(runs), figures, step, rng, extending.more)
     return figures
 
 
@@ -273,6 +280,7 @@ def _cut(
     figures: Cuts,
     step: int,
     rng: random.Random,
+    more: Words | None = None,
 ) -> list[dict[str, bytes | None]]:
     """Cut the power after every call of a command; return two states from the middle of it."""
     model = Model(disk)
@@ -293,7 +301,7 @@ def _cut(
                 continue
             done.add(state)
             figures.states += 1
-            problems = list(_resume(scene, files, seen, figures))
+            problems = list(_resume(scene, files, seen, figures, more or []))
             figures.problems += [
                 f"{words[0]}, after call {number} ({event[:2]}), {way}: {p}" for p in problems
             ]
@@ -314,7 +322,11 @@ def _walk_disk(disk: Path) -> Iterator[tuple[str, bytes | None]]:
 
 
 def _resume(
-    scene: Scene, files: dict[str, bytes | None], seen: dict[str, bytes], figures: Figures
+    scene: Scene,
+    files: dict[str, bytes | None],
+    seen: dict[str, bytes],
+    figures: Figures,
+    more: Words,
 ) -> Iterator[str]:
     """Resume from a state of the disk; yield what is wrong."""
     place = scene.base / "cut"
@@ -325,4 +337,4 @@ def _resume(
         if seen or found:
             yield f"the runs {found}, where there were rows of {list(seen)}"
         return
-    yield from go_on(scene, found[0], seen, figures)
+    yield from go_on(scene, found[0], seen, figures, more)

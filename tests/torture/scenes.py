@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from click.testing import CliRunner
+from fingerprints import differing, fingerprint
 
 from nnexp import data
 from nnexp.cli import cli
@@ -52,9 +51,8 @@ monitor: [train, validation, test, diagnostics, parameters]
 epochs: 6
 """
 LOGS = ("metrics.csv", "diagnostics.csv", "parameters.csv")
-CLOCKS = 3
-# What stands in run.json of how a run ended; the rest is when, where and by whom.
-ENDING = ("name", "seed", "status", "stopped", "epochs", "summary", "config", "data")
+# A run that ended just before it was killed has nothing to resume.
+ENDED = ("is complete", "ended in epoch", "are done already")
 
 
 @dataclass(frozen=True)
@@ -147,21 +145,6 @@ def nnexp(*words: str | Path) -> Said:
     return Said(result.exit_code, result.stdout, result.stderr)
 
 
-def fingerprint(folder: Path) -> dict[str, bytes]:
-    """Return everything of a run that is to be the same however often it was disturbed."""
-    found = {
-        path.name: path.read_bytes()
-        for path in folder.iterdir()
-        if path.name not in {"metrics.csv", "run.json", "checkpoint.npz"}
-    }
-    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as stream:
-        rows = [row[:-CLOCKS] for row in csv.reader(stream)]
-    record = json.loads((folder / "run.json").read_text())
-    found["metrics.csv but for the clocks"] = repr(rows).encode()
-    found["run.json: how it ended"] = repr([record.get(key) for key in ENDING]).encode()
-    return found
-
-
 @dataclass
 class Figures:
     """What came of an attack.
@@ -175,7 +158,13 @@ class Figures:
     problems: list[str] = field(default_factory=list)
 
 
-def go_on(scene: Scene, folder: Path, seen: dict[str, bytes], figures: Figures) -> Iterator[str]:
+def go_on(
+    scene: Scene,
+    folder: Path,
+    seen: dict[str, bytes],
+    figures: Figures,
+    more: Sequence[str | Path] = (),
+) -> Iterator[str]:
     """Resume a run to its end; yield what is wrong with it.
 
     Args:
@@ -183,9 +172,10 @@ def go_on(scene: Scene, folder: Path, seen: dict[str, bytes], figures: Figures) 
         folder: the run's.
         seen: the rows that a reader had seen before it was disturbed.
         figures: count the bytes that differ.
+        more: what `nnexp resume` is told besides the run.
     """
-    said = nnexp("resume", folder, "-q")
-    if said.code and not any(word in said.err for word in ("is complete", "ended in epoch")):
+    said = nnexp("resume", folder, "-q", *more)
+    if said.code and not any(word in said.err for word in ENDED):
         yield f"it cannot be resumed: {said.err}"
         return
     if away := lost(seen, folder):
@@ -194,15 +184,6 @@ def go_on(scene: Scene, folder: Path, seen: dict[str, bytes], figures: Figures) 
     figures.bytes_differing += differ
     if differ:
         yield f"{differ} bytes differ"
-
-
-def differing(first: dict[str, bytes], second: dict[str, bytes]) -> int:
-    """Count the bytes in which two fingerprints differ."""
-    return sum(_differing(first.get(n, b""), second.get(n, b"")) for n in {*first, *second})
-
-
-def _differing(first: bytes, second: bytes) -> int:
-    return sum(a != b for a, b in zip(first, second, strict=False)) + abs(len(first) - len(second))
 
 
 def visible(runs: Path) -> list[Path]:

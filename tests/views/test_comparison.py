@@ -16,10 +16,9 @@ from nnexp.store.index import open_all
 from nnexp.store.reader import Run, open_run
 from nnexp.views.compare import (
     Group,
+    beware,
     caption,
     groups,
-    repeated,
-    silent_outputs,
     sort_key,
     table,
 )
@@ -143,11 +142,11 @@ def test_the_caption_says_what_the_figures_are(make: Make) -> None:
     """Means are called so only where there are several runs, and peaks on the test optimistic."""
     one = groups([make("completed", 0, [0.5])], "test_accuracy")
     two = groups([make("completed", 0, [0.5]), make("completed", 1, [0.5])], "test_accuracy")
-    assert caption("test_accuracy", one).startswith("test accuracy %.\n")
-    assert "mean ± standard deviation over seeds" in caption("test_accuracy", two)
-    assert "optimistic" in caption("test_accuracy", one)
-    assert "optimistic" not in caption("validation_accuracy", one)
-    assert caption("train_cost", one) == "train cost."
+    assert caption("test_accuracy", one)[0] == "test accuracy %."
+    assert "mean ± standard deviation over seeds" in caption("test_accuracy", two)[0]
+    assert "optimistic" in caption("test_accuracy", one)[-1]
+    assert "optimistic" not in "".join(caption("validation_accuracy", one))
+    assert caption("train_cost", one) == ["train cost."]
 
 
 def test_classes_that_were_not_learnt_are_named_by_their_names(train: Train) -> None:
@@ -156,8 +155,11 @@ def test_classes_that_were_not_learnt_are_named_by_their_names(train: Train) -> 
     train("layers=[2, 1, 2]", stuck, "eta=1e-9", "epochs=1")
     train("epochs=30", "eta=3", "name=good")
     found, _ = open_all(folders(Path("runs")))
-    (note,) = silent_outputs(groups(found, "test_accuracy"))
-    assert note == "small: 1 of 1 runs never learnt a class: seed 0 (right)"
+    named = {group.name: group for group in groups(found, "test_accuracy")}
+    stuck_group, good = named["small"], named["good"]
+    (note,) = beware("arm", stuck_group)
+    assert note == "arm: 1 of 1 runs never learnt a class: seed 0 (right)"
+    assert beware("good", good) == []
     (run,) = [run for run in found if run.name == "small"]
     assert "Never learnt: right" in page(run)
     assert class_names(run) == ["left", "right"]
@@ -200,8 +202,8 @@ def test_a_seed_that_was_run_again_counts_once(make: Make) -> None:
     (group,) = groups(found, "test_accuracy")
     assert group.figures["last"].n == 2
     assert len(group.runs) == 3
-    assert "of seed 0 (2 times) the latest counts" in repeated([group])[0]
-    assert repeated(groups(found[1:], "test_accuracy")) == []
+    assert "of seed 0 (2 times) the latest counts" in beware("a", group)[0]
+    assert beware("a", groups(found[1:], "test_accuracy")[0]) == []
 
 
 def test_runs_on_changed_data_are_two_groups(make: Make) -> None:

@@ -1,0 +1,284 @@
+"""A real scheduler and real workers on this machine, which do not see the user's files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import Stopper
+from distributed import KilledWorker
+from sweeping import contents
+
+import nnexp as package
+from nnexp.config.study import load_study
+from nnexp.errors import NnexpError
+from nnexp.experiment import DataCache
+from nnexp.study import dask_engine
+from nnexp.study.dask_engine import _Executor, unlike
+from nnexp.study.jobs import perform
+from nnexp.study.sweep import run_jobs, settings_for, study_jobs
+
+if TYPE_CHECKING:
+    from conftest import Nnexp
+
+ROOT = Path(__file__).parents[2]
+BOUND = 60.0
+DASK = "from dask.__main__ import main; main()"
+WITHOUT_NNEXP = f"import sys; sys.modules['nnexp'] = None; {DASK}"
+OTHER_NNEXP = f"import nnexp; nnexp.__version__ = '9.9'; {DASK}"
+STUDY = """\
+name: study
+base: {data: {path: points.csv, target: kind}, layers: [2, 16, 2], batch_size: 4, epochs: 80}
+arms:
+  points: {monitor: [train, validation, test, diagnostics]}
+  images: {data: {name: mnist, train: 60, validation: 20, test: 20}, layers: [784, 30, 10]}
+seeds: 0-4
+"""
+
+
+class Cluster:
+    """A scheduler and its workers, each a process, in a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes: list[subprocess.Popen[bytes]] = []
+        told = folder / "scheduler.json"
+        quiet = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+        self.scheduler = self.start(DASK, "scheduler", *quiet, "--scheduler-file", told)
+        wait_for(lambda: told.exists() and told.read_text().endswith("}"))
+        self.address = json.loads(told.read_text())["address"]
+
+    def start(self, code: str, *words: str | Path) -> subprocess.Popen[bytes]:
+        """Start a process that ends with the cluster; it knows nnexp, and no other folder."""
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *words],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.processes.append(process)
+        return process
+
+    def worker(self, code: str = DASK) -> subprocess.Popen[bytes]:
+        """Start a worker."""
+        one = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", "scratch"]
+        return self.start(code, "worker", self.address, *one)
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """Start a scheduler; end all of it in any case."""
+    folder.mkdir()
+    started = Cluster(folder)
+    try:
+        yield started
+    finally:
+        for process in started.processes:
+            process.kill()
+        for process in started.processes:
+            process.wait()
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + BOUND
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def start_sweep(*words: str) -> subprocess.Popen[str]:
+    """Start a sweep in the working folder."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "nnexp", "sweep", *words],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def lines_until(sweep: subprocess.Popen[str], text: str) -> str:
+    """Read what a sweep says until it has said something."""
+    assert sweep.stderr
+    said = ""
+    while text not in said:
+        line = sweep.stderr.readline()
+        assert line, said
+        said += line
+    return said
+
+
+@pytest.fixture
+def study(folder: Path) -> Path:
+    """Give a study of ten runs, in the working folder."""
+    lines = [f"{i / 10},{(i * 7 % 11) / 10},{'ab'[i % 2]}" for i in range(40)]
+    (folder / "points.csv").write_text("\n".join(["x,y,kind", *lines]) + "\n")
+    (folder / "study.yaml").write_text(STUDY)
+    return folder / "study.yaml"
+
+
+def results(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what the runs of a folder came to."""
+    return {name: files for name, files in contents(folder).items() if name != "study.json"}
+
+
+def run_here(study: Path, seeds: str) -> dict[str, dict[str, Any]]:
+    """Return what the local engine's runs come to."""
+    data, runs = DataCache(), Path("here")
+    jobs = study_jobs(load_study(study, seeds=seeds), runs, data)
+    run_jobs(jobs, data, settings=settings_for(runs, 1))
+    return results(runs)
+
+
+def interrupt_one(study: Path, runs: Path) -> Path:
+    """Train some epochs of one run of the study, as an earlier command might have."""
+    data = DataCache()
+    job = study_jobs(load_study(study), runs / "study", data)[0]
+    done = perform(job, data, progress=Stopper(20))
+    assert done.folder
+    return done.folder
+
+
+def test_a_sweep_survives_a_worker_and_leaves_the_cluster_as_it_was(
+    study: Path, folder: Path
+) -> None:
+    """Every run is there once, complete, with the local engine's bytes, or not there at all."""
+    begun = interrupt_one(study, Path("runs"))
+    rows = (begun / "metrics.csv").read_bytes()
+    with cluster(folder / "away") as there:
+        on_dask = ["--engine", "dask", "--address", there.address]
+        doomed, _ = there.worker(), there.worker()
+        sweep = start_sweep("study.yaml", "--seeds", "0-2", *on_dask)
+        lines_until(sweep, "1/6 completed")
+        doomed.kill()
+        out, said = sweep.communicate(timeout=BOUND)
+        assert (sweep.returncode, out.splitlines()[0]) == (0, "runs/study"), said
+        assert results(Path("runs/study")) == run_here(study, "0-2")
+        assert (begun / "metrics.csv").read_bytes().startswith(rows)
+        # The workers, which do not know this folder, have written nothing into it.
+        known = {"away", "here", "runs", "points.csv", "study.yaml"}
+        assert {path.name for path in folder.iterdir()} == known
+        end_in_the_middle(there, on_dask)
+        lose_the_scheduler(there, on_dask)
+
+
+def end_in_the_middle(there: Cluster, on_dask: list[str]) -> None:
+    """Interrupt a sweep: its runs end on the cluster as well, which goes on."""
+    endless = STUDY.replace("epochs: 80", "epochs: 10000000").replace("study", "endless")
+    Path("endless.yaml").write_text(endless)
+    dead = set(there.folder.rglob("nnexp-*"))
+    sweep = start_sweep("endless.yaml", *on_dask)
+    wait_for(lambda: set(there.folder.rglob("nnexp-*")) > dead)
+    sweep.terminate()
+    out, said = sweep.communicate(timeout=BOUND)
+    assert (sweep.returncode, out) == (130, "")
+    assert said.endswith("nnexp: interrupted\n")
+    wait_for(lambda: set(there.folder.rglob("nnexp-*")) <= dead)
+    assert [path.name for path in Path("runs/endless").iterdir()] == ["study.json"]
+
+
+def lose_the_scheduler(there: Cluster, on_dask: list[str]) -> None:
+    """Kill the scheduler of a sweep that has four more runs to do."""
+    sweep = start_sweep("study.yaml", *on_dask)
+    lines_until(sweep, "1/4 completed")
+    there.scheduler.kill()
+    out, said = sweep.communicate(timeout=BOUND)
+    assert (sweep.returncode, out) == (1, "")
+    assert said.splitlines()[-1] == (
+        f"nnexp: the scheduler of {there.address} was lost; what is complete is kept: "
+        "run the command again"
+    )
+    found = results(Path("runs/study"))
+    assert 6 < len(found) < 10
+    assert {run["run.json"] for run in found.values()} == {b"completed"}
+
+
+def test_without_an_address_a_cluster_of_this_machine_is_used(study: Path) -> None:
+    """It is started, gives the same bytes, and says nothing of its own."""
+    sweep = start_sweep("study.yaml", "--seeds", "0", "--engine", "dask", "--jobs", "1", "--quiet")
+    assert sweep.communicate(timeout=BOUND) == ("runs/study\n", "")
+    assert sweep.returncode == 0
+    assert results(Path("runs/study")) == run_here(study, "0")
+
+
+def test_a_cluster_that_cannot_do_it_is_refused(
+    study: Path, folder: Path, nnexp: Nnexp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No workers, none that fit, no scheduler: one message each, and no run."""
+    monkeypatch.setattr(dask_engine, "PATIENCE", 2.0)
+    with cluster(folder / "away") as there:
+
+        def refusal() -> str:
+            done = nnexp("sweep", study, "--engine", "dask", "--address", there.address, code=1)
+            assert [path.name for path in Path("runs/study").iterdir()] == ["study.json"]
+            return str(done.stderr.splitlines()[-1])
+
+        assert refusal() == (
+            f"nnexp: {there.address}: the scheduler has no workers: start some with "
+            f"`dask worker {there.address} --nworkers 4 --nthreads 1`"
+        )
+        there.worker(WITHOUT_NNEXP)
+        there.worker(OTHER_NNEXP)
+        monkeypatch.setattr(dask_engine, "PATIENCE", BOUND)
+        wait_for(lambda: "and 1 more" in refusal())
+    monkeypatch.setattr(dask_engine, "PATIENCE", 2.0)
+    assert refusal() == (
+        f"nnexp: {there.address}: no scheduler answers there within 2 s: start one with "
+        "`dask scheduler`, and give the address it prints as --address"
+    )
+
+
+def test_software_that_differs_is_named_with_its_place() -> None:
+    """A Python of another minor version, an nnexp of another version, or none, cannot do it."""
+    python = "{}.{}.99".format(*sys.version_info)
+    version = package.__version__
+
+    def found(pythons: dict[str, Any], versions: dict[str, Any]) -> dict[str, str]:
+        return {
+            name: reason.partition(",")[0] for name, reason in unlike(pythons, versions).items()
+        }
+
+    assert found({"a": python, "b": python}, {"a": version, "b": version}) == {}
+    assert found({"a": "2.7.18"}, {"a": version}) == {"a": "has Python 2.7.18"}
+    assert found({"a": python}, {"a": "9.9"}) == {"a": "has nnexp 9.9"}
+    missing = ModuleNotFoundError("No module named 'nnexp'")
+    said = {"a": "cannot import nnexp (No module named 'nnexp')"}
+    assert found({"a": python}, {"a": missing}) == said
+    assert found({"a": OSError("gone")}, {"a": OSError("gone")}) == {}
+
+
+def test_a_run_that_no_worker_survives_fails_in_words() -> None:
+    """Dask gives up after so many deaths; its own words are about its tasks."""
+    last: Any = None
+
+    def given_up() -> None:
+        raise KilledWorker("_train-1", last, 3)
+
+    with ThreadPoolExecutor(1) as pool:
+        error = _Executor(pool).submit(given_up).exception()
+    assert isinstance(error, NnexpError)
+    assert str(error).startswith("4 workers died one after the other")
+
+
+def test_dask_is_asked_for_only_where_it_is_needed(
+    study: Path, nnexp: Nnexp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it, the message says what to install; an address without it is an error of usage."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "nnexp.study.dask_engine")
+    monkeypatch.delattr("nnexp.study.dask_engine")
+    refused = nnexp("sweep", study, "--engine", "dask", code=1)
+    assert "pip install 'nnexp[cluster]'" in refused.stderr
+    usage = nnexp("sweep", study, "--address", "tcp://127.0.0.1:1", code=2)
+    assert "--address needs --engine dask" in usage.stderr
