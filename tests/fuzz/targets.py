@@ -311,7 +311,7 @@ def put(folder: Path, files: Mapping[str, bytes | None]) -> None:
 
 
 def _printed(folder: Path, words: tuple[str, ...], codes: tuple[int, ...] = (0, 1)) -> bool:
-    """Run a command; return whether it was done. What it prints is text."""
+    """Run a command; return whether it was done, and not refused. What it prints is text."""
     with chdir(folder):
         result = CliRunner().invoke(cli, words, prog_name="nnexp")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -321,7 +321,7 @@ def _printed(folder: Path, words: tuple[str, ...], codes: tuple[int, ...] = (0, 
         assert all(char.isprintable() or char == "\n" for char in text), text
     if result.exit_code == 0 and "--json" in words:
         json.loads(result.stdout, parse_constant=_no_json)
-    return result.exit_code == 0
+    return result.exit_code != NnexpError.exit_code
 
 
 def _no_json(word: str) -> None:
