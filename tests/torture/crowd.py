@@ -15,7 +15,7 @@ from typing import Self
 
 from children import begin, end
 from fingerprints import differing, fingerprint
-from scenes import ENDED, Figures, Scene, go_on, rows, visible
+from scenes import ENDED, Figures, Scene, go_on, rows, time_is_up, visible
 
 from nnexp.store import writer
 from nnexp.store.reader import open_run
@@ -97,8 +97,9 @@ class Owners(Figures):
 
 def two_owners(scene: Scene, pairs: int, seed: int = 0) -> Owners:
     """Let two processes resume the same run at the same time."""
-    figures, rng = Owners(pairs=pairs), random.Random(seed)  # noqa: S311 - no secret
-    for _ in range(pairs):
+    figures, rng = Owners(), random.Random(seed)  # noqa: S311 - no secret
+    while figures.pairs < pairs and not time_is_up():
+        figures.pairs += 1
         runs = scene.place("owners")
         pid = begin("train", scene.path, "-q", "--runs-dir", runs, said=scene.base / "said")
         while not visible(runs):

@@ -20,6 +20,7 @@ from scenes import (
     lost,
     nnexp,
     rows,
+    time_is_up,
     visible,
 )
 
@@ -87,7 +88,7 @@ def inject(scene: Scene, step: int = 1) -> Faults:
         for number, fault in enumerate(ALL):
             for command in disturbed:
                 at = 1 + number % step
-                while _attack(scene, runs, command, fault, at, figures):
+                while not time_is_up() and _attack(scene, runs, command, fault, at, figures):
                     at += step
     return figures
 

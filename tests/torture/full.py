@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from scenes import Figures, Scene, every_epoch_committed, go_on, nnexp, rows, visible
+from scenes import Figures, Scene, every_epoch_committed, go_on, nnexp, rows, time_is_up, visible
 
 PAGE = 4096
 
@@ -41,6 +41,8 @@ def tmpfs(scene: Scene, step: int = 1) -> Full | None:
     scene.reference  # noqa: B018 - made before
     with every_epoch_committed():
         for pages in range(1, 1000, step):
+            if time_is_up():
+                return figures
             try:
                 with _mounted(place, pages) as grow:
                     if _fill(scene, place / "runs", grow, figures):
@@ -75,6 +77,8 @@ def file_sizes(scene: Scene, step: int) -> Full:
     runs = scene.place("sizes")
     with every_epoch_committed():
         for limit in range(1, 1 << 20, step):
+            if time_is_up():
+                return figures
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
             try:
                 if _fill(scene, runs, grow, figures):

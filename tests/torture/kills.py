@@ -11,7 +11,17 @@ from time import perf_counter, sleep
 from children import Deadly, begin, end
 from commands import Command, Words, calls, commands, training
 from disk import Disk
-from scenes import ENDED, Figures, Scene, every_epoch_committed, go_on, lost, rows, visible
+from scenes import (
+    ENDED,
+    Figures,
+    Scene,
+    every_epoch_committed,
+    go_on,
+    lost,
+    rows,
+    time_is_up,
+    visible,
+)
 
 from nnexp.store.checkpoint import read_checkpoint
 from nnexp.store.layout import CHECKPOINT
@@ -49,7 +59,7 @@ def at_random(scene: Scene, kills: int, seed: int = 0) -> Kills:
     runs = scene.place("timing")
     assert end(begin(*training(scene, runs), said=scene.base / "said")) == 0
     seconds = perf_counter() - began
-    while figures.kills < kills:
+    while figures.kills < kills and not time_is_up():
         runs = scene.place("kills")
         figures.runs += 1
         seen: dict[str, bytes] = {}
@@ -86,6 +96,8 @@ def at_every_call(scene: Scene, step: int = 1) -> Kills:
             names = calls(runs, command.begin(runs))
             for at in range(1, len(names) + 1, step):
                 for halfway in (False, True)[: 1 + (names[at - 1] == "write")]:
+                    if time_is_up():
+                        return figures
                     _kill_twice(scene, command, at, halfway, figures)
     return figures
 

@@ -18,7 +18,17 @@ from typing import Any
 
 from commands import Words, commands
 from disk import Disk
-from scenes import LOGS, Figures, Scene, every_epoch_committed, go_on, nnexp, visible, whole
+from scenes import (
+    LOGS,
+    Figures,
+    Scene,
+    every_epoch_committed,
+    go_on,
+    nnexp,
+    time_is_up,
+    visible,
+    whole,
+)
 
 PAGE = 64
 _NO_CHANCE = random.Random()  # noqa: S311 - no secret
@@ -290,7 +300,7 @@ def _cut(
     done: set[bytes] = set()
     middle: list[dict[str, bytes | None]] = []
     for number, event in enumerate(recorder.events):
-        if not model.apply(*event) or number % step:
+        if not model.apply(*event) or number % step or time_is_up():
             continue
         seen = _seen_rows(model.seen())
         for way in WAYS:

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -98,6 +100,20 @@ def scene(text: str, *, on_disk: bool = False) -> Iterator[Scene]:
         (base / "points.csv").write_text("\n".join(lines) + "\n")
         (base / "torture.yaml").write_text(text)
         yield Scene(base / "torture.yaml", base)
+
+
+_end = inf
+
+
+def stop_at(end: float) -> None:
+    """Let attacks end by this time, on the monotonic clock, with what they have come to."""
+    global _end  # noqa: PLW0603 - a process has one end
+    _end = end
+
+
+def time_is_up() -> bool:
+    """Tell whether an attack has to end."""
+    return monotonic() > _end
 
 
 @contextmanager
