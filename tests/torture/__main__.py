@@ -41,7 +41,7 @@ from scenes import IMAGES, POINTS, Figures, data_once, scene, stop_at, time_is_u
 # What is left of ten minutes is for the price.
 BOUND = 480
 FUZZING = Path(__file__).resolve().parents[1] / "fuzz" / "fuzzing.py"
-FUZZED = ("config", "study", "idx", "npz", "csv", "metrics", "record", "folder", "index", "resume")
+FUZZED = ("config", "idx", "npz", "csv", "metrics", "record")
 PRICE = "price"
 _SHOWN = 10
 Part = Callable[[bool], "Figures | None"]
