@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,13 +120,16 @@ def _margin(metric: str, margin: float | None) -> float | None:
 def _of_one_study(runs: list[Run]) -> tuple[StudyRecord | None, list[Run]]:
     """Return the study that runs of one folder belong to, and those of its arms."""
     from nnexp.errors import RunError
+    from nnexp.store.layout import STUDY
+
+    folders = {os.path.dirname(run.folder) for run in runs}  # noqa: PTH120 - of thousands
+    folder = Path(folders.pop())
+    if folders or not os.path.lexists(folder / STUDY):
+        return None, runs
     from nnexp.store.studies import read_study
 
-    folders = {run.folder.parent for run in runs}
-    if len(folders) > 1:
-        return None, runs
     try:
-        study = read_study(folders.pop())
+        study = read_study(folder)
     except RunError as error:
         say_note(str(error))
         return None, runs

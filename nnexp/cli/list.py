@@ -29,24 +29,24 @@ def list_(
     accuracy; for regression the cost.
     """
     from nnexp.store.find import by_age, folders
-    from nnexp.store.index import keep, open_all
+    from nnexp.store.index import open_many
     from nnexp.views.listing import table
     from nnexp.views.table import FORMATS
 
-    runs, notes = open_all(reversed(by_age(folders(runs_dir))))
-    click.get_current_context().call_on_close(lambda: keep(runs))
-    for note in notes:
+    opened = open_many(reversed(by_age(folders(runs_dir))))
+    click.get_current_context().call_on_close(opened.keep)
+    for note in opened.notes:
         say_note(note)
     kept = [
         run
-        for run in runs
+        for run in opened.runs
         if (name is None or name in run.name)
         and set(tags) <= set(run.tags)
         and status in (None, run.status)
     ]
     if kept or format_ != "table":
         say(FORMATS[format_](table(kept)), nl=False)
-    elif runs:
-        say(f"none of the {len(runs)} runs under {runs_dir} fits", err=True)
+    elif opened.runs:
+        say(f"none of the {len(opened.runs)} runs under {runs_dir} fits", err=True)
     else:
         say(f"no runs under {runs_dir} yet: nnexp train configs/smoke.yaml", err=True)

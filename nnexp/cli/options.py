@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 from nnexp.cli.output import say_note
 
 if TYPE_CHECKING:
+    from nnexp.store.index import Opened
     from nnexp.store.reader import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -86,7 +87,7 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
     """
     from nnexp.errors import RunError
     from nnexp.store.find import folders, resolve
-    from nnexp.store.index import keep, open_all
+    from nnexp.store.index import open_many
 
     found: dict[Path, None] = {}
     notes: list[str] = []
@@ -97,15 +98,22 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
             notes.append(str(error))
     if not names:
         found = dict.fromkeys(folders(runs_dir))
-    runs, unsound = open_all(found)
-    click.get_current_context().call_on_close(lambda: keep(runs))
-    if not runs:
-        said = "\n".join([*notes, *unsound])
+    opened = open_many(found)
+    click.get_current_context().call_on_close(lambda: _close(opened))
+    if not opened.runs:
+        said = "\n".join([*notes, *opened.notes])
         start = "start one with: nnexp train configs/smoke.yaml"
         raise RunError(said or f"{runs_dir}: there are no runs yet; {start}")
-    for note in [*notes, *unsound]:
+    for note in [*notes, *opened.notes]:
         say_note(note)
-    return runs
+    return opened.runs
+
+
+def _close(opened: Opened) -> None:
+    """Say what has turned out to be wrong on the way, and keep what was read."""
+    for note in opened.late_notes():
+        say_note(note)
+    opened.keep()
 
 
 def choose_metric(runs: list[Run], metric: str | None, option: str = "--metric") -> str:
@@ -118,7 +126,7 @@ def choose_metric(runs: list[Run], metric: str | None, option: str = "--metric")
     from nnexp.errors import OptionError, RunError, did_you_mean, one_of
     from nnexp.evidence.summary import METRICS, default_metric
 
-    logged = [name for name in METRICS if any(name in run.metrics for run in runs)]
+    logged = [name for name in METRICS if any(name in run.facts.summary for run in runs)]
     chosen = metric or default_metric(logged)
     if chosen is None:
         raise RunError("none of the runs has logged a metric")

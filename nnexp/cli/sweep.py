@@ -13,7 +13,7 @@ import click
 
 from nnexp.cli.options import jobs_option, runs_dir_option
 from nnexp.cli.outcomes import DIVERGED, end_by_signal
-from nnexp.cli.output import say
+from nnexp.cli.output import say, say_note
 from nnexp.cli.overview import overview
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def sweep(
         return
     claim(loaded, folder)
     if not quiet:
+        if loaded.tune:
+            say_note(f"sweep trains the arms as they stand; nnexp tune {study} searches first")
         said = f", {len(done)} of them there already" if done else ""
         say(f"{folder}: {len(wanted)} runs{said}", err=True)
     end_by_signal()

@@ -38,3 +38,11 @@ def from_record(config: Mapping[str, Any]) -> dict[str, Any]:
         first = error.errors()[0]
         wrong = ".".join(map(str, first["loc"]))
         raise ValueError(f"{one_line(wrong)}: {first['msg']}") from error
+
+
+def experiment_of(config: Mapping[str, Any]) -> Experiment | None:
+    """Return the experiment of a config; None where it is none, whoever said it was."""
+    try:
+        return Experiment.model_validate(config)
+    except ValidationError:
+        return None

@@ -96,6 +96,7 @@ def compare(
         raise ValueError("two arms have the same name")
     summaries = {name: summarize_arm(arm, metric) for name, arm in named.items()}
     matches = [_match(named[a], named[b]) for a, b in _pairs(list(named), baseline, pairs)]
+    compared = sum(match.estimate is not None for match in matches)
     adjusted = _holm(matches, lambda estimate: estimate.p)
     reachable = _holm(matches, lambda estimate: estimate.floor)
     cases = [
@@ -105,7 +106,7 @@ def compare(
             estimate=match.estimate,
             p_adjusted=p,
             p_reachable=floor,
-            comparisons=sum(match.estimate is not None for match in matches),
+            comparisons=compared,
             arm_fails_more=match.arm.fails_more(match.baseline),
             baseline_fails_more=match.baseline.fails_more(match.arm),
             failures=f"{match.arm.failure_count()}, {match.baseline.failure_count()}",

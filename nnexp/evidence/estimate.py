@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from math import fsum, inf, isfinite, sqrt
 from statistics import fmean
 
-from scipy.special import stdtrit
-
 ALPHA = 0.05
 # Sums that differ by less than this fraction of the sum of magnitudes are equal but for rounding.
 ROUNDING = 1e-9
@@ -80,6 +78,8 @@ def t_quantile(df: float, tail: float = ALPHA / 2) -> float:
     >>> round(t_quantile(9), 3)
     2.262
     """
+    from scipy.special import stdtrit
+
     return float(stdtrit(df, 1 - tail)) if tail > 0 else inf
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any, TypeVar
 
 import numpy as np
 
+from nnexp.evidence.estimate import deviation
 from nnexp.nn.types import Array
 
 T = TypeVar("T")
@@ -36,8 +37,7 @@ class Spread:
         finite = [value for value in values if value is not None and isfinite(value)]
         if not finite:
             return None
-        sd = stdev(finite) if len(finite) > 1 else None
-        return cls(len(finite), fmean(finite), sd, min(finite), max(finite))
+        return cls(len(finite), fmean(finite), deviation(finite), min(finite), max(finite))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Flat:

@@ -13,6 +13,7 @@ typical values, JASA 64 (1969), whose subset means are the ends of the interval.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import fsum, inf
 from statistics import fmean
 
@@ -23,6 +24,7 @@ from nnexp.nn.types import Array
 
 MOST_EXACT = 20
 SAMPLES = 50_000
+_BLOCK = 12
 
 
 def subset_sums(values: Array) -> tuple[Array, Array]:
@@ -45,14 +47,33 @@ def _sampled_sums(values: Array) -> tuple[Array, Array]:
 
     The seed is fixed: the same values give the same result.
     """
-    n, total = len(values), values.sum()
-    chosen = np.random.default_rng(0).random((SAMPLES, n)) < 0.5
-    chosen[~chosen.any(axis=1) | chosen.all(axis=1)] = np.arange(n) < n / 2
-    sums, sizes = chosen @ values, chosen.sum(axis=1)
+    n, total, sums = len(values), values.sum(), np.zeros(SAMPLES)
+    chosen, sizes = _random_subsets(n)
+    for start, subsets in zip(range(0, n, _BLOCK), chosen, strict=True):
+        sums += subset_sums(values[start : start + _BLOCK])[0][subsets]
     return (
         np.concatenate([[0.0], sums, total - sums, [total]]),
         np.concatenate([[0], sizes, n - sizes, [n]]),
     )
+
+
+@lru_cache(maxsize=2)
+def _random_subsets(n: int) -> tuple[list[Array], Array]:
+    """Draw a subset of each block of twelve, as the number whose bits it is; and sizes in all.
+
+    A subset's sum is then looked up: an eighth of the time of adding its values.
+    """
+    rng = np.random.default_rng(0)
+    blocks = [min(_BLOCK, n - start) for start in range(0, n, _BLOCK)]
+    chosen: list[Array] = [rng.integers(2**size, size=SAMPLES, dtype=np.uint16) for size in blocks]
+    sizes = np.zeros(SAMPLES, dtype=np.intp)
+    for subsets in chosen:
+        sizes += np.bitwise_count(subsets)
+    trivial = (sizes == 0) | (sizes == n)
+    for subsets in chosen:
+        subsets[trivial] = 0
+    chosen[0][trivial], sizes[trivial] = 2 ** blocks[0] - 1, blocks[0]
+    return chosen, sizes
 
 
 def sign_flip(differences: Sequence[float]) -> Estimate:

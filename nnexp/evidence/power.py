@@ -10,8 +10,6 @@ from bisect import bisect_left
 from collections.abc import Callable
 from math import ceil, isnan, log2, sqrt
 
-from scipy.special import nctdtr
-
 from nnexp.evidence.estimate import ALPHA, t_quantile
 
 POWER = 0.8
@@ -28,6 +26,8 @@ def power(n: int, difference: float, sd: float, alpha: float = ALPHA) -> float:
     >>> round(power(10, 1.0, 1.0), 3)
     0.803
     """
+    from scipy.special import nctdtr
+
     if sd == 0:
         return 1.0 if difference and alpha > 0 else 0.0
     t = t_quantile(n - 1, alpha / 2)

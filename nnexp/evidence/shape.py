@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import sqrt
 
 from nnexp.evidence.amounts import level, name_seeds
-from nnexp.evidence.estimate import variance
+from nnexp.evidence.estimate import ROUNDING, variance
 
 LEAST_OTHERS = 4
 FAR = 8.0
@@ -80,9 +80,20 @@ def find_apart(values: Mapping[int, float]) -> Apart | None:
         _cut(by_value, x, k, below, step)
         for k in range(1, min(len(x) // 2, len(x) - LEAST_OTHERS) + 1)
         for below in (True, False)
+        if _may_be_far(x, k, below, step)
     )
     widest = max(cuts, key=lambda cut: cut.gap, default=None)
     return widest if widest is not None and widest.gap >= FAR else None
+
+
+def _may_be_far(x: Sequence[float], k: int, below: bool, step: float) -> bool:
+    """Tell at a glance whether a cut can lie far enough.
+
+    m values of the range r have a standard deviation of at least r/√(2(m - 1)).
+    """
+    at, m = k if below else len(x) - k, len(x) - k
+    spread = (x[-1] - x[at] if below else x[at - 1] - x[0]) / sqrt(2 * (m - 1))
+    return x[at] - x[at - 1] >= FAR * max(spread, step) * (1 - ROUNDING)
 
 
 def _cut(by_value: Sequence[int], x: Sequence[float], k: int, below: bool, step: float) -> Apart:

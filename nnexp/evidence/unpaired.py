@@ -15,6 +15,9 @@ from nnexp.evidence.estimate import ROUNDING, Estimate, Interval, t_quantile, va
 from nnexp.evidence.paired import MOST_EXACT, SAMPLES, subset_sums
 from nnexp.nn.types import Array
 
+# Samples that are drawn in one piece of memory.
+_AT_ONCE = 500
+
 
 def unpaired(a: Sequence[float], b: Sequence[float]) -> Estimate:
     """Estimate the difference of the means of two independent samples, ā - b̄.
@@ -71,6 +74,12 @@ def _permute(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
 
 def _sampled(pooled: Array, k: int) -> Array:
     """Return the sums of random subsets of size k."""
-    keys = np.random.default_rng(0).random((SAMPLES, len(pooled)))
-    sums: Array = pooled[np.argpartition(keys, k - 1, axis=1)[:, :k]].sum(axis=1)
-    return sums
+    rng = np.random.default_rng(0)
+    return np.concatenate(
+        [
+            pooled[rng.random((_AT_ONCE, len(pooled))).argpartition(k - 1, axis=1)[:, :k]].sum(
+                axis=1
+            )
+            for _ in range(SAMPLES // _AT_ONCE)
+        ]
+    )

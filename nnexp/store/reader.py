@@ -39,7 +39,7 @@ _KINDS: Mapping[type, str] = {
     dict: "a mapping",
     list: "a list",
 }
-_RECORD: Mapping[str, type] = {
+RECORD: Mapping[str, type] = {
     "format": int,
     "status": str,
     "name": str,
@@ -62,7 +62,7 @@ _RECORD: Mapping[str, type] = {
     "resumed": list,
     "extended": list,
 }
-_DATA: Mapping[str, type] = {"name": str, "sha256": str, "classes": list}
+DATA: Mapping[str, type] = {"name": str, "sha256": str, "classes": list}
 
 Row = dict[str, "float | None"]
 
@@ -76,7 +76,6 @@ class Run:
         config: every key of its experiment with its value, as JSON has them; None where it cannot
             be read.
         facts: what its log comes to.
-        entry: what the index knows of it; None where it was read from its folder.
     """
 
     folder: Path
@@ -86,7 +85,6 @@ class Run:
     facts: Facts
     _problems: list[str] = field(default_factory=list)
     _logs: dict[str, list[Row]] = field(default_factory=dict)
-    entry: Mapping[str, Any] | None = None
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -101,9 +99,9 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment | None:
         """Its experiment; None where its config cannot be read."""
-        from nnexp.config.schema import Experiment
+        from nnexp.config import stored
 
-        return Experiment.model_validate(self.config) if self.config else None
+        return stored.experiment_of(self.config) if self.config else None
 
     @cached_property
     def identity(self) -> str:
@@ -279,9 +277,9 @@ def checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     version = record.get("format")
     if type(version) is not int or not 1 <= version <= FORMAT:
         problems.append(f"format {shown(version)} where 1 to {FORMAT} are known")
-    kept = _typed(record, _RECORD, "", problems)
+    kept = typed(record, RECORD, "", problems)
     if kept.get("data"):
-        kept["data"] = data = _typed(kept["data"], _DATA, "data.", problems)
+        kept["data"] = data = typed(kept["data"], DATA, "data.", problems)
         names = data.get("classes") or []
         if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
             problems.append(f"{RUN}: data.classes: at most {MAX_CLASSES:,} names are due")
@@ -289,9 +287,10 @@ def checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     return kept
 
 
-def _typed(
+def typed(
     values: Mapping[str, Any], types: Mapping[str, type], prefix: str, problems: list[str]
 ) -> dict[str, Any]:
+    """Return the entries that are of the type they should be; name the others in `problems`."""
     kept = {}
     for key, value in values.items():
         due = types.get(key)

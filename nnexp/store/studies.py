@@ -19,9 +19,9 @@ from nnexp.json_files import is_deep, read_mapping
 from nnexp.store import files
 from nnexp.store.files import guarded
 from nnexp.store.find import folders
+from nnexp.store.layout import STUDY
 from nnexp.text import shown
 
-STUDY = "study.json"
 FORMAT = 1
 MAX_BYTES, MAX_DEPTH = 32_000_000, 20
 

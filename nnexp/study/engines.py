@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from queue import Empty
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType
 from typing import Any
 
@@ -79,6 +79,7 @@ _reports: Any = None
 _data = DataCache()
 _argv: tuple[str, ...] = ()
 _working = False
+_ending = False
 
 
 class _Reporter:
@@ -133,6 +134,8 @@ def _initialize(reports: Any, settings: Settings) -> None:
 
 def _end(number: int, frame: FrameType | None) -> None:
     """End the run as interrupted; a second signal changes nothing."""
+    global _ending  # noqa: PLW0603 - see above
+    _ending = True
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if not _working:
         os._exit(_INTERRUPTED)
@@ -145,6 +148,8 @@ def _follow_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+        sleep(_PATIENCE)
+        os._exit(_INTERRUPTED)  # nobody else is left to do it; what is on the disk can be resumed
 
 
 def _work(job: Job, number: int) -> Done:
@@ -156,6 +161,8 @@ def _work(job: Job, number: int) -> Done:
         os._exit(_INTERRUPTED)
     finally:
         _working = False
+        if _ending:  # whatever became of the interrupt on its way
+            os._exit(_INTERRUPTED)
     if done.status == "interrupted":
         # The parent wants this process to end, not to begin the next job.
         os._exit(_INTERRUPTED)
@@ -212,6 +219,8 @@ def dask(settings: Settings) -> AbstractContextManager[Engine]:
     try:
         from nnexp.study import dask_engine
     except ImportError as error:
+        if str(error.name).startswith("nnexp"):  # a bug
+            raise
         raise RunError(
             f"--engine dask needs a package that is not there ({error.name}): "
             "pip install 'nnexp[cluster]'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -71,12 +72,12 @@ class Judged:
     notes: Mapping[str, Sequence[str]]
     warnings: Sequence[str]
 
-    @property
+    @cached_property
     def against(self) -> dict[str, Difference]:
         """The difference of each arm that is held against another."""
         return {difference.arm: difference for difference in self.comparison.differences}
 
-    @property
+    @cached_property
     def arms(self) -> dict[str, ArmSummary]:
         """What each arm comes to by itself."""
         return {arm.name: arm for arm in self.comparison.arms}

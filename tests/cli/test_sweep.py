@@ -174,6 +174,15 @@ def test_seeds_and_the_folder_are_options(nnexp: Nnexp, study: Path) -> None:
     assert sorted(path.name for path in Path("x/question").glob("*-s*")) == ["fast-s7", "slow-s7"]
 
 
+def test_a_study_that_is_to_be_tuned_is_swept_as_it_stands(nnexp: Nnexp, study: Path) -> None:
+    """The runs are those of the arms' own settings, and a note says which command searches."""
+    study.write_text(f"{STUDY}tune: {{space: {{batch_size: [5, 10]}}, seed: 9}}\n")
+    result = nnexp("sweep", study, "--seeds", "0")
+    said = "note: sweep trains the arms as they stand; nnexp tune question.yaml searches first"
+    assert result.stderr.splitlines()[0] == said
+    assert "2 completed in" in result.stdout
+
+
 @pytest.mark.parametrize(
     "words", [["--jobs", "0"], ["--engine", "steam"], ["--seed", "3"], ["--jobs", "many"]]
 )

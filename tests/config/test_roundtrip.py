@@ -150,6 +150,7 @@ def test_a_config_that_is_written_is_read_as_the_same_experiment(
     again = load(second).experiment
     assert again == experiment
     assert dump(again) == text
+    assert text.replace("\n", "").isprintable()
     recorded = json.dumps(experiment.model_dump(mode="json"), allow_nan=False)
     assert Experiment.model_validate(json.loads(recorded)) == experiment
 

@@ -201,7 +201,7 @@ VALUES: list[object] = [None, True, -1, 1e300, "x" * 100, [[]], {"a": {}}, "\x1b
 
 
 @pytest.mark.parametrize(
-    "key", sorted({*reader._RECORD, "data.name", "data.sha256", "data.classes", "git.commit"})
+    "key", sorted({*reader.RECORD, "data.name", "data.sha256", "data.classes", "git.commit"})
 )
 def test_every_key_of_the_record_may_be_of_any_type(run: Path, key: str) -> None:
     """What is of another type than it should be is left out and named; nothing raises."""
@@ -214,7 +214,7 @@ def test_every_key_of_the_record_may_be_of_any_type(run: Path, key: str) -> None
         found = open_run(run)
         assert run.name in page(found)
         kept = as_record(found)["record"]
-        due = reader._RECORD.get(key)
+        due = reader.RECORD.get(key)
         if due and value is not None and type(value) is not due:
             assert key not in kept
             assert any(f"run.json: {key}: " in problem for problem in found.problems)
@@ -263,13 +263,14 @@ def test_a_run_that_ends_while_it_is_read_is_not_taken_for_interrupted(
 NAMES = ["a\nb", "a\x1b]0;owned\x07", "\x1b[2J", "a\u202eb", "\udcff\udcfe", "=cmd|' C calc'!A0"]
 
 
-@pytest.mark.parametrize("name", [*NAMES, "a|b`<img src=x>`", "$a$ $\\frac", "a" * 200])
+@pytest.mark.parametrize("name", [*NAMES, "a|b`<img src=x>`", "$a$ $\\frac$", "a" * 200])
 def test_no_name_steers_the_terminal(nnexp: Nnexp, run: Path, name: str) -> None:
     """Of a folder, of an experiment, of a class, in the reason of an end, in the machine's name."""
     record = json.loads((run / "run.json").read_text())
     text = name.encode("utf-8", "replace").decode()
     record |= {"name": text, "stopped": text, "host": text, "argv": [text], "versions": {text: 1}}
     record["data"] |= {"name": text, "classes": [text, text]}
+    del record["config"]
     (run / "run.json").write_text(json.dumps(record))
     (run / "config.yaml").unlink()
     other = run.with_name(name)
@@ -294,7 +295,8 @@ def test_a_picture_takes_any_name(nnexp: Nnexp, run: Path) -> None:
     """Formulas of the picture's own language, missing glyphs and control characters are text."""
     (run / "config.yaml").unlink()
     record = json.loads((run / "run.json").read_text())
-    for i, name in enumerate([*NAMES[:4], "$a$ $\\frac", "数" * 300, "\U0001f600"]):
+    del record["config"]
+    for i, name in enumerate([*NAMES[:4], "$a$ $\\frac$", "数" * 300, "\U0001f600"]):
         other = run.with_name(f"{run.name}-{i}")
         shutil.copytree(run, other)
         (other / "run.json").write_text(json.dumps(record | {"name": name}))

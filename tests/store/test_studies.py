@@ -14,8 +14,8 @@ from nnexp.config.schema import STATISTICS
 from nnexp.config.study import load_study
 from nnexp.config.study_file import COMPARED
 from nnexp.errors import RunError
+from nnexp.store.layout import STUDY
 from nnexp.store.studies import (
-    STUDY,
     ArmRecord,
     StudyRecord,
     claim_folder,

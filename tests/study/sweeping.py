@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -45,6 +46,17 @@ def write_study(folder: Path, text: str = STUDY, name: str = "study.yaml") -> Pa
     path = folder / name
     path.write_text(text)
     return path
+
+
+@contextmanager
+def running(study: Path, *words: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """Give a sweep that is running; what is left of it in the end is killed."""
+    with start(study, *words) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def start(study: Path, *words: str | Path) -> subprocess.Popen[str]:

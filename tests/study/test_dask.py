@@ -275,7 +275,8 @@ def test_dask_is_asked_for_only_where_it_is_needed(
     study: Path, nnexp: Nnexp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without it, the message says what to install; an address without it is an error of usage."""
-    monkeypatch.setitem(sys.modules, "nnexp.study.dask_engine", None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "nnexp.study.dask_engine")
     monkeypatch.delattr("nnexp.study.dask_engine")
     refused = nnexp("sweep", study, "--engine", "dask", code=1)
     assert "pip install 'nnexp[cluster]'" in refused.stderr

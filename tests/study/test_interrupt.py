@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sweeping import STUDY, start, wait_until, workers, write_study
+from sweeping import STUDY, running, wait_until, workers, write_study
 
 from nnexp.store.find import folders
 from nnexp.store.index import open_all
@@ -34,6 +34,13 @@ def lose_a_worker(process: subprocess.Popen[str]) -> None:
     os.kill(workers(process)[0], signal.SIGKILL)
 
 
+def is_blocked(number: signal.Signals, process: int) -> bool:
+    """Tell whether a process has a signal blocked."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    (mask,) = (line.split()[1] for line in lines if line.startswith("SigBlk"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
 @pytest.mark.parametrize(
     ("hurt", "code", "said"),
     [
@@ -47,12 +54,16 @@ def lose_a_worker(process: subprocess.Popen[str]) -> None:
 def test_a_sweep_that_is_cut_short_leaves_no_process_and_runs_to_be_resumed(
     tmp_path: Path, hurt: Callable[[subprocess.Popen[str]], None], code: int, said: str
 ) -> None:
-    """Both running runs are interrupted with their rows, the four others never began."""
+    """Both running runs are interrupted with their rows, the four others never began.
+
+    A worker has SIGINT blocked from its first moment: Ctrl-C is the parent's to answer.
+    """
     study = write_study(tmp_path, LONG)
     runs = tmp_path / "runs" / "study"
-    with start(study) as process:
+    with running(study) as process:
         wait_until(lambda: len(list(runs.glob("*/checkpoint.npz"))) == 2)
         children = workers(process)
+        assert all(is_blocked(signal.SIGINT, child) for child in children)
         hurt(process)
         _, err = process.communicate(timeout=60)
     wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
@@ -67,13 +78,29 @@ def test_a_sweep_that_is_cut_short_leaves_no_process_and_runs_to_be_resumed(
     assert all(run.rows for run in found)
 
 
+def test_workers_end_with_their_parent_also_when_they_have_nothing_to_do(tmp_path: Path) -> None:
+    """One run is over, one goes on: when the parent dies, neither worker is left."""
+    study = write_study(
+        tmp_path, LONG.replace("eta: 0.1}", "eta: 0.1, epochs: 1}").replace("-2", "")
+    )
+    runs = tmp_path / "runs" / "study"
+    with running(study) as process:
+        wait_until(lambda: list(runs.glob("fast-s0/checkpoint.npz")))
+        wait_until(lambda: any("completed" in r.read_text() for r in runs.glob("slow-s0/run.json")))
+        children = workers(process)
+        assert len(children) == 2
+        process.kill()
+        process.communicate(timeout=60)
+    wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+
+
 def test_an_interrupted_run_is_resumed_by_the_same_command(tmp_path: Path) -> None:
     """run.json says after which epoch a run was taken up again; it is not begun anew."""
     study = write_study(tmp_path, LONG)
     runs = tmp_path / "runs" / "study"
 
     def interrupted() -> list[str]:
-        with start(study) as process:
+        with running(study) as process:
             wait_until(lambda: len(list(runs.glob("*/checkpoint.npz"))) == 2)
             wait_until(lambda: all('"running"' in r.read_text() for r in runs.glob("*/run.json")))
             process.terminate()

@@ -132,9 +132,10 @@ def test_the_documented_executor_gives_the_same_bytes(
     stand_in.MPIPoolExecutor = pool  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "mpi4py.futures", stand_in)
     monkeypatch.setitem(sys.modules, "mpi4py", ModuleType("mpi4py"))
-    monkeypatch.setitem(ENGINES, "mpi", ENGINES["local"])
     code = DOCS.read_text(encoding="utf-8").partition("```python\n# mpi")[2].partition("```")[0]
-    exec(f"# mpi{code}", {})  # noqa: S102 - our own documentation
+    defined: dict[str, Any] = {}
+    exec(f"# mpi{code}", defined)  # noqa: S102 - our own documentation
+    monkeypatch.setitem(ENGINES, "mpi", defined["mpi"])
     data = DataCache()
     jobs = jobs_of(study, "runs", data)
     resumed = interrupt(jobs[0])

@@ -24,7 +24,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -35,10 +35,18 @@ import full
 import kills
 import power
 import price
-from scenes import IMAGES, POINTS, Figures, data_once, scene, stop_at, time_is_up
+import sweeps
+from scenes import IMAGES, POINTS, Figures, known_once, scene, stop_at, time_is_up
+
+from nnexp import blas, data
+from nnexp.store import provenance
 
 # What is left of ten minutes is for the price.
 BOUND = 480
+# Fuzzed at a time.
+CASES = 1000
+FUZZING = Path(__file__).resolve().parents[1] / "fuzz" / "fuzzing.py"
+FUZZED = ("config", "study", "idx", "npz", "csv", "metrics", "record", "folder", "index", "resume")
 PRICE = "price"
 _SHOWN = 10
 Part = Callable[[bool], "Figures | None"]
@@ -85,7 +93,34 @@ def _owners(short: bool) -> Figures:
         return crowd.two_owners(images, 2 if short else 20)
 
 
-# The longest first. A further part is one function and one entry; sweeps belong here.
+def _sweeps(short: bool) -> Figures:
+    return sweeps.disturbed(*((2, 1) if short else (10, 5)))
+
+
+@dataclass
+class _Fuzzed(Figures):
+    cases: int = 0
+    accepted: int = 0
+    refused: int = 0
+
+
+def _fuzz(name: str, short: bool) -> Figures:
+    """Fuzz one of the readers; a defect ends it with its traceback."""
+    figures, due = _Fuzzed(), 20 if short else 10 * CASES
+    while figures.cases < due and not time_is_up():
+        words = [sys.executable, str(FUZZING), "--cases", str(min(due, CASES)), name]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            figures.problems.append(f"{name}: {done.stderr[-2000:]}")
+            break
+        found = json.loads(done.stdout)
+        figures.cases += found["cases"]
+        figures.accepted += found["accepted"]
+        figures.refused += found["refused"]
+    return figures
+
+
+# The longest first. A further part is one function and one entry.
 PARTS: dict[str, tuple[str, Part]] = {
     "faults": ("ENOSPC, EDQUOT, EIO, EROFS, short writes, folder gone, at every call", _faults),
     "calls": ("SIGKILL before every call of the file system, twice", _calls),
@@ -94,14 +129,17 @@ PARTS: dict[str, tuple[str, Part]] = {
     "tmpfs": ("file systems of every size that is too small", _tmpfs),
     "sizes": ("limits on the size of files", _sizes),
     "owners": ("two processes that resume one run", _owners),
+    "sweeps": ("sweeps killed at random moments, and two over one study", _sweeps),
     "crowd": ("runs begun in one second in one folder", _crowd),
+    **{f"fuzz-{name}": (f"fuzzing {name}", partial(_fuzz, name)) for name in FUZZED},
 }
 
 
 def _attack(name: str, short: bool) -> Record:
     """Run one part here; return its figures."""
     began = monotonic()
-    with data_once():
+    # Neither data nor git nor BLAS are what is attacked.
+    with known_once(data, "load"), known_once(provenance, "_git"), known_once(blas, "describe"):
         found = PARTS[name][1](short)
     spent = os.times()
     how = {"seconds": round(monotonic() - began, 1), "cpu_seconds": round(sum(spent[:4]), 1)}
