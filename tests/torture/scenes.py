@@ -17,10 +17,8 @@ import numpy as np
 from click.testing import CliRunner
 from fingerprints import differing, fingerprint
 
-from nnexp import data
 from nnexp.cli import cli
 from nnexp.config.loader import Config, load
-from nnexp.data import Dataset
 from nnexp.store import writer
 
 IMAGES = """\
@@ -117,21 +115,21 @@ def time_is_up() -> bool:
 
 
 @contextmanager
-def data_once() -> Iterator[None]:
-    """Let the data be read once, so that disturbances do not fall on reading them."""
-    load, known = data.load, dict[str, Dataset]()
+def known_once(module: Any, name: str) -> Iterator[None]:
+    """Let a function be called once for each of its arguments: the time is for what matters."""
+    function, known = getattr(module, name), dict[str, Any]()
 
-    def once(*words: Any, **settings: Any) -> Dataset:
+    def once(*words: Any, **settings: Any) -> Any:
         key = repr((words, settings))
         if key not in known:
-            known[key] = load(*words, **settings)
+            known[key] = function(*words, **settings)
         return known[key]
 
-    data.load = once
+    setattr(module, name, once)
     try:
         yield
     finally:
-        data.load = load
+        setattr(module, name, function)
 
 
 @contextmanager
