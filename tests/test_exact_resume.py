@@ -132,6 +132,12 @@ def test_each_expansion_goes_on_exactly(load_text: LoadText, expand: str) -> Non
     hold_equal(load_text(f"{IMAGES}expand: {expand}\ndropout: 0.1\n"), [1, 0, 2])
 
 
+def test_batches_of_an_epoch_that_did_not_end_are_not_kept(load_text: LoadText) -> None:
+    """Interrupted after a thousand of 1,500 examples, an epoch is begun anew, not gone on with."""
+    text = IMAGES.replace("train: 30", "train: 1500").replace("epochs: 6", "epochs: 3")
+    hold_equal(load_text(f"{text}momentum: 0.5\ndropout: 0.5\n"), [0, 1, 0])
+
+
 def test_a_regression_goes_on_exactly(load_text: LoadText) -> None:
     """R² and costs without accuracy are continued like any other column."""
     hold_equal(load_text(REGRESSION), [0, 3, 1])
