@@ -36,6 +36,26 @@ def clipped(text: str, length: int = 60) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def fold(text: str, width: int) -> str:
+    """Break a text at blanks; what follows the first line is two blanks further in.
+
+    >>> print(fold("  a bb ccc dddd", 8))
+      a bb
+        ccc
+        dddd
+    """
+    words = text.split()
+    indent = " " * (len(text) - len(text.lstrip()))
+    lines, line = [], indent + "".join(words[:1])
+    for word in words[1:]:
+        if len(line) + 1 + len(word) <= width:
+            line += f" {word}"
+        else:
+            lines.append(line)
+            line = f"{indent}  {word}"
+    return "\n".join([*lines, line])
+
+
 def shown(value: Any) -> str:
     """Write a value as the user would have written it, shortened.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nnexp.cli.options import format_options, runs_dir_option
+from nnexp.cli.options import format_options, runs_dir_option, uncollected
 from nnexp.cli.output import say, say_note
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
@@ -33,6 +33,7 @@ def list_(
     from nnexp.views.listing import table
     from nnexp.views.table import FORMATS
 
+    click.get_current_context().with_resource(uncollected())
     opened = open_many(reversed(by_age(folders(runs_dir))))
     click.get_current_context().call_on_close(opened.keep)
     for note in opened.notes:

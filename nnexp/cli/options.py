@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -77,6 +79,18 @@ def format_options(command: F) -> F:
     )
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Look for no garbage: among thousands of runs that takes a fifth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
     """Return the runs that words of the command line stand for; all of them for no words.
 
@@ -89,6 +103,7 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
     from nnexp.store.find import folders, resolve
     from nnexp.store.index import open_many
 
+    click.get_current_context().with_resource(uncollected())
     found: dict[Path, None] = {}
     notes: list[str] = []
     for name in names:

@@ -8,22 +8,23 @@ by looking at the test set, so it is optimistic. Published figures often are pea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import NamedTuple
 
 SETS = ("train", "validation", "test")
 KINDS = ("cost", "accuracy", "data_cost", "r2")
 METRICS = tuple(f"{name}_{kind}" for name in SETS for kind in KINDS)
 CLOCKS = ("train_seconds", "evaluate_seconds")
 STATISTICS = ("last", "best-validation", "peak")
+_ORDER = tuple(f"{name}_{kind}" for kind in ("accuracy", "cost") for name in reversed(SETS))
 
 Row = Mapping[str, float | None]
 _Logged = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A value and the epoch it was measured after."""
 
     value: float
@@ -39,14 +40,13 @@ def higher_is_better(metric: str) -> bool:
     return metric.endswith(("accuracy", "r2"))
 
 
-def default_metric(metrics: Sequence[str]) -> str | None:
+def default_metric(metrics: Container[str]) -> str | None:
     """Return the metric a run is judged by: test accuracy, or the nearest to it that was logged.
 
     >>> default_metric(["train_cost", "train_accuracy"])
     'train_accuracy'
     """
-    order = [f"{name}_{kind}" for kind in ("accuracy", "cost") for name in reversed(SETS)]
-    return next((metric for metric in order if metric in metrics), None)
+    return next((metric for metric in _ORDER if metric in metrics), None)
 
 
 def default_r2(metrics: Sequence[str]) -> str | None:

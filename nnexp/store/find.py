@@ -19,7 +19,8 @@ _DATED = re.compile("[0-9]{8}-[0-9]{6}")
 
 def is_run(folder: Path) -> bool:
     """Tell whether a folder looks like a run's."""
-    return any(os.path.lexists(f"{folder}/{name}") for name in (RUN, METRICS))
+    at = os.fspath(folder)
+    return os.path.lexists(f"{at}/{RUN}") or os.path.lexists(f"{at}/{METRICS}")
 
 
 def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
@@ -40,8 +41,9 @@ def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
     except (OSError, ValueError):
         return
     for name in entries:
+        folder = root / name
         if depth and not name.startswith("."):
-            yield from folders(root / name, depth - 1)
+            yield from (folder,) if is_run(folder) else folders(folder, depth - 1)
 
 
 def by_age(found: Iterable[Path]) -> list[Path]:

@@ -78,10 +78,12 @@ def groups(runs: Sequence[Run], metric: str, *, per_run: bool = False) -> list[G
 
 def _ended(runs: Sequence[Run]) -> dict[int, Run]:
     """Return of each seed the latest run that has come to an end."""
-    ended = [run for run in runs if run.status in _ENDED]
-    if len(ended) > 1:
-        ended.sort(key=lambda run: (str(run.record.get("started_at")), run.id))
-    return {run.seed: run for run in ended if run.seed is not None}
+    ended = [(seed, run) for run in runs if run.status in _ENDED and (seed := run.seed) is not None]
+    latest = dict(ended)
+    if len(latest) < len(ended):
+        ended.sort(key=lambda item: (str(item[1].record.get("started_at")), item[1].id))
+        latest = dict(ended)
+    return latest
 
 
 def _config(run: Run, *, one_kind: bool) -> Flat:

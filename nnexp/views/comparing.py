@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from textwrap import wrap
 from typing import Any
 
 from nnexp.evidence.comparison import Difference
@@ -12,6 +11,7 @@ from nnexp.evidence.power import LEAST
 from nnexp.evidence.target import Target
 from nnexp.evidence.verdict import WORDS
 from nnexp.store.reader import Run
+from nnexp.text import fold
 from nnexp.views import figures, words
 from nnexp.views.compare import beware, caption, groups, sort_key, table
 from nnexp.views.table import FORMATS, Table, markdown, terminal_width
@@ -183,13 +183,8 @@ def _as_text(block: Block) -> str:
     """Fold sentences at the terminal's width."""
     width = min(terminal_width() or _WIDEST, _WIDEST)
     margin = "  " if block.title else ""
-    folded = [block.title] if block.title else []
-    for line in block.lines:
-        indent = margin + " " * (len(line) - len(line.lstrip()))
-        folded += wrap(
-            line.lstrip(), width, initial_indent=indent, subsequent_indent=f"{indent}  "
-        ) or [""]
-    return "\n".join(folded)
+    title = [block.title] if block.title else []
+    return "\n".join([*title, *(fold(f"{margin}{line}", width) for line in block.lines)])
 
 
 def _as_markdown(block: Block) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from nnexp.evidence.summary import STATISTICS, default_metric
+from nnexp.evidence.summary import STATISTICS, Point, default_metric
 from nnexp.store.reader import Run
 from nnexp.views import words
 from nnexp.views.table import Column, Table, plain_column
@@ -12,49 +13,63 @@ from nnexp.views.table import Column, Table, plain_column
 _TITLES = {"last": "last", "best-validation": "best val", "peak": "peak"}
 
 
-def _epochs(run: Run) -> str:
-    done, due = run.facts.done, run.config["epochs"] if run.config else None
+@dataclass(slots=True)
+class Listed:
+    """A run, the metric it is judged by, and what that came to."""
+
+    run: Run
+    metric: str | None
+    points: Mapping[str, Point]
+
+
+def _listed(run: Run) -> Listed:
+    metric = default_metric(run.facts.summary)
+    return Listed(run, metric, run.facts.summary[metric] if metric else {})
+
+
+def _due(run: Run) -> int | None:
+    return run.config["epochs"] if run.config else None
+
+
+def _epochs(listed: Listed) -> str:
+    done, due = listed.run.facts.done, _due(listed.run)
     return str(done) if done == due else f"{done} of {due or '?'}"
 
 
-def _value(run: Run, statistic: str) -> tuple[str, float | None]:
-    metric = default_metric(run.metrics)
-    point = run.facts.summary[metric].get(statistic) if metric else None
-    return metric or "", point.value if point else None
-
-
-def _statistic(statistic: str) -> Column[Run]:
-    def show(run: Run) -> str:
-        metric, value = _value(run, statistic)
-        kind = "" if words.is_percent(metric) or value is None else "cost "
+def _statistic(statistic: str) -> Column[Listed]:
+    def show(listed: Listed) -> str:
+        point = listed.points.get(statistic)
+        value = point.value if point else None
+        metric = listed.metric or ""
+        kind = "" if value is None or words.is_percent(metric) else "cost "
         return kind + words.number(metric, value)
 
-    def raw(run: Run) -> dict[str, object]:
-        metric, value = _value(run, statistic)
-        return {"metric": metric or None, statistic: value}
+    def raw(listed: Listed) -> dict[str, object]:
+        point = listed.points.get(statistic)
+        return {"metric": listed.metric, statistic: point.value if point else None}
 
     return Column(_TITLES[statistic], show, raw)
 
 
-def table(runs: Sequence[Run]) -> Table[Run]:
+def table(runs: Sequence[Run]) -> Table[Listed]:
     """Lay runs out, one a row."""
-    columns: list[Column[Run]] = [
-        plain_column("run", "run", lambda run: run.id),
-        plain_column("status", "status", lambda run: run.status),
+    columns: list[Column[Listed]] = [
+        plain_column("run", "run", lambda listed: listed.run.id),
+        plain_column("status", "status", lambda listed: listed.run.status),
         Column(
             "epochs",
             _epochs,
-            lambda run: {
-                "epochs_done": run.facts.done,
-                "epochs": run.config["epochs"] if run.config else None,
-            },
+            lambda listed: {"epochs_done": listed.run.facts.done, "epochs": _due(listed.run)},
         ),
         *(_statistic(statistic) for statistic in STATISTICS),
     ]
     if any(run.tags for run in runs):
         columns.append(
             Column(
-                "tags", lambda run: " ".join(run.tags), lambda run: {"tags": run.tags}, left=True
+                "tags",
+                lambda listed: " ".join(listed.run.tags),
+                lambda listed: {"tags": listed.run.tags},
+                left=True,
             )
         )
-    return Table(columns, runs)
+    return Table(columns, list(map(_listed, runs)))

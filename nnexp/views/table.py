@@ -88,16 +88,16 @@ def _width(text: str) -> int:
 
 def _draw(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[bool]) -> list[str]:
     """Align cells in columns, with a rule below the head."""
-    widths = [max(map(_width, column)) for column in zip(head, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = []
-        for cell, width, flush_left in zip(cells, widths, left, strict=True):
-            space = " " * (width - _width(cell))
-            padded.append(cell + space if flush_left else space + cell)
-        return "  ".join(padded).rstrip()
-
-    return [line(head), "  ".join("─" * width for width in widths), *map(line, rows)]
+    columns, widths = [], []
+    for cells, flush_left in zip(zip(head, *rows, strict=True), left, strict=True):
+        lengths = list(map(_width, cells))
+        width = max(lengths)
+        spaces = [" " * (width - length) for length in lengths]
+        pairs = zip(cells, spaces, strict=True) if flush_left else zip(spaces, cells, strict=True)
+        columns.append([a + b for a, b in pairs])
+        widths.append(width)
+    top, *below = ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
+    return [top, "  ".join("─" * width for width in widths), *below]
 
 
 def as_text(table: Table[T], width: int | None = None) -> str:

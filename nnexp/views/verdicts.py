@@ -314,31 +314,26 @@ def _about_pairs(
     named: Mapping[str, Group], pairs: Sequence[tuple[str, str]], known: Mapping[str, _Known]
 ) -> Iterator[str]:
     """Say where arms and their baselines were not treated alike."""
-    for what, tell in _TREATMENT.items():
-        told = {name: _told(group, tell) for name, group in named.items()}
-        yield from _unlike(what, told, pairs)
+    told = {name: _treatment(group) for name, group in named.items()}
+    for i, what in enumerate(_TREATMENT):
+        yield from _unlike(what, {name: each[i] for name, each in told.items()}, pairs)
     effort = {name: str(known[name][1].effort) if name in known else "0" for name in named}
     yield from _unlike("tuning effort (trials)", effort, pairs)
 
 
-def _versions(name: str) -> Callable[[Run], str]:
-    def tell(run: Run) -> str:
-        versions = run.record.get("versions")
-        return str(versions.get(name)) if isinstance(versions, dict) else "unknown"
-
-    return tell
+_TREATMENT = ("number of epochs", "data (sha256)", "version of nnexp", "version of NumPy")
 
 
-_TREATMENT: Mapping[str, Callable[[Run], str]] = {
-    "number of epochs": lambda run: str(run.config["epochs"]) if run.config else "unknown",
-    "data (sha256)": lambda run: run.digest[:8] or "unknown",
-    "version of nnexp": _versions("nnexp"),
-    "version of NumPy": _versions("numpy"),
-}
-
-
-def _told(group: Group, tell: Callable[[Run], str]) -> str:
-    return " and ".join(sorted({_short(tell(run)) for run in group.runs}))
+def _treatment(group: Group) -> list[str]:
+    """Say what its runs were made with: for each word of `_TREATMENT`, the different values."""
+    found = set()
+    for run in group.runs:
+        versions = run.record.get("versions") or {}
+        epochs = run.config["epochs"] if run.config else None
+        made = [str(versions.get(name) or "unknown") for name in ("nnexp", "numpy")]
+        found.add((epochs, run.digest[:8], *made))
+    each = [dict.fromkeys(values) for values in zip(*found, strict=True)]
+    return [" and ".join(sorted(_short(value or "unknown") for value in known)) for known in each]
 
 
 def _unlike(what: str, told: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
