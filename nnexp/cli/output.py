@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
 
 import click
 
@@ -21,8 +25,17 @@ def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     except OSError as error:
         if error.errno == errno.EPIPE:  # who reads has seen enough
             raise
+        _let_go(sys.stderr if err else sys.stdout)
         if not err:
             raise NnexpError(f"the output cannot be written: {error.strerror}") from error
+
+
+def _let_go(stream: TextIO) -> None:
+    """Lead a stream nowhere: Python would try once more at its end to write what is left."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def say_note(text: str) -> None:

@@ -155,6 +155,7 @@ def plateau(case: Case) -> str | None:
     )
     state = case.diagnostics[0] if case.diagnostics else {}
     wrong = state.get("confidently_wrong") or 0.0
+    wrong = wrong if isfinite(wrong) else 0.0
     slope = state.get(f"derivative_{len(case.config.get('layers', ())) - 1}")
     if slope is not None and isfinite(slope):
         said += f"; then {_percent(wrong)} of the outputs were confidently wrong" * (wrong > 0)
