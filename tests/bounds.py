@@ -14,7 +14,7 @@ try:
 except ImportError:  # not POSIX: time is bounded nowhere, memory neither
     resource = None  # type: ignore[assignment]
 
-SECONDS, MEMORY = 10.0, 500 << 20
+SECONDS, MEMORY, _TICK = 10.0, 500 << 20, 0.5
 _STATM = Path("/proc/self/statm")
 
 
@@ -22,8 +22,16 @@ class OutOfTimeError(BaseException):
     """A bound on time was reached; nothing is to catch it."""
 
 
-def _expire(number: int, frame: FrameType | None) -> None:
-    raise OutOfTimeError
+class _Ticks:
+    """Counts ticks of a clock, which stands still while the process is stopped."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds / _TICK
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self._left -= 1
+        if self._left <= 0:
+            raise OutOfTimeError
 
 
 @contextmanager
@@ -32,8 +40,8 @@ def bounded(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
     main = threading.current_thread() is threading.main_thread()
     limited = resource is not None and _STATM.exists()
     if main:
-        handler = signal.signal(signal.SIGALRM, _expire)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        handler = signal.signal(signal.SIGALRM, _Ticks(seconds))
+        signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
     if limited:
         before = resource.getrlimit(resource.RLIMIT_AS)
         now = int(_STATM.read_text().split()[0]) * resource.getpagesize()
