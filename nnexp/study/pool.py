@@ -75,7 +75,25 @@ def run_all(
     Raises:
         RunError: a worker was lost, or a run cannot be written: then no other could be, either.
     """
-    watcher = watcher or Unwatched()
+    # The loop is a function of its own: where a signal strikes at a jump back to the first line of
+    # a `try`, Python 3.11 raises its exception outside of that `try`.
+    try:
+        return _loop(jobs, engine, watcher or Unwatched(), fail_fast, then)
+    except (BrokenExecutor, CancelledError) as error:
+        engine.stop()
+        raise RunError(engine.lost) from error
+    except BaseException:
+        engine.stop()
+        raise
+
+
+def _loop(
+    jobs: Sequence[Job],
+    engine: Engine,
+    watcher: Watcher,
+    fail_fast: bool,
+    then: Callable[[Done], Job | None],
+) -> list[Done]:
     ordered = sorted(jobs, key=lambda job: -job.cost())
     due = [(0.0, number) for number in range(len(ordered))]
     running: set[int] = set()
@@ -89,39 +107,32 @@ def run_all(
         future.add_done_callback(lambda future: ended.put((number, future)))
 
     heapify(due)
-    try:
-        while due or running:
-            while due and due[0][0] <= monotonic():
-                submit(heappop(due)[1])
-            for number, epochs in engine.reports():
-                if number in running:  # what came late is of no interest
-                    watcher.running(ordered[number], epochs)
-            if not running:
-                watcher.waiting(len(due))
-            try:
-                number, future = ended.get(timeout=_TICK)
-            except Empty:
-                continue
-            running.remove(number)
-            outcome = _outcome(engine, ordered[number], future)
-            if outcome.status == BUSY:
-                heappush(due, (monotonic() + _AGAIN, number))
-                continue
-            done.append(outcome)
-            watcher.ended(outcome)
-            following = then(outcome)
-            if following is not None:
-                heappush(due, (0.0, len(ordered)))
-                ordered.append(following)
-            if fail_fast and outcome.status != "completed":
-                engine.stop()
-                return done
-    except (BrokenExecutor, CancelledError) as error:
-        engine.stop()
-        raise RunError(engine.lost) from error
-    except BaseException:
-        engine.stop()
-        raise
+    while due or running:
+        while due and due[0][0] <= monotonic():
+            submit(heappop(due)[1])
+        for number, epochs in engine.reports():
+            if number in running:  # what came late is of no interest
+                watcher.running(ordered[number], epochs)
+        if not running:
+            watcher.waiting(len(due))
+        try:
+            number, future = ended.get(timeout=_TICK)
+        except Empty:
+            continue
+        running.remove(number)
+        outcome = _outcome(engine, ordered[number], future)
+        if outcome.status == BUSY:
+            heappush(due, (monotonic() + _AGAIN, number))
+            continue
+        done.append(outcome)
+        watcher.ended(outcome)
+        following = then(outcome)
+        if following is not None:
+            heappush(due, (0.0, len(ordered)))
+            ordered.append(following)
+        if fail_fast and outcome.status != "completed":
+            engine.stop()
+            break
     return done
 
 

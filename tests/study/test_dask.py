@@ -173,18 +173,24 @@ def test_a_sweep_survives_a_worker_and_leaves_the_cluster_as_it_was(
         lose_the_scheduler(there, on_dask)
 
 
+def scratches(there: Cluster) -> set[str]:
+    """Return the folders the workers have of runs; one may vanish while it is looked for."""
+    names = (path for path, *_ in os.walk(there.folder))
+    return {path for path in names if Path(path).name.startswith("nnexp-")}
+
+
 def end_in_the_middle(there: Cluster, on_dask: list[str]) -> None:
     """Interrupt a sweep: its runs end on the cluster as well, which goes on."""
     endless = STUDY.replace("epochs: 80", "epochs: 10000000").replace("study", "endless")
     Path("endless.yaml").write_text(endless)
-    dead = set(there.folder.rglob("nnexp-*"))
+    dead = scratches(there)
     sweep = start_sweep("endless.yaml", *on_dask)
-    wait_for(lambda: set(there.folder.rglob("nnexp-*")) > dead)
+    wait_for(lambda: scratches(there) > dead)
     sweep.terminate()
     out, said = sweep.communicate(timeout=BOUND)
     assert (sweep.returncode, out) == (130, "")
     assert said.endswith("nnexp: interrupted\n")
-    wait_for(lambda: set(there.folder.rglob("nnexp-*")) <= dead)
+    wait_for(lambda: scratches(there) <= dead)
     assert [path.name for path in Path("runs/endless").iterdir()] == ["study.json"]
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
+from threading import Event
 from typing import Any
 
 import pytest
@@ -353,6 +356,34 @@ def test_ctrl_c_stops_the_workers(jobs: list[Job]) -> None:
     with threads.engine() as engine, pytest.raises(KeyboardInterrupt):
         run_all(jobs, engine, watcher=Impatient())
     assert threads.stopped == 1
+
+
+def test_a_signal_stops_the_workers_wherever_it_strikes(
+    jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three hundred moments of a loop that waits for a run, from its first turn on."""
+    monkeypatch.setattr("nnexp.study.pool._TICK", 0.0)
+    moments = Random(0)  # noqa: S311 - no secret
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    over = Event()
+
+    def task(job: Job) -> Done:
+        signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-4, 3e-3))
+        over.wait()
+        return Done(job, None, "completed")
+
+    try:
+        for _ in range(300):
+            over.clear()
+            threads = Threads(task)
+            with threads.engine() as engine:
+                with pytest.raises(KeyboardInterrupt):
+                    run_all(jobs, engine)
+                over.set()
+            assert threads.stopped == 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_thousands_of_jobs_take_no_time_of_their_own(jobs: list[Job]) -> None:
