@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from threading import Event
 from typing import Any
 
 import pytest
@@ -358,32 +358,43 @@ def test_ctrl_c_stops_the_workers(jobs: list[Job]) -> None:
     assert threads.stopped == 1
 
 
+class Endless(Executor):
+    """Takes jobs that never end, and has itself signalled at a random moment of the first ones."""
+
+    def __init__(self, moments: Random) -> None:
+        self._moments = moments
+
+    def submit(self, task: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        """Take one."""
+        signal.setitimer(signal.ITIMER_REAL, self._moments.uniform(1e-4, 2e-3), 1.0)
+        return Future()
+
+
 def test_a_signal_stops_the_workers_wherever_it_strikes(
     jobs: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three hundred moments of a loop that waits for a run, from its first turn on."""
     monkeypatch.setattr("nnexp.study.pool._TICK", 0.0)
-    moments = Random(0)  # noqa: S311 - no secret
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    over = Event()
+    stopped: list[int] = []
 
-    def task(job: Job) -> Done:
-        signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-4, 3e-3))
-        over.wait()
-        return Done(job, None, "completed")
+    def strike(number: int, frame: object) -> None:
+        if len(stopped) < turn:
+            raise KeyboardInterrupt
 
+    with Threads(lambda job: Done(job, None, "completed")).engine() as threads:
+        endless = Endless(Random(0))  # noqa: S311 - no secret
+        engine = replace(threads, executor=endless, stop=lambda: stopped.append(turn))
+    before = signal.signal(signal.SIGALRM, strike)
+    gc.disable()  # what is raised in a callback of the collector is lost
     try:
-        for _ in range(300):
-            over.clear()
-            threads = Threads(task)
-            with threads.engine() as engine:
-                with pytest.raises(KeyboardInterrupt):
-                    run_all(jobs, engine)
-                over.set()
-            assert threads.stopped == 1
+        for turn in range(1, 301):
+            with pytest.raises(KeyboardInterrupt):
+                run_all(jobs, engine)
+            assert len(stopped) == turn
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        gc.enable()
 
 
 def test_thousands_of_jobs_take_no_time_of_their_own(jobs: list[Job]) -> None:
