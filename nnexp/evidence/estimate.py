@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum, inf, isfinite, sqrt
+from math import fsum, isfinite, sqrt
 from statistics import fmean
+
+from nnexp.evidence.distributions import t_quantile
 
 ALPHA = 0.05
 # Sums that differ by less than this fraction of the sum of magnitudes are equal but for rounding.
@@ -72,17 +74,6 @@ def deviation(values: Sequence[float]) -> float | None:
     return sqrt(variance(values)) if len(values) > 1 else None
 
 
-def t_quantile(df: float, tail: float = ALPHA / 2) -> float:
-    """Return the t that Student's distribution exceeds with a probability; inf for 0.
-
-    >>> round(t_quantile(9), 3)
-    2.262
-    """
-    from scipy.special import stdtrit
-
-    return float(stdtrit(df, 1 - tail)) if tail > 0 else inf
-
-
 def mean_interval(values: Sequence[float]) -> Interval | None:
     """Return Student's 95 % interval x̄ ± t s/√n of a mean; None for fewer than two values.
 
@@ -91,6 +82,6 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
     """
     if len(values) < 2:
         return None
-    half = t_quantile(len(values) - 1) * sqrt(variance(values) / len(values))
+    half = t_quantile(len(values) - 1, ALPHA / 2) * sqrt(variance(values) / len(values))
     mean = fmean(values)
     return Interval(mean - half, mean + half)

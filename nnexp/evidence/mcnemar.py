@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr
 
+from nnexp.evidence.distributions import fair_binomial_cdf
 from nnexp.nn.types import Array
 
 
@@ -54,5 +54,5 @@ def mcnemar(
     only_first = int(np.count_nonzero((a == y) & (b != y)))
     only_second = int(np.count_nonzero((a != y) & (b == y)))
     least, discordant = min(only_first, only_second), only_first + only_second
-    p = min(1.0, 2 * float(bdtr(least, discordant, 0.5)))
+    p = min(1.0, 2 * fair_binomial_cdf(least, discordant))
     return McNemar(len(y), only_first, only_second, (only_first - only_second) / len(y), p)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from math import ceil, isnan, log2, sqrt
+from math import ceil, log2, sqrt
 
-from nnexp.evidence.estimate import ALPHA, t_quantile
+from nnexp.evidence.distributions import noncentral_t_tail, t_quantile
+from nnexp.evidence.estimate import ALPHA
 
 POWER = 0.8
 LEAST = 6
@@ -26,14 +27,10 @@ def power(n: int, difference: float, sd: float, alpha: float = ALPHA) -> float:
     >>> round(power(10, 1.0, 1.0), 3)
     0.803
     """
-    from scipy.special import nctdtr
-
     if sd == 0:
         return 1.0 if difference and alpha > 0 else 0.0
     t = t_quantile(n - 1, alpha / 2)
-    missed = float(nctdtr(n - 1, sqrt(n) * abs(difference) / sd, t))
-    # SciPy returns NaN where the probability is below 1e-200.
-    return 1.0 if isnan(missed) else 1 - missed
+    return noncentral_t_tail(t, n - 1, sqrt(n) * abs(difference) / sd)
 
 
 def attained(n: int, alpha: float = ALPHA) -> float:

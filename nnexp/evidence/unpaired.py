@@ -11,7 +11,8 @@ from statistics import fmean
 
 import numpy as np
 
-from nnexp.evidence.estimate import ROUNDING, Estimate, Interval, t_quantile, variance
+from nnexp.evidence.distributions import t_quantile
+from nnexp.evidence.estimate import ALPHA, ROUNDING, Estimate, Interval, variance
 from nnexp.evidence.paired import MOST_EXACT, SAMPLES, subset_sums
 from nnexp.nn.types import Array
 
@@ -50,7 +51,7 @@ def _welch(mean: float, va: float, na: int, vb: float, nb: int) -> Interval:
         return Interval(mean, mean)
     share = va / (va + vb)
     df = 1 / (share**2 / (na - 1) + (1 - share) ** 2 / (nb - 1))
-    half = t_quantile(df) * sqrt(va + vb)
+    half = t_quantile(df, ALPHA / 2) * sqrt(va + vb)
     return Interval(mean - half, mean + half)
 
 
