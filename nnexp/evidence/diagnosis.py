@@ -231,8 +231,8 @@ def _late_share(values: Sequence[float]) -> float:
 def eta_too_large(case: Case) -> str | None:
     """Find a training cost that jumps up and down and no longer falls.
 
-    In the second half it rises in 3 of 10 epochs or more, changes by 4 % on average, and the mean
-    of the last quarter is not 3 % below that of the quarter before.
+    In the second half it rises in 3 of 10 epochs or more, changes by 4 % on average, of the larger
+    of two neighbours, and the mean of the last quarter is not 3 % below that of the quarter before.
     """
     values = [point.value for point in _finite(case, "train_cost")]
     second = values[len(values) // 2 :]
@@ -240,7 +240,7 @@ def eta_too_large(case: Case) -> str | None:
         return None
     rises = sum(b > a for a, b in pairwise(second))
     pairs = len(second) - 1
-    change = sum(abs(b - a) / a for a, b in pairwise(second)) / pairs
+    change = sum(abs(b - a) / max(a, b) for a, b in pairwise(second)) / pairs
     third, fourth = second[: len(second) // 2], second[len(second) // 2 :]
     if rises < 0.3 * pairs or change < 0.04 or fmean(fourth) < 0.97 * fmean(third):
         return None

@@ -26,7 +26,7 @@ from nnexp.store.reader import Run, open_run
 from nnexp.store.writer import CLOCK_COLUMNS, RunWriter, now
 
 # What run.json says of an end that is none any more.
-_ENDING = ("error", "finished_at", "stopped", "epochs", "summary")
+_ENDING = ("error", "finished_at", "stopped", "epochs", "summary", "unlearnt")
 
 
 def resume(

@@ -16,6 +16,7 @@ from nnexp.config.loader import Config, dump
 from nnexp.config.schema import Experiment
 from nnexp.data import Dataset
 from nnexp.errors import RunError
+from nnexp.evidence.groups import unlearnt
 from nnexp.evidence.summary import METRICS, Point, summarize
 from nnexp.experiment.assembly import techniques, training_set
 from nnexp.experiment.interrupts import Interrupts
@@ -251,9 +252,10 @@ class _Session:
         """Commit what is pending, save the model and predictions, and record the outcome."""
         self.writer.commit()
         summary = {metric: found for metric in METRICS if (found := summarize(self.rows, metric))}
+        lost = None
         if self.state.parameters is not None:
             self.writer.save(MODEL, self._model(self.state.parameters))
-            self._save_predictions(self.state.parameters)
+            lost = self._save_predictions(self.state.parameters)
         seconds = perf_counter() - self.started
         self.writer.finish(
             status,
@@ -261,6 +263,7 @@ class _Session:
             stopped=self.state.stopped,
             seconds=round(self.writer.record.get("seconds", 0) + seconds, 3),
             summary=plain_summary(summary),
+            unlearnt=lost,
         )
         return Outcome(
             self.writer.folder,
@@ -285,7 +288,8 @@ class _Session:
             arrays["best_validation_epoch"] = np.array(best.epoch)
         return arrays
 
-    def _save_predictions(self, parameters: Array) -> None:
+    def _save_predictions(self, parameters: Array) -> list[int] | None:
+        """Save the predicted classes, if there are any; return those that were never learnt."""
         there = [name for name in ("test", "validation", "train") if name in self.dataset.sets]
         # A set that is not monitored is not looked at: a search leaves the test set alone.
         name = next((name for name in there if name in self.experiment.monitor), there[0])
@@ -293,13 +297,14 @@ class _Session:
         network = replace(self.state.network, parameters=parameters)
         found = self.last.get(name) or evaluate(network, self.experiment.cost, examples)
         if examples.labels is None or found.predicted is None:
-            return
+            return None
         small = np.min_scalar_type(len(self.dataset.classes or ()))
         arrays = {"labels": examples.labels, "predicted": found.predicted}
         self.writer.save(
             PREDICTIONS,
             {"set": np.array(name)} | {key: a.astype(small) for key, a in arrays.items()},
         )
+        return unlearnt(examples.labels, found.predicted)
 
 
 class _Clock:

@@ -191,6 +191,8 @@ def _stamp(folder: Path) -> tuple[str, int]:
 
 def _unlearnt(run: Run, state: _State) -> list[int] | None:
     """Return the classes it never learnt where that is known; not from damaged predictions."""
+    if "unlearnt" in run.record:
+        return list(run.unlearnt)
     if "unlearnt" not in run.__dict__ or len(run.problems) > state.problems:
         return None
     return list(run.unlearnt)

@@ -57,6 +57,7 @@ RECORD: Mapping[str, type] = {
     "git": dict,
     "data": dict,
     "summary": dict,
+    "unlearnt": list,
     "config": dict,
     "config_sha256": str,
     "resumed": list,
@@ -155,7 +156,10 @@ class Run:
 
     @cached_property
     def unlearnt(self) -> tuple[int, ...]:
-        """The classes that it never learnt, by its predictions."""
+        """The classes that it never learnt; older records leave it to the predictions."""
+        known = self.record.get("unlearnt")
+        if known is not None:
+            return tuple(known)
         from nnexp.evidence.groups import unlearnt
 
         found = self.predictions
@@ -284,6 +288,10 @@ def checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
             problems.append(f"{RUN}: data.classes: at most {MAX_CLASSES:,} names are due")
             del data["classes"]
+    lost = kept.get("unlearnt") or []
+    if not all(type(number) is int and 0 <= number < MAX_CLASSES for number in lost):
+        problems.append(f"{RUN}: unlearnt: numbers of classes are due")
+        del kept["unlearnt"]
     return kept
 
 

@@ -229,8 +229,24 @@ def test_a_class_number_without_end_takes_no_memory(nnexp: Nnexp, run: Path) -> 
 
 def test_compare_names_the_predictions_it_could_not_use(nnexp: Nnexp, run: Path) -> None:
     """They are read after the rest; without them no run can be found to have missed a class."""
+    record = json.loads((run / "run.json").read_text())
+    del record["unlearnt"]  # as older versions wrote it
+    (run / "run.json").write_text(json.dumps(record))
     (run / "predictions.npz").write_bytes(b"PK")
     assert nnexp("compare").stderr.startswith(f"note: {run}: predictions.npz: not an .npz file")
+
+
+@pytest.mark.parametrize("lost", [["0"], [-1], [10_000], [True], [1.0], [[]]])
+def test_classes_that_are_none_are_not_called_unlearnt(
+    nnexp: Nnexp, run: Path, lost: list[object]
+) -> None:
+    """What is no number of a class is named; the predictions say it then."""
+    record = json.loads((run / "run.json").read_text())
+    due = open_run(run).unlearnt
+    (run / "run.json").write_text(json.dumps(record | {"unlearnt": lost}))
+    said = f"{run}: run.json: unlearnt: numbers of classes are due"
+    assert said in nnexp("compare").stderr
+    assert open_run(run).unlearnt == due
 
 
 def test_ten_thousand_classes_are_shown_without_a_matrix(nnexp: Nnexp, run: Path) -> None:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pytest
+from conftest import train_config
 
 import nnexp
 from nnexp.config.loader import load
 from nnexp.config.schema import Experiment
 from nnexp.errors import RunError
+from nnexp.evidence.groups import unlearnt
 from nnexp.experiment import load_data, resume, run
 from nnexp.store import files, provenance, writer
 from nnexp.store.checkpoint import Checkpoint, read_checkpoint
@@ -154,8 +156,28 @@ def test_the_record_says_where_the_result_comes_from(train: Train) -> None:
     assert set(record) == {
         *("name", "seed", "config", "data", "argv", "versions", "blas", "host", "platform", "git"),
         *("format", "status", "started_at", "pid", "finished_at", "epochs", "seconds", "summary"),
-        *("stopped", "config_sha256"),
+        *("stopped", "config_sha256", "unlearnt"),
     }
+
+
+def test_the_record_names_the_classes_that_were_never_learnt(folder: Path) -> None:
+    """Those that the predictions show: after one epoch some, after more others."""
+    data = "{name: mnist, train: 100, validation: 20, test: 1000}"
+    text = f"data: {data}\nlayers: [784, 10, 10]\nepochs: 1\neta: 1\n"
+    (folder / "a.yaml").write_text(text)
+    found = train_config(folder / "a.yaml").folder
+
+    def lost() -> list[int]:
+        record: dict[str, Any] = json.loads((found / "run.json").read_text())
+        with np.load(found / "predictions.npz") as predictions:
+            due = unlearnt(predictions["labels"], predictions["predicted"])
+        assert record["unlearnt"] == due
+        return due
+
+    first = lost()
+    assert len(first) > 2
+    resume(found, epochs=12)
+    assert 0 < len(lost()) < len(first)
 
 
 def test_the_summary_of_the_record_is_that_of_the_rows(train: Train) -> None:
