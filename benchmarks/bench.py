@@ -7,6 +7,7 @@ import json
 import sys
 
 import environment
+import folders
 import program
 import race
 import report
@@ -19,6 +20,8 @@ TURN_SECONDS, QUICK_TURN_SECONDS = 0.5, 0.05
 RUNS, START_UPS = 3, 15
 SWEEP = {"runs": 8, "epochs": 30, "rounds": 3}
 QUICK_SWEEP = {"runs": 2, "epochs": 1, "rounds": 1}
+FOLDERS = {"runs": 10_000, "arms": 20, "repetitions": 7}
+QUICK_FOLDERS = {"runs": 200, "arms": 20, "repetitions": 1}
 
 
 def main() -> int:
@@ -51,6 +54,8 @@ def main() -> int:
         started = program.start_up(outside, START_UPS)
         _say("sweeps with one job and with two")
         swept = scaling.scaling(outside, **(QUICK_SWEEP if quick else SWEEP))
+        _say("thousands of run folders")
+        many = folders.folders(outside, **(QUICK_FOLDERS if quick else FOLDERS))
     except race.BenchError as error:
         _say(str(error))
         return 1
@@ -58,7 +63,7 @@ def main() -> int:
         _say("interrupted")
         return 130
     machine = environment.machine()
-    results = report.Results(machine, quick, contenders, techniques, runs, started, swept)
+    results = report.Results(machine, quick, contenders, techniques, runs, started, swept, many)
     print(json.dumps(report.record(results), indent=2) if options.json else report.text(results))
     return 0
 

@@ -59,7 +59,7 @@ def whole_run(env: Mapping[str, str], overrides: Sequence[str] = ()) -> WholeRun
     """Train the published experiment into a temporary folder, as from a shell script."""
     options = [word for override in overrides for word in ("--set", override)]
     with tempfile.TemporaryDirectory() as folder:
-        wall, peak = _timed([NNEXP, "train", CONFIG, *options, "--runs-dir", folder], env)
+        wall, peak = timed([NNEXP, "train", CONFIG, *options, "--runs-dir", folder], env)
         metrics = next(Path(folder).glob("*/metrics.csv"))
         with metrics.open(encoding="utf-8", newline="") as stream:
             seconds = [float(row["train_seconds"]) for row in csv.DictReader(stream)]
@@ -69,11 +69,11 @@ def whole_run(env: Mapping[str, str], overrides: Sequence[str] = ()) -> WholeRun
 def start_up(env: Mapping[str, str], repetitions: int) -> StartUp:
     """Time `nnexp --help` and `python -c "import click"` in turn, after one of each unheeded."""
     commands: tuple[Command, Command] = [NNEXP, "--help"], [sys.executable, "-c", "import click"]
-    pairs = [[_timed(command, env)[0] for command in commands] for _ in range(repetitions + 1)]
+    pairs = [[timed(command, env)[0] for command in commands] for _ in range(repetitions + 1)]
     return StartUp(*(list(times) for times in zip(*pairs[1:], strict=True)))
 
 
-def _timed(command: Command, env: Mapping[str, str]) -> tuple[float, int]:
+def timed(command: Command, env: Mapping[str, str]) -> tuple[float, int]:
     """Run a command to its end and return its seconds and its peak memory in bytes.
 
     The peak is this process's own, by wait4; a parent of much memory would be counted in, which

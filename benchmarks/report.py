@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from folders import Folders
 from program import StartUp, WholeRun
 from race import EPOCH, Race, ratio
 from scaling import Scaling
@@ -19,6 +20,7 @@ MOST_OVERHEAD = 0.35
 MOST_MEMORY = 300e6
 MOST_START_UP = 2.0
 LEAST_SCALING = 1.85
+MOST_WITHOUT_INDEX, MOST_INDEXED = 10.0, 1.0
 # Python, NumPy and nnexp take 40 MB, and MNIST would take 55.
 MOST_OWN = 90e6
 
@@ -50,6 +52,7 @@ class Results:
     runs: list[WholeRun]
     started: StartUp
     swept: Scaling
+    many: Folders
 
     @property
     def kernel(self) -> str:
@@ -81,6 +84,11 @@ class Results:
         faster, held = self.swept.ratio, self.swept.own
         yield Target("nnexp sweep: throughput of 2 jobs", LEAST_SCALING, faster, "x", at_least=True)
         yield Target("nnexp sweep: a worker's own memory", MOST_OWN / 1e6, held / 1e6, "MB")
+        runs = f"{self.many.runs:,} runs"
+        for name, seconds in self.many.without.items():
+            again = median(self.many.indexed[name])
+            yield Target(f"nnexp {name}, {runs}, no index", MOST_WITHOUT_INDEX, seconds, "s")
+            yield Target(f"nnexp {name}, {runs}, indexed", MOST_INDEXED, again, "s")
 
 
 def text(results: Results) -> str:
@@ -140,6 +148,19 @@ def _program(results: Results) -> Iterator[str]:
         f"  {one:.2f} s with one job, {two:.2f} s with two; "
         f"a worker has {swept.own / 1e6:.0f} MB to itself"
     )
+    yield (
+        f"  {median(swept.apart):.2f} s as two sweeps that share nothing: "
+        f"two CPUs of this machine do {swept.ceiling:.2f} times the work of one"
+    )
+    many = results.many
+    where = "read from the disk" if many.emptied else "already in the system's memory"
+    yield f"{many.runs:,} run folders of {many.arms} settings, {where}"
+    for name, seconds in many.without.items():
+        again = many.indexed[name]
+        yield (
+            f"  nnexp {name}: {seconds:.2f} s without an index, "
+            f"{median(again):.2f} s with one, median of {len(again)}"
+        )
 
 
 def _targets(results: Results) -> Iterator[str]:
@@ -163,7 +184,12 @@ def record(results: Results) -> dict[str, Any]:
         "techniques": _record(results.techniques, "plain"),
         "whole_program": [asdict(run) | {"overhead": run.overhead} for run in results.runs],
         "start_up": asdict(results.started) | {"ratio": results.started.ratio},
-        "sweep": asdict(results.swept) | {"ratio": results.swept.ratio},
+        "sweep": asdict(results.swept)
+        | {
+            "ratio": results.swept.ratio,
+            "ceiling": results.swept.ceiling,
+        },
+        "folders": asdict(results.many),
         "targets": [asdict(target) | {"met": target.met} for target in results.targets()],
     }
 

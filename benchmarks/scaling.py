@@ -1,4 +1,7 @@
-"""A sweep with one job and with two, in turn: throughput, and what a worker process holds."""
+"""A sweep with one job and with two, in turn: throughput, and what a worker process holds.
+
+What two CPUs can give is measured as well: two sweeps of half the runs, which share nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import IO
 
 from program import NNEXP, ROOT
 from race import BenchError
@@ -17,6 +21,7 @@ from race import BenchError
 CONFIG = ROOT / "configs" / "xent_30.yaml"
 _OWN = "Anonymous:"
 _TICK = 0.05
+_Popen = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class Scaling:
     Attributes:
         runs: how many it has, each of `epochs`.
         one, two: wall seconds of each round.
+        apart: the same of two sweeps at once, with one job and half of the runs each.
         own: the most memory a worker process had that is no file's, in bytes; 0 where there is no
             /proc to tell it.
     """
@@ -34,6 +40,7 @@ class Scaling:
     epochs: int
     one: list[float]
     two: list[float]
+    apart: list[float]
     own: int
 
     @property
@@ -41,39 +48,66 @@ class Scaling:
         """The median over the rounds of the throughput of two jobs to that of one."""
         return median(a / b for a, b in zip(self.one, self.two, strict=True))
 
+    @property
+    def ceiling(self) -> float:
+        """The same ratio of two sweeps that share nothing but the machine."""
+        return median(a / b for a, b in zip(self.one, self.apart, strict=True))
+
 
 def scaling(env: Mapping[str, str], *, runs: int, epochs: int, rounds: int) -> Scaling:
-    """Sweep over seeds of the published experiment, with one job and with two, round by round."""
-    times: dict[int, list[float]] = {1: [], 2: []}
+    """Sweep over seeds of the published experiment in three ways, round by round."""
+    half = runs // 2
+    ways: list[list[_Sweep]] = [
+        [_Sweep(1, 0, runs)],
+        [_Sweep(2, 0, runs)],
+        [_Sweep(1, 0, half), _Sweep(1, half, runs)],
+    ]
+    one: list[float] = []
+    two: list[float] = []
+    apart: list[float] = []
     own = 0
     for _ in range(rounds):
-        for jobs, seconds in times.items():
-            wall, held = _sweep(env, jobs, runs, epochs)
+        for sweeps, seconds in zip(ways, (one, two, apart), strict=True):
+            wall, held = _together(env, sweeps, epochs)
             seconds.append(wall)
             own = max(own, held)
-    return Scaling(runs, epochs, times[1], times[2], own)
+    return Scaling(runs, epochs, one, two, apart, own)
 
 
-def _sweep(env: Mapping[str, str], jobs: int, runs: int, epochs: int) -> tuple[float, int]:
-    """Run a sweep into a temporary folder; return its seconds and a worker's own memory."""
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as errors:
-        study = Path(folder) / "seeds.yaml"
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """A sweep over the seeds from `first` to before `end`."""
+
+    jobs: int
+    first: int
+    end: int
+
+    def start(self, env: Mapping[str, str], epochs: int, folder: Path, errors: IO[bytes]) -> _Popen:
+        study = folder / f"seeds_{self.first}.yaml"
         arms = f"arms: {{xent_30: {{epochs: {epochs}}}}}"
-        study.write_text(f"base: {CONFIG}\n{arms}\nseeds: 0-{runs - 1}\n", encoding="utf-8")
-        before = perf_counter()
-        process = subprocess.Popen(
-            [NNEXP, "sweep", study, "--jobs", str(jobs), "--runs-dir", folder],
+        study.write_text(
+            f"base: {CONFIG}\n{arms}\nseeds: {self.first}-{self.end - 1}\n", encoding="utf-8"
+        )
+        return subprocess.Popen(
+            [NNEXP, "sweep", study, "--jobs", str(self.jobs), "--runs-dir", folder],
             env=env,
             stdout=subprocess.DEVNULL,
             stderr=errors,
         )
+
+
+def _together(env: Mapping[str, str], sweeps: list[_Sweep], epochs: int) -> tuple[float, int]:
+    """Run sweeps at once in a temporary folder; return their seconds and a worker's own memory."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as errors:
+        before = perf_counter()
+        processes = [sweep.start(env, epochs, Path(folder), errors) for sweep in sweeps]
         own, looked = 0, before
-        while process.poll() is None:
+        while any(process.poll() is None for process in processes):
             time.sleep(_TICK)
             if perf_counter() - looked > 1:  # to look costs time as well
-                own, looked = max(own, _own(process.pid)), perf_counter()
+                own, looked = max(own, *(_own(p.pid) for p in processes), 0), perf_counter()
         wall = perf_counter() - before
-        if process.returncode:
+        if any(process.returncode for process in processes):
             errors.seek(0)
             raise BenchError(f"nnexp sweep: {errors.read().decode(errors='replace').strip()}")
     return wall, own

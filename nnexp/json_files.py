@@ -13,6 +13,7 @@ from nnexp.files import read_bytes
 
 MAX_VALUES = 300_000
 _DIGITS = 100
+_HOLDERS = (dict, list)
 
 
 def read_mapping(path: Path, limit: int) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def read_mapping(path: Path, limit: int) -> dict[str, Any]:
         raise ValueError("nested too deep") from error
     if not isinstance(found, dict):
         raise TypeError("holds no mapping")
-    if sum(map(len, _levels(found))) > MAX_VALUES:
+    if sum(len(holder) for level in _levels(found) for holder in level) > MAX_VALUES:
         raise ValueError(f"more than {MAX_VALUES:,} values")
     return found
 
@@ -60,13 +61,13 @@ def is_deep(value: Any, levels: int) -> bool:
 
 
 def _levels(value: Any) -> Iterator[list[Any]]:
-    """Yield the values that a value holds, level by level."""
-    level = [value]
-    while level := [item for holder in level for item in _items(holder)]:
+    """Yield the mappings and lists that a JSON value consists of, level by level."""
+    level = [value] if type(value) in _HOLDERS else []
+    while level:
         yield level
-
-
-def _items(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
+        level = [
+            item
+            for holder in level
+            for item in (holder.values() if type(holder) is dict else holder)
+            if type(item) in _HOLDERS
+        ]

@@ -49,13 +49,14 @@ def finish(ctx: click.Context, outcomes: Sequence[Outcome], *, as_json: bool) ->
 def _summary(outcome: Outcome) -> list[str]:
     from nnexp.evidence.summary import default_metric, default_r2
     from nnexp.views import words
+    from nnexp.views.published import Published
     from nnexp.views.run import against_published, summary_lines
 
     metric = default_metric(list(outcome.summary))
     epochs = outcome.trained
     each = f" ({words.duration(outcome.seconds / epochs)} an epoch)" if epochs else ""
     lines = summary_lines(outcome.summary, metric) if metric else []
-    lines += against_published(outcome.experiment.reference, outcome.summary)
+    lines += against_published(Published.of(outcome.experiment.model_dump()), outcome.summary)
     r2 = default_r2(list(outcome.summary))
     lines += summary_lines(outcome.summary, r2) if r2 else []
     lines += [f"stopped early: {outcome.stopped}"] if outcome.stopped else []

@@ -297,11 +297,6 @@ class Reference(Strict):
     )
     source: str = Field("", description="where it was published")
 
-    def figures(self) -> dict[str, float]:
-        """Return the published figures by metric; accuracies as fractions, as in metrics.csv."""
-        given = self.model_dump(exclude={"statistic", "source"}, exclude_none=True)
-        return {m: v / 100 if m.endswith("accuracy") else v for m, v in given.items()}
-
 
 class Experiment(Strict):
     """One experiment: everything that decides its result."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from math import nan
 from statistics import fmean
 
 from nnexp.evidence.groups import differing, flatten, unlearnt
 from nnexp.evidence.summary import Point, best, series
 from nnexp.store.layout import DIAGNOSTICS, PARAMETERS
 from nnexp.store.reader import Run
+from nnexp.views.published import Published
 from nnexp.views.run import class_names
 
 Runs = Mapping[str, Run]
@@ -74,8 +76,7 @@ def published_output(name: str, *, quick: bool) -> Callable[[Runs], Finding]:
 
     def check(runs: Runs) -> Finding:
         run, values = runs[name], outputs(runs[name])
-        reference = run.experiment.reference if run.experiment else None
-        figure = reference.output if reference and reference.output is not None else float("nan")
+        figure = Published.of(run.config).figures.get("output", nan)
         half = next((i for i, a in enumerate(values, 1) if a < values[0] / 2), len(values))
         speed = half <= 60 if quick else half >= 150
         return Finding(
@@ -136,8 +137,7 @@ def against(names: tuple[str, ...], metric: str, tolerance: float) -> Callable[[
         for name in names:
             run = runs[name]
             value = peak(run, metric).value
-            reference = run.experiment.reference if run.experiment else None
-            figure = reference.figures()[metric] if reference else float("nan")
+            figure = Published.of(run.config).figures.get(metric, nan)
             repeats = repeats and abs(value - figure) * 100 <= tolerance
             parts.append(f"{name} {percent(value)} (book {percent(figure)})")
         measured = ", ".join(percent(peak(runs[name], metric).value) for name in names)

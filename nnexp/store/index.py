@@ -165,7 +165,7 @@ def open_many(found: Iterable[Path]) -> Opened:
         if run is None:
             trusted = time_ns() - changed >= FRESH_NS
             try:
-                run = open_run(folder)
+                run = open_run(folder, keep_rows=counts[parent] < LEAST)
             except NnexpError as error:
                 opened.notes.append(str(error))
                 continue
@@ -297,6 +297,10 @@ class _Series:
         _check_range(found.epochs, 0, MAX_EPOCH)
         return found
 
+    def has(self, at: int) -> bool:
+        start = at * len(STATISTICS)
+        return any(self.epochs[start : start + len(STATISTICS)])
+
     def points(self, at: int) -> dict[str, Point]:
         start = at * len(STATISTICS)
         return {
@@ -322,6 +326,10 @@ class _Summary(Mapping[str, Mapping[str, Point]]):
         if not known:
             raise KeyError(metric)
         return known
+
+    def __contains__(self, metric: object) -> bool:
+        known = self._series.get(metric) if isinstance(metric, str) else None
+        return known is not None and known.has(self._at)
 
     def __iter__(self) -> Iterator[str]:
         return (metric for metric in self._series if metric in self)

@@ -169,13 +169,15 @@ class Run:
         """Return the rows of another .csv file of the folder; none where there is no such file."""
         if name not in self._logs:
             rows: list[Row] = []
+            problems: list[str] = []
             try:
                 data = read_bytes(self.folder / name, MAX_LOG, follow=False)
-                rows = _rows(name, data, self._problems)
+                rows = _rows(name, data, problems)
             except FileNotFoundError:
                 pass
             except OSError as error:
-                self._problems.append(f"{name}: {error.strerror}")
+                problems.append(f"{name}: {error.strerror}")
+            self._problems.extend(said for said in problems if said not in self._problems)
             self._logs[name] = rows
         return self._logs[name]
 
@@ -210,8 +212,13 @@ def _check_predictions(found: Mapping[str, Any]) -> None:
         raise DataError(f"has classes from {low} to {high}; from 0 to {MAX_CLASSES - 1} are read")
 
 
-def open_run(folder: Path | str) -> Run:
+def open_run(folder: Path | str, *, keep_rows: bool = True) -> Run:
     """Read a run folder.
+
+    Args:
+        folder: the run's.
+        keep_rows: keep its log in memory, where it is not one of very many; it is read again when
+            it is asked for.
 
     Raises:
         RunError: it is not a run folder at all: there is no run.json that can be read.
@@ -236,7 +243,8 @@ def open_run(folder: Path | str) -> Run:
     if status not in STATUSES:
         problems.append(f"unknown status {shown(status)}")
         status = "failed"
-    return Run(folder, record, config, str(status), facts(rows), problems, {METRICS: rows})
+    logs = {METRICS: rows} if keep_rows else {}
+    return Run(folder, record, config, str(status), facts(rows), problems, logs)
 
 
 def _config(
@@ -316,6 +324,7 @@ def _rows(name: str, data: bytes, problems: list[str]) -> list[Row]:
     lines = _lines(data)
     head, whole = next(lines, (b"", True))
     header = _cells(head)
+    numbers = [(name, at) for at, name in enumerate(header) if name not in _TEXT_COLUMNS]
     if not whole or "epoch" not in header:
         problems.append(f"{name}: has no column epoch")
         return []
@@ -330,7 +339,8 @@ def _rows(name: str, data: bytes, problems: list[str]) -> list[Row]:
         if not whole:
             problems.append(f"{name}: the last line is torn and left out")
             break
-        row = _row(header, _cells(line))
+        found = _cells(line)
+        row = _row(numbers, found) if len(found) == len(header) else None
         if row is None:
             damaged.append(number)
         else:
@@ -363,17 +373,12 @@ def _cells(line: bytes) -> list[str]:
         return []
 
 
-def _row(header: Sequence[str], cells: Sequence[str]) -> Row | None:
-    """Return a line's numbers by column; None where it is damaged."""
-    if len(cells) != len(header):
+def _row(columns: Sequence[tuple[str, int]], cells: Sequence[str]) -> Row | None:
+    """Return a line's numbers by column; None where one is none, or the epoch is no epoch."""
+    try:
+        row = {name: float(cells[at]) if cells[at] else None for name, at in columns}
+    except ValueError:
         return None
-    row: Row = {}
-    for name, cell in zip(header, cells, strict=True):
-        if name not in _TEXT_COLUMNS:
-            try:
-                row[name] = float(cell) if cell else None
-            except ValueError:
-                return None
     epoch = row.get("epoch")
     sound = epoch is not None and isfinite(epoch) and 1 <= epoch <= MAX_EPOCH and epoch % 1 == 0
     return row if sound else None

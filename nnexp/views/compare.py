@@ -6,17 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nnexp.config.plain import data_kind, decisive
 from nnexp.evidence.groups import Flat, Spread, differing, flatten, group
 from nnexp.evidence.summary import STATISTICS, higher_is_better
 from nnexp.store.reader import Run
 from nnexp.views import words
+from nnexp.views.published import Published
 from nnexp.views.table import NONE, Column, Table, plain_column
-
-if TYPE_CHECKING:
-    from nnexp.config.schema import Reference
 
 # Runs that a note names one by one.
 _MOST = 10
@@ -54,11 +52,10 @@ class Group:
         return Counter(run.status for run in self.runs)
 
     @cached_property
-    def reference(self) -> Reference | None:
-        """The published figure its configs carry."""
-        published = (run for run in self.runs if run.config and run.config["reference"])
-        run = next(published, None)
-        return run.experiment.reference if run and run.experiment else None
+    def published(self) -> Published:
+        """The published figures its configs carry."""
+        known = (run.config for run in self.runs if run.config and run.config["reference"])
+        return Published.of(next(known, None))
 
 
 def groups(runs: Sequence[Run], metric: str, *, per_run: bool = False) -> list[Group]:
@@ -173,14 +170,11 @@ def _key_column(key: str) -> Column[Group]:
 
 def _published_column(metric: str) -> Column[Group]:
     def raw(g: Group) -> dict[str, Any]:
-        figure = g.reference.figures().get(metric) if g.reference else None
-        known = g.reference is not None and figure is not None
-        return {
-            "published": figure,
-            "published_statistic": g.reference.statistic if known and g.reference else None,
-        }
+        figure = g.published.figures.get(metric)
+        statistic = None if figure is None else g.published.statistic
+        return {"published": figure, "published_statistic": statistic}
 
-    return Column("published", lambda g: words.published(g.reference, metric), raw)
+    return Column("published", lambda g: words.published(g.published, metric), raw)
 
 
 def _runs_column() -> Column[Group]:

@@ -110,9 +110,9 @@ def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
         parts += [f"{len(g.counted)} seeds"] if len(g.counted) > 1 else []
         parts += [] if g.statuses["completed"] else ["unfinished"]
         parts += [
-            f"dashed: published {g.reference.statistic} {words.quantity(metric, figure)}"
+            f"dashed: published {g.published.statistic} {words.quantity(metric, figure)}"
             for metric in metrics
-            if g.reference and (figure := g.reference.figures().get(metric)) is not None
+            if (figure := g.published.figures.get(metric)) is not None
         ]
         label = clipped("; ".join(parts), _LONGEST_LABEL)
         labels.append(fill(label, _LEGEND_WIDTH, subsequent_indent="  "))
@@ -139,7 +139,7 @@ def _curve(panel: Any, g: Group, metric: str, label: str, colour: str, dash: Any
 
 
 def _published(panel: Any, g: Group, metric: str, colour: str) -> None:
-    figure = g.reference.figures().get(metric) if g.reference else None
+    figure = g.published.figures.get(metric)
     if figure is not None:
         factor = 100 if words.is_percent(metric) else 1
         panel.axhline(figure * factor, color=colour, ls="--", lw=0.9)

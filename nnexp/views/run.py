@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from nnexp.config.loader import dump
-from nnexp.config.schema import Reference
 from nnexp.evidence.diagnosis import Case, diagnose
 from nnexp.evidence.groups import flatten, unlearnt
 from nnexp.evidence.summary import STATISTICS, Point, default_metric
@@ -18,6 +17,7 @@ from nnexp.store.layout import DIAGNOSTICS
 from nnexp.store.reader import Run
 from nnexp.text import clipped, one_line
 from nnexp.views import words
+from nnexp.views.published import Published
 from nnexp.views.table import NONE, Column, Table, as_text, plain_column
 
 _STATISTIC_WORDS = {
@@ -30,16 +30,14 @@ _ARRAYS = ("labels", "predicted")
 
 
 def against_published(
-    reference: Reference | None, summary: Mapping[str, Mapping[str, Point]]
+    published: Published, summary: Mapping[str, Mapping[str, Point]]
 ) -> list[str]:
     """Say how the run's figures stand to the published ones."""
-    if reference is None:
-        return []
     lines = []
-    for metric, figure in reference.figures().items():
-        point = summary.get(metric, {}).get(reference.statistic)
-        what = f"{_STATISTIC_WORDS[reference.statistic]} {words.label(metric)}"
-        source = f" ({one_line(reference.source)})" if reference.source else ""
+    for metric, figure in published.figures.items():
+        point = summary.get(metric, {}).get(published.statistic)
+        what = f"{_STATISTIC_WORDS[published.statistic]} {words.label(metric)}"
+        source = f" ({one_line(published.source)})" if published.source else ""
         line = f"published: {what} {words.quantity(metric, figure)}{source}"
         if point is not None:
             line += f"; here {words.quantity(metric, point.value)}"
@@ -214,9 +212,8 @@ def page(run: Run, width: int | None = None) -> str:
     if run.metrics:
         lines.append(as_text(_metric_table(run), width))
     summary = run.facts.summary
-    if run.experiment:
-        published = against_published(run.experiment.reference, summary)
-        lines += [*published, ""] if published else []
+    published = against_published(Published.of(run.config), summary)
+    lines += [*published, ""] if published else []
     lines += [*_predictions(run, width), *_provenance(run)]
     found = diagnosis(run)
     if found:

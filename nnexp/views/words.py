@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from nnexp.views.table import NONE
 
 if TYPE_CHECKING:
-    from nnexp.config.schema import Reference
     from nnexp.evidence.groups import Spread
+    from nnexp.views.published import Published
 
 
 def is_percent(metric: str) -> bool:
@@ -83,9 +83,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def published(reference: Reference | None, metric: str) -> str:
+def published(known: Published, metric: str) -> str:
     """Write the published figure of a metric and which statistic it is."""
-    figure = reference.figures().get(metric) if reference else None
-    if reference is None or figure is None:
-        return NONE
-    return f"{number(metric, figure)} ({reference.statistic})"
+    figure = known.figures.get(metric)
+    return NONE if figure is None else f"{number(metric, figure)} ({known.statistic})"

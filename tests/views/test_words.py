@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nnexp.config.schema import Reference
 from nnexp.evidence.groups import Spread
 from nnexp.evidence.summary import Point
 from nnexp.views import words
+from nnexp.views.published import Published
 from nnexp.views.run import against_published, summary_lines
 from nnexp.views.table import NONE
 
@@ -48,26 +48,28 @@ def test_a_mean_stands_with_its_deviation_to_the_same_place(
 
 def test_a_published_figure_is_shown_with_its_statistic() -> None:
     """What is published is a last value or a peak, and says which."""
-    reference = Reference(test_accuracy=96.59, statistic="peak")
-    assert words.published(reference, "test_accuracy") == "96.59 (peak)"
-    assert words.published(reference, "test_cost") == NONE
-    assert words.published(None, "test_accuracy") == NONE
+    known = Published.of({"reference": {"test_accuracy": 96.59, "statistic": "peak"}})
+    assert words.published(known, "test_accuracy") == "96.59 (peak)"
+    assert words.published(known, "test_cost") == NONE
+    assert words.published(Published.of({"reference": None}), "test_accuracy") == NONE
+    assert Published.of({"reference": {"output": 0.1}}).statistic == "last"
 
 
 def test_a_run_is_held_against_what_is_published() -> None:
     """The statistic that is published is the one it is held against, in percent points."""
-    reference = Reference(test_accuracy=96.59, test_cost=0.2, statistic="peak", source="a book")
+    figures = {"test_accuracy": 96.59, "test_cost": 0.2, "train_cost": None}
+    known = Published.of({"reference": figures | {"statistic": "peak", "source": "a book"}})
     summary = {
         "test_accuracy": {"last": Point(0.90, 3), "peak": Point(0.9609, 2)},
         "test_cost": {"last": Point(0.5, 3), "peak": Point(0.25, 1)},
     }
-    accuracy, cost = against_published(reference, summary)
+    accuracy, cost = against_published(known, summary)
     assert "peak test accuracy 96.59 % (a book)" in accuracy
     assert "here 96.09 %, -0.50 points" in accuracy
     assert "0.2 (a book); here 0.25" in cost
     assert "points" not in cost
-    assert against_published(None, summary) == []
-    assert "here" not in against_published(reference, {})[0]
+    assert against_published(Published.of(None), summary) == []
+    assert "here" not in against_published(known, {})[0]
 
 
 def test_a_summary_says_which_figure_was_chosen_on_the_test_set() -> None:
