@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
@@ -78,13 +79,18 @@ class _Bars:
         self._lines: dict[str, Any] = {}
         self._free = list(range(lines, 0, -1))
         self._ended, self._total = 0, len(jobs)
+        self._cost = sum(job.cost() for job in jobs)
+
+    @cached_property
+    def _whole(self) -> Any:
+        """The first bar; what is said before a job runs stands above it."""
         length = 20 if get_terminal_size().columns >= _WIDE else 6
-        self._whole = self._bar(
+        return self._bar(
             f"{{desc}} {{bar:{length}}} {{percentage:3.0f}} % {{elapsed}}<{{remaining}}{{postfix}}",
-            total=sum(job.cost() for job in jobs),
+            total=self._cost,
             smoothing=0,
+            desc=self._label,
         )
-        self._label()
 
     def _bar(self, form: str, **settings: Any) -> Any:
         """Return a bar; a terminal that is too narrow cuts its end off."""
@@ -92,8 +98,9 @@ class _Bars:
             bar_format=form, dynamic_ncols=True, leave=False, file=sys.stderr, **settings
         )
 
-    def _label(self) -> None:
-        self._whole.set_description_str(f"{self._ended} of {self._total} runs")
+    @property
+    def _label(self) -> str:
+        return f"{self._ended} of {self._total} runs"
 
     def _advance(self, job: Job, part: float, *, now: bool) -> None:
         """Move the whole by what a job has done, since it was last seen: now or before."""
@@ -123,7 +130,7 @@ class _Bars:
 
     def ended(self, done: Done) -> None:
         self._ended += 1
-        self._label()
+        self._whole.set_description_str(self._label)
         self._advance(done.job, 1.0, now=done.epochs > 0)
         line = self._lines.pop(done.job.key, None)
         if line is not None:
@@ -135,4 +142,5 @@ class _Bars:
     def close(self) -> None:
         for line in self._lines.values():
             line.close()
-        self._whole.close()
+        if "_whole" in self.__dict__:
+            self._whole.close()

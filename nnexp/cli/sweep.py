@@ -81,27 +81,40 @@ def sweep(
     if dry_run:
         _print_plan(wanted, due, data, jobs)
         return
-    claim(loaded, folder)
-    if not quiet:
-        if loaded.tune:
-            say_note(f"sweep trains the arms as they stand; nnexp tune {study} searches first")
-        said = f", {len(done)} of them there already" if done else ""
-        say(f"{folder}: {len(wanted)} runs{said}", err=True)
+    begun = False
+
+    def begin() -> None:
+        nonlocal begun
+        claim(loaded, folder)
+        begun = True
+        if not quiet:
+            if loaded.tune:
+                say_note(f"sweep trains the arms as they stand; nnexp tune {study} searches first")
+            said = f", {len(done)} of them there already" if done else ""
+            say(f"{folder}: {len(wanted)} runs{said}", err=True)
+
     end_by_signal()
-    began = perf_counter()
+    started = perf_counter()
     argv = ["nnexp", *sys.argv[1:]]
     settings = settings_for(folder, min(jobs, len(due)), argv=argv, address=address)
     try:
         with overview(due, settings.jobs, quiet=quiet) as watcher:
             done += run_jobs(
-                due, data, engine=engine, settings=settings, watcher=watcher, fail_fast=fail_fast
+                due,
+                data,
+                engine=engine,
+                settings=settings,
+                watcher=watcher,
+                fail_fast=fail_fast,
+                first=begin,
             )
     except (KeyboardInterrupt, RunError):
-        say(f"{folder} keeps what was trained; the same command goes on with it", err=True)
+        if begun:
+            say(f"{folder} keeps what was trained; the same command goes on with it", err=True)
         raise
     say(folder)
     if not quiet:
-        took = f" in {words.duration(perf_counter() - began)}" if due else "; nothing was due"
+        took = f" in {words.duration(perf_counter() - started)}" if due else "; nothing was due"
         say(f"  {_ends(done, wanted)}{took}")
         say(f"compare them: nnexp compare {folder}", err=True)
     statuses = {one.status for one in done}

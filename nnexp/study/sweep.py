@@ -53,23 +53,36 @@ def run_jobs(
     settings: Settings,
     watcher: Watcher | None = None,
     fail_fast: bool = False,
+    first: Callable[[], None] = lambda: None,
     then: Callable[[Done], Job | None] = lambda done: None,
 ) -> list[Done]:
     """Run jobs whose data have been loaded, and those that follow from them, on an engine.
 
+    Args:
+        jobs: what is due.
+        data: keeps their data.
+        engine: the name of one.
+        settings: of the engine.
+        watcher: is told how they go on.
+        fail_fast: end all when one fails or diverges.
+        first: called once the engine is there, before anything is written.
+        then: told what became of a job, returns the one that is due now because of it.
+
     Raises:
-        RunError: a folder cannot be written, or a worker was killed.
+        RunError: a folder cannot be written, a worker was killed, or the engine cannot do it.
     """
+    if not jobs:
+        first()
+        return []
     distinct = {data_key(job.config.experiment): job.config for job in jobs}
-    try:
-        for config in distinct.values():
-            share(settings.shared, config.experiment, data.load(config))
-        if not jobs:
-            return []
-        with ENGINES[engine](settings) as running:
+    with ENGINES[engine](settings) as running:
+        first()
+        try:
+            for config in distinct.values():
+                share(settings.shared, config.experiment, data.load(config))
             return run_all(jobs, running, watcher=watcher, fail_fast=fail_fast, then=then)
-    finally:
-        discard(settings.shared)
+        finally:
+            discard(settings.shared)
 
 
 def settings_for(

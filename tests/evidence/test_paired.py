@@ -68,6 +68,7 @@ def test_p_is_that_of_scipy(n: int) -> None:
 
 
 @given(st.lists(floats, min_size=6, max_size=9))
+@example([32.688] * 6)
 def test_the_interval_holds_what_the_test_does_not_reject(d: list[float]) -> None:
     """At each end a shift is just not rejected, and just outside it is."""
     interval = sign_flip(d).interval
@@ -75,7 +76,8 @@ def test_the_interval_holds_what_the_test_does_not_reject(d: list[float]) -> Non
     assert min(d) - 1e-9 <= interval.low <= interval.high <= max(d) + 1e-9
     step = 1e-4 * (1 + max(d) - min(d))
     for end, outwards in ((interval.low, -step), (interval.high, step)):
-        assert sign_flip([x - end for x in d]).p > ALPHA
+        # An end is off in its last digit, and so are differences that are 0 there.
+        assert sign_flip([round(x - end, 9) for x in d]).p > ALPHA
         assert sign_flip([x - end - outwards for x in d]).p <= ALPHA
 
 
