@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from sys import byteorder
 from time import time_ns
@@ -37,6 +38,7 @@ from nnexp.store.reader import (
     DATA,
     MAX_DEPTH,
     MAX_EPOCH,
+    MAX_VALUE,
     RECORD,
     STATUSES,
     Run,
@@ -295,6 +297,7 @@ class _Series:
         found.epochs.frombytes(b64decode(epochs, validate=True))
         _require(len(found.values) == len(found.epochs) == n * len(STATISTICS))
         _check_range(found.epochs, 0, MAX_EPOCH)
+        _require(not any(MAX_VALUE <= abs(value) < inf for value in found.values))
         return found
 
     def has(self, at: int) -> bool:

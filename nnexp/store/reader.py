@@ -10,7 +10,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
 MAX_RECORD, MAX_LOG, MAX_PREDICTIONS = 8_000_000, 32_000_000, 16_000_000
 MAX_LINE, MAX_LINES, MAX_CELLS, MAX_DEPTH = 1_000_000, 300_000, 4_000_000, 20
 MAX_EPOCH = 10**9
+# A cost beyond it has diverged; up to it, squares and cubes are finite.
+MAX_VALUE = 1e100
 _TEXT_COLUMNS = ("finished_at",)
 _MOST_LINES = 3
 _KINDS: Mapping[type, str] = {
@@ -373,10 +375,18 @@ def _cells(line: bytes) -> list[str]:
         return []
 
 
+def _number(cell: str) -> float | None:
+    """Return a cell's number, infinite beyond 1e100; None for an empty one."""
+    if not cell:
+        return None
+    value = float(cell)
+    return value if -MAX_VALUE < value < MAX_VALUE else value * inf
+
+
 def _row(columns: Sequence[tuple[str, int]], cells: Sequence[str]) -> Row | None:
     """Return a line's numbers by column; None where one is none, or the epoch is no epoch."""
     try:
-        row = {name: float(cells[at]) if cells[at] else None for name, at in columns}
+        row = {name: _number(cells[at]) for name, at in columns}
     except ValueError:
         return None
     epoch = row.get("epoch")

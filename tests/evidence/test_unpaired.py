@@ -1,4 +1,4 @@
-"""Means, Welch's interval and the permutation of labels, against SciPy and Student's sleep data."""
+"""Intervals of means and the permutation of labels, against SciPy and Student's sleep data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from nnexp.evidence.estimate import deviation, mean_interval, variance
+from nnexp.evidence.estimate import deviation, mean_interval, skewness, variance
 from nnexp.evidence.unpaired import unpaired
 
 # Hours of sleep gained with two drugs by ten patients (Student, Biometrika 6, 1908); R's `sleep`.
@@ -23,14 +23,6 @@ whole = st.lists(st.integers(-4, 4), min_size=1, max_size=5)
 samples = st.lists(st.integers(-999, 999).map(lambda x: x / 8), min_size=2, max_size=7)
 
 
-def test_students_interval_of_the_sleep_data() -> None:
-    """The mean difference 1.58 has the interval 0.7001 to 2.4599, as R's t.test prints it."""
-    found = mean_interval([b - a for a, b in zip(FIRST, SECOND, strict=True)])
-    assert found is not None
-    assert found.low == pytest.approx(0.7001142, abs=1e-7)
-    assert found.high == pytest.approx(2.4598858, abs=1e-7)
-
-
 def test_welchs_interval_of_the_sleep_data() -> None:
     """Taken as two groups, the interval is -3.3655 to 0.2055, as R's t.test prints it."""
     found = unpaired(FIRST, SECOND).interval
@@ -40,17 +32,59 @@ def test_welchs_interval_of_the_sleep_data() -> None:
 
 
 @given(samples)
-def test_a_mean_has_students_interval(values: list[float]) -> None:
-    """SciPy's interval of a mean is the same, and numpy's deviation."""
-    found = mean_interval(values)
-    assert found is not None
+def test_spread_and_skewness_are_scipys(values: list[float]) -> None:
+    """Variance and deviation with n - 1, skewness with n."""
     assert variance(values) == pytest.approx(np.var(values, ddof=1))
     assert deviation(values) == pytest.approx(np.std(values, ddof=1))
-    if len(set(values)) == 1:
-        assert found.low == found.high == pytest.approx(values[0])
+    due = stats.skew(values) if len(set(values)) > 1 else 0
+    assert skewness(values) == pytest.approx(due, abs=1e-9)
+
+
+@given(samples)
+def test_a_symmetric_sample_has_students_interval(values: list[float]) -> None:
+    """Of values and their mirror images SciPy gives the same interval of the mean."""
+    both = [*values, *(-x for x in values)]
+    found = mean_interval(both)
+    assert found is not None
+    if len(set(both)) == 1:
+        assert found.low == found.high == 0
         return
-    judge = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    judge = stats.ttest_1samp(both, 0).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((judge.low, judge.high), abs=1e-9)
+
+
+@given(samples.filter(lambda values: len(set(values)) > 1))
+def test_the_interval_of_a_mean_inverts_halls_transformation(values: list[float]) -> None:
+    """At its ends the transformed statistic, √n (q + g q²/3 + g² q³/27 + g/(6n)), is ±t."""
+    found = mean_interval(values)
+    assert found is not None
+    n, g = len(values), stats.skew(values)
+    t = stats.t.ppf(0.975, n - 1)
+    for end, due in ((found.low, t), (found.high, -t)):
+        q = (np.mean(values) - end) / np.std(values, ddof=1)
+        transformed = np.sqrt(n) * (q + g * q**2 / 3 + g**2 * q**3 / 27 + g / (6 * n))
+        assert transformed == pytest.approx(due, rel=1e-6)
+
+
+@given(samples, st.floats(-100, 100), st.sampled_from([-3.0, 0.5, 2.0]))
+def test_the_interval_of_a_mean_moves_with_the_values(
+    values: list[float], shift: float, scale: float
+) -> None:
+    """In another unit, another sign or from another zero it is the same interval."""
+    found, moved = mean_interval(values), mean_interval([scale * x + shift for x in values])
+    assert found is not None
+    assert moved is not None
+    due = sorted((scale * found.low + shift, scale * found.high + shift))
+    assert (moved.low, moved.high) == pytest.approx(tuple(due), abs=1e-6)
+
+
+def test_a_stuck_run_makes_the_interval_reach_to_its_side() -> None:
+    """Of nine runs at 96.7 % and one at 80 %, Student's would end above all of them."""
+    values = [96.7, 96.8, 96.6, 96.7, 96.75, 96.65, 96.7, 96.72, 96.68, 80.0]
+    found = mean_interval(values)
+    judge = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert found is not None
+    assert found.low < judge.low < found.high < judge.high
 
 
 def test_one_run_has_no_interval() -> None:

@@ -197,6 +197,33 @@ def test_contents_without_end_are_read_in_bounds(
         assert json.loads(result.stdout)["run"] == run.name
 
 
+HUGE = ["1e308", "-1.7e308", "1e200", "1e99", "-1e99", "5e-324", "9" * 300]
+
+
+def test_values_without_measure_are_no_values(nnexp: Nnexp, run: Path) -> None:
+    """A cost of 1e200 has diverged; what is finite can be squared, summed, compared and drawn."""
+    head, row = (run / "metrics.csv").read_text().splitlines()[:2]
+    record = json.loads((run / "run.json").read_text())
+    for arm in range(2):
+        for seed in range(len(HUGE)):
+            copy = run.with_name(f"arm{arm}-s{seed}")
+            shutil.copytree(run, copy)
+            config = record["config"] | {"eta": 0.1 + arm, "seed": seed}
+            text = json.dumps(record | {"config": config, "seed": seed})
+            (copy / "run.json").write_text(text)
+            epoch, *rest = row.split(",")
+            cells = [HUGE[seed - arm] if cell else "" for cell in rest[:-1]]
+            (copy / "metrics.csv").write_text(f"{head}\n{','.join([epoch, *cells, rest[-1]])}\n")
+    shutil.rmtree(run)
+    for words in (*COMMANDS, ("compare", "--metric", "test_cost", "--until", "test_cost=1e98")):
+        if words[0] != "show":
+            with bounded():
+                inert(nnexp(*words))
+    with bounded():
+        inert(nnexp("show", "runs/arm0-s0"))
+    assert "4 of 7 runs cannot be used" in nnexp("compare").stdout
+
+
 VALUES: list[object] = [None, True, -1, 1e300, "x" * 100, [[]], {"a": {}}, "\x1b[2J\n"]
 
 
