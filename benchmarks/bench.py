@@ -20,7 +20,7 @@ TURN_SECONDS, QUICK_TURN_SECONDS = 0.5, 0.05
 RUNS, START_UPS = 3, 15
 SWEEP = {"runs": 8, "epochs": 30, "rounds": 3}
 QUICK_SWEEP = {"runs": 2, "epochs": 1, "rounds": 1}
-FOLDERS = {"runs": 10_000, "arms": 20, "repetitions": 7}
+FOLDERS = {"runs": 10_000, "arms": 20, "repetitions": 5}
 QUICK_FOLDERS = {"runs": 200, "arms": 20, "repetitions": 1}
 
 

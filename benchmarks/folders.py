@@ -29,15 +29,16 @@ class Folders:
 
     Attributes:
         runs, arms: how many, of how many different settings.
-        emptied: whether the files had to be fetched from the disk, which takes root's rights.
-        without: seconds without an index, by command.
-        indexed: seconds of each repetition with an index, by command.
+        disk: seconds by command without an index, where the system has forgotten the files; to have
+            it forget them takes root's rights.
+        without: seconds of each repetition without an index.
+        indexed: the same with an index.
     """
 
     runs: int
     arms: int
-    emptied: bool
-    without: dict[str, float] = field(default_factory=dict)
+    disk: dict[str, float] = field(default_factory=dict)
+    without: dict[str, list[float]] = field(default_factory=dict)
     indexed: dict[str, list[float]] = field(default_factory=dict)
 
 
@@ -52,13 +53,19 @@ def folders(env: Mapping[str, str], *, runs: int, arms: int, repetitions: int) -
             "list": [NNEXP, "list", "--runs-dir"],
             "compare": [NNEXP, "compare"],
         }
-        result = Folders(runs, arms, emptied=True)
+        result = Folders(runs, arms)
+
+        def seconds(command: Sequence[str | Path], *, indexed: bool) -> float:
+            if not indexed:
+                (found / INDEX).unlink(missing_ok=True)
+            return timed([*command, found], env)[0]
+
         for name, command in commands.items():
-            (found / INDEX).unlink(missing_ok=True)
-            result.emptied &= _empty_caches()
-            timed([*command, Path(root) / "first"], env)  # the program is there, the runs are not
-            times = [timed([*command, found], env)[0] for _ in range(repetitions + 1)]
-            result.without[name], *result.indexed[name] = times
+            if _forgotten():
+                timed([*command, Path(root) / "first"], env)  # the program is to be remembered
+                result.disk[name] = seconds(command, indexed=False)
+            result.without[name] = [seconds(command, indexed=False) for _ in range(repetitions)]
+            result.indexed[name] = [seconds(command, indexed=True) for _ in range(repetitions)]
     return result
 
 
@@ -90,8 +97,8 @@ def _moved(cells: list[str], column: int, by: float) -> str:
     return ",".join(cells)
 
 
-def _empty_caches() -> bool:
-    """Have Linux forget what it has of the disk; return whether that is allowed."""
+def _forgotten() -> bool:
+    """Have Linux forget what it has of the disk; return whether it did."""
     subprocess.run(["sync"], check=True)
     with suppress(OSError):
         Path("/proc/sys/vm/drop_caches").write_text("3", encoding="utf-8")

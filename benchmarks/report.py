@@ -85,9 +85,9 @@ class Results:
         yield Target("nnexp sweep: throughput of 2 jobs", LEAST_SCALING, faster, "x", at_least=True)
         yield Target("nnexp sweep: a worker's own memory", MOST_OWN / 1e6, held / 1e6, "MB")
         runs = f"{self.many.runs:,} runs"
-        for name, seconds in self.many.without.items():
-            again = median(self.many.indexed[name])
-            yield Target(f"nnexp {name}, {runs}, no index", MOST_WITHOUT_INDEX, seconds, "s")
+        for name, without in self.many.without.items():
+            first, again = median(without), median(self.many.indexed[name])
+            yield Target(f"nnexp {name}, {runs}, no index", MOST_WITHOUT_INDEX, first, "s")
             yield Target(f"nnexp {name}, {runs}, indexed", MOST_INDEXED, again, "s")
 
 
@@ -153,13 +153,14 @@ def _program(results: Results) -> Iterator[str]:
         f"two CPUs of this machine do {swept.ceiling:.2f} times the work of one"
     )
     many = results.many
-    where = "read from the disk" if many.emptied else "already in the system's memory"
-    yield f"{many.runs:,} run folders of {many.arms} settings, {where}"
-    for name, seconds in many.without.items():
-        again = many.indexed[name]
+    times = len(many.without["list"])
+    yield f"{many.runs:,} run folders of {many.arms} settings, median of {times}"
+    for name, without in many.without.items():
+        disk = many.disk.get(name)
+        cold = "" if disk is None else f" ({disk:.2f} s once, the files read from the disk)"
         yield (
-            f"  nnexp {name}: {seconds:.2f} s without an index, "
-            f"{median(again):.2f} s with one, median of {len(again)}"
+            f"  nnexp {name}: {median(without):.2f} s without an index{cold}, "
+            f"{median(many.indexed[name]):.2f} s with one"
         )
 
 
