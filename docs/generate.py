@@ -95,7 +95,7 @@ def command_line() -> str:
     """Return cli.md: the help of every command."""
     parts = [
         "# Command line",
-        "This page is what `nnexp COMMAND --help` prints; `make docs` writes it.",
+        "This page is what `nnexp COMMAND --help` prints in a wide terminal.",
     ]
     settings = {**cli.context_settings, "terminal_width": 100}
     context = click.Context(cli, info_name="nnexp", **settings)

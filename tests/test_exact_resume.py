@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnexp.config.loader import Config, load
-from nnexp.errors import RunError
+from nnexp.errors import ResumeError, RunError
 from nnexp.experiment import DataCache, Outcome, resume, run
 from nnexp.store import writer
 from nnexp.store.reader import open_run
@@ -258,3 +258,23 @@ class _FullDisk(Stopper):
 
 def _no_space(*words: object) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_a_complete_run_whose_last_row_was_torn_is_made_whole(train: Train) -> None:
+    """The checkpoint has the rows that were written last; nothing is trained again."""
+    folder = train().folder
+    before = {name: (folder / name).read_bytes() for name in ("metrics.csv", "model.npz")}
+    (folder / "metrics.csv").write_bytes(before["metrics.csv"][:-30])
+    assert resume(folder).trained == 0
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert open_run(folder).status == "completed"
+
+
+def test_a_complete_run_whose_rows_are_lost_is_refused(train: Train) -> None:
+    """A row that no commit holds any more cannot be made up; the run is left as it is."""
+    folder = train().folder
+    lines = (folder / "metrics.csv").read_text().splitlines(keepends=True)
+    (folder / "metrics.csv").write_text("".join([lines[0], "1,torn\n", *lines[2:]]))
+    with pytest.raises(ResumeError, match="is not what was written"):
+        resume(folder)
+    assert json.loads((folder / "run.json").read_text())["status"] == "completed"

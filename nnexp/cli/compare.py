@@ -32,7 +32,11 @@ _MOST_NAMED = 10
 @click.command(epilog="Example: nnexp compare runs/* --baseline xent_30 --metric test_accuracy")
 @click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=complete_runs)
 @runs_dir_option
-@click.option("--metric", metavar="METRIC", help="A column of metrics.csv, as in test_accuracy.")
+@click.option(
+    "--metric",
+    metavar="METRIC",
+    help="A cost, accuracy or R² that was logged, as in test_accuracy.",
+)
 @click.option("--at", type=click.Choice(POINTS), help="After which epoch the arms are judged.")
 @click.option("--baseline", metavar="ARM", help="The arm that the others are held against.")
 @click.option(

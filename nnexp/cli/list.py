@@ -46,7 +46,7 @@ def list_(
         and status in (None, run.status)
     ]
     if kept or format_ != "table":
-        say(FORMATS[format_](table(kept)), nl=False)
+        say(FORMATS[format_](table(kept, runs_dir)), nl=False)
     elif opened.runs:
         say(f"none of the {len(opened.runs)} runs under {runs_dir} fits", err=True)
     else:

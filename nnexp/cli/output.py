@@ -38,6 +38,11 @@ def _let_go(stream: TextIO) -> None:
         os.close(nowhere)
 
 
+def is_live(stream: TextIO | None) -> bool:
+    """Tell whether what is drawn on a stream can be drawn over."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def say_note(text: str) -> None:
     """Print a note of one line on stderr."""
     say(f"note: {one_line(text)}", err=True)

@@ -9,7 +9,7 @@ from functools import cached_property
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
-from nnexp.cli.output import say
+from nnexp.cli.output import is_live, say
 from nnexp.text import printable
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def overview(jobs: Sequence[Job], lines: int, *, quiet: bool) -> Iterator[Watche
     On a terminal there are bars; elsewhere a line for each run that has ended. What did not end
     well is said in any case.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or not is_live(sys.stderr):
         yield _Lines(len(jobs), quiet=quiet)
     else:
         bars = _Bars(jobs, lines)

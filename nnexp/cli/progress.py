@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from nnexp.cli.output import is_live
+
 if TYPE_CHECKING:
     from nnexp.config.schema import Experiment
     from nnexp.experiment import Progress
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 @contextmanager
 def bar(*, quiet: bool) -> Iterator[Progress]:
     """Show a run's progress for as long as the context lasts."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not is_live(sys.stderr):
         from nnexp.experiment import Silence
 
         yield Silence()

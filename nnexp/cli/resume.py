@@ -10,7 +10,7 @@ import click
 
 from nnexp.cli.options import complete_runs, runs_dir_option
 from nnexp.cli.outcomes import end_by_signal, finish, report
-from nnexp.cli.output import say
+from nnexp.cli.output import say, say_note
 from nnexp.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ def _interrupted(runs_dir: Path) -> list[Path]:
     from nnexp.store.find import by_age, folders
     from nnexp.store.index import open_all
 
-    found, _ = open_all(by_age(folders(runs_dir)))
+    found, notes = open_all(by_age(folders(runs_dir)))
+    for note in notes:
+        say_note(note)
     return [run.folder for run in found if run.status == "interrupted"]
 
 

@@ -69,7 +69,7 @@ def sweep(
     from nnexp.config.study import load_study
     from nnexp.errors import RunError
     from nnexp.experiment import DataCache
-    from nnexp.study.sweep import already_done, claim, run_jobs, settings_for, study_jobs
+    from nnexp.study.sweep import already_done, check, claim, run_jobs, settings_for, study_jobs
     from nnexp.views import words
 
     loaded = load_study(study, seeds=seeds, many=yes)
@@ -79,6 +79,7 @@ def sweep(
     there = {one.job.key for one in done}
     due = [job for job in wanted if job.key not in there]
     if dry_run:
+        check(loaded, folder)
         _print_plan(wanted, due, data, jobs)
         return
     begun = False
@@ -116,12 +117,20 @@ def sweep(
     if not quiet:
         took = f" in {words.duration(perf_counter() - started)}" if due else "; nothing was due"
         say(f"  {_ends(done, wanted)}{took}")
+        _say_passed_over(done)
         say(f"compare them: nnexp compare {folder}", err=True)
     statuses = {one.status for one in done}
     if "failed" in statuses:
         ctx.exit(1)
     if "diverged" in statuses:
         ctx.exit(DIVERGED)
+
+
+def _say_passed_over(done: Sequence[Done]) -> None:
+    for one in done:
+        if one.folder and one.epochs and one.folder.name != one.job.name:
+            held = "holds a damaged run, or one of other settings"
+            say_note(f"{one.folder.with_name(one.job.name)} {held}: {one.folder.name} was trained")
 
 
 def _ends(done: Sequence[Done], wanted: Sequence[Job]) -> str:

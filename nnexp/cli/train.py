@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_SEED = 2**63 - 1
 _FEW = 4
+_MOST_NAMED = 10
 
 
 def _complete_keys(
@@ -82,7 +83,7 @@ def train(
     from nnexp.errors import OptionError
 
     if seed is not None and seeds is not None:
-        raise OptionError("--seed and --seeds: one of the two is due")
+        raise OptionError("--seed and --seeds: only one of the two may be given")
     chosen = parse_seeds(seeds) if seeds is not None else None if seed is None else [seed]
     planned = _plan(configs, [*overrides, *_words(name, tags)], chosen)
     if dry_run:
@@ -94,6 +95,10 @@ def train(
         outcomes.append(_train_one(config, dataset, runs_dir, quiet=quiet, as_json=as_json))
         if outcomes[-1].status == "interrupted":
             break
+    left = [f"{c.experiment.name} s{c.experiment.seed}" for c, _ in planned[len(outcomes) :]]
+    if left:
+        more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
+        say(f"nnexp: not begun: {', '.join(left[:_MOST_NAMED])}{more}", err=True)
     finish(ctx, outcomes, as_json=as_json)
     if 1 < len(outcomes) <= _FEW and not (quiet or as_json):
         folders = " ".join(str(outcome.folder) for outcome in outcomes)

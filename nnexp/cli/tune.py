@@ -12,7 +12,7 @@ import click
 
 from nnexp.cli.options import choose_metric, find_runs, jobs_option, runs_dir_option
 from nnexp.cli.outcomes import DIVERGED, end_by_signal
-from nnexp.cli.output import say, say_note
+from nnexp.cli.output import is_live, say, say_note
 from nnexp.cli.overview import overview
 from nnexp.text import printable
 
@@ -60,7 +60,7 @@ def tune(
     """
     from nnexp.config.study import load_study
     from nnexp.experiment import DataCache
-    from nnexp.study.tuning import CONFIRM, confirmation, prepare
+    from nnexp.study.tuning import CONFIRM, claim, confirmation, prepare
     from nnexp.views.tuning import FORMATS as WRITERS
     from nnexp.views.tuning import Page
 
@@ -68,6 +68,8 @@ def tune(
     folder, data = runs_dir / loaded.name, DataCache()
     searches = prepare(loaded, folder, data, many=yes)
     if dry_run:
+        for note in claim(searches[0].tune, folder, write=False):
+            say_note(note)
         _print_plan(loaded, searches, jobs)
         return
     end_by_signal()
@@ -132,7 +134,7 @@ def _confirm(
 @contextmanager
 def _told(searches: Sequence[Search], *, quiet: bool) -> Iterator[_Silent]:
     """Show how the trials go on for as long as the context lasts."""
-    shown = _Silent if quiet else _Bar if sys.stderr.isatty() else _Lines
+    shown = _Silent if quiet else _Bar if is_live(sys.stderr) else _Lines
     told = shown(searches)
     try:
         yield told

@@ -140,6 +140,8 @@ def _check_data(run: Run, digest: str) -> None:
 
 def _check_status(run: Run, epochs: int | None) -> None:
     status, stopped = run.record.get("status"), run.record.get("stopped")
+    if status == "completed" and run.status == "interrupted":
+        return  # it has lost rows, which the checkpoint may have
     if status == "diverged":
         raise _diverged(run)
     if status == "completed" and stopped:

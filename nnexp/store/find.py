@@ -104,13 +104,16 @@ def resolve(name: str, runs: Path) -> list[Path]:
     there = by_age(folders(runs))
     if name == LATEST and there:
         return [next(filter(is_run, reversed(there)), there[-1])]
+    if _is_folder(runs / name):
+        inside = list(folders(runs / name))
+        if inside:
+            return inside
     found = [folder for folder in there if folder.name.startswith(name)]
     exact = [folder for folder in found if folder.name == name]
     if exact or len(found) == 1:
         return exact or found
     if found:
-        listed = "\n".join(f"  {one_line(folder.name)}" for folder in found[:10])
-        raise RunError(f"{name}: fits {len(found)} runs; say which:\n{listed}")
+        raise RunError(f"{name}: fits {len(found)} runs; say which:\n{_listed(found, runs)}")
     if not there:
         raise RunError(f"{name}: no such run; there are no runs under {runs}")
     hint = did_you_mean(name, [folder.name for folder in there])
@@ -121,5 +124,18 @@ def resolve_one(name: str, runs: Path) -> Path:
     """Return the one run folder a word stands for; raise RunError where it is none or several."""
     found = resolve(name, runs)
     if len(found) > 1:
-        raise RunError(f"{name}: holds {len(found)} runs; one is due")
+        raise RunError(f"{name}: holds {len(found)} runs; say which:\n{_listed(found, runs)}")
     return found[0]
+
+
+def _listed(found: list[Path], runs: Path) -> str:
+    return "\n".join(f"  {name_in(folder, runs)}" for folder in found[:10])
+
+
+def name_in(folder: Path, runs: Path) -> str:
+    """Return the name by which a run is found under a folder of runs: its path from there.
+
+    >>> name_in(Path("runs/study/arm-s0"), Path("runs"))
+    'study/arm-s0'
+    """
+    return one_line(str(folder.relative_to(runs) if folder.is_relative_to(runs) else folder))

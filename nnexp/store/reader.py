@@ -245,8 +245,25 @@ def open_run(folder: Path | str, *, keep_rows: bool = True) -> Run:
     if status not in STATUSES:
         problems.append(f"unknown status {shown(status)}")
         status = "failed"
+    if status == "completed" and len(rows) < _counted(record):
+        problems.append(f"{METRICS}: has {len(rows)} of the {_counted(record)} epochs of {RUN}")
+        status = "interrupted"
     logs = {METRICS: rows} if keep_rows else {}
     return Run(folder, record, config, str(status), facts(rows), problems, logs)
+
+
+def is_whole(folder: Path, record: Mapping[str, Any]) -> bool:
+    """Tell whether a run's log has all epochs that its record counts."""
+    try:
+        rows = _rows(METRICS, read_bytes(folder / METRICS, MAX_LOG, follow=False), [])
+    except OSError:
+        rows = []
+    return len(rows) >= _counted(record)
+
+
+def _counted(record: Mapping[str, Any]) -> int:
+    epochs = record.get("epochs")
+    return epochs if type(epochs) is int else 0
 
 
 def _config(

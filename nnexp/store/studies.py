@@ -100,24 +100,33 @@ def read_study(folder: Path) -> StudyRecord | None:
         raise RunError(f"{path}: is damaged; the next `nnexp sweep` writes it anew") from error
 
 
-def claim_folder(folder: Path, record: StudyRecord) -> None:
-    """Write study.json, unless the folder holds another study.
+def check_folder(folder: Path, record: StudyRecord) -> bool:
+    """Refuse a folder that holds another study; return whether it says all of this one already.
 
     It is the same study as long as it has an arm in common, so that arms and seeds can be added.
 
     Raises:
-        RunError: it is another study, or the file cannot be written.
+        RunError: it is another study.
     """
     there = None
     with suppress(RunError):
         there = read_study(folder)
-    if there == record:
-        return
     if there and _identities(there).isdisjoint(_identities(record)) and any(folders(folder)):
         raise RunError(
             f"{folder}: holds another study, whose arms {', '.join(list(there.arms)[:6])} have "
             "other settings; give this one another name, or another place with --runs-dir"
         )
+    return there == record
+
+
+def claim_folder(folder: Path, record: StudyRecord) -> None:
+    """Write study.json, unless the folder holds another study.
+
+    Raises:
+        RunError: it does, or the file cannot be written.
+    """
+    if check_folder(folder, record):
+        return
     text = json.dumps({"format": FORMAT} | asdict(record), indent=2, ensure_ascii=False) + "\n"
     with guarded(folder, begun=False):
         folder.mkdir(parents=True, exist_ok=True)

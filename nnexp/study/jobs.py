@@ -23,7 +23,7 @@ from nnexp.experiment import DataCache, Ending, Outcome, Progress, never, resume
 from nnexp.files import read_bytes
 from nnexp.store.find import folders
 from nnexp.store.layout import RUN
-from nnexp.store.reader import MAX_RECORD, Run, open_run
+from nnexp.store.reader import MAX_RECORD, Run, is_whole, open_run
 
 ENDED = ("completed", "diverged")
 BUSY = "busy"
@@ -103,7 +103,7 @@ def key_of(run: Run) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What run.json alone says of a run: thirty times faster to read than the whole folder."""
+    """What run.json says of a run and, where it is said to be complete, whether its log is."""
 
     folder: Path
     status: str
@@ -116,7 +116,10 @@ def look(folder: Path) -> Standing | None:
         record = json.loads(read_bytes(folder / RUN, MAX_RECORD, follow=False))
         experiment = Experiment.model_validate(record["config"])
         digest = str(record["data"]["sha256"])
-        return Standing(folder, str(record["status"]), key(experiment, digest))
+        status = str(record["status"])
+        if status == "completed" and not is_whole(folder, record):
+            status = "interrupted"
+        return Standing(folder, status, key(experiment, digest))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

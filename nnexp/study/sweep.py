@@ -8,7 +8,7 @@ from pathlib import Path
 from nnexp.config.loader import Config
 from nnexp.config.study import Study
 from nnexp.experiment import DataCache, data_key
-from nnexp.store.studies import claim_folder, record_of
+from nnexp.store.studies import check_folder, claim_folder, record_of
 from nnexp.study.engines import ENGINES, Settings
 from nnexp.study.jobs import Done, Job, ended
 from nnexp.study.pool import Watcher, run_all
@@ -90,6 +90,11 @@ def settings_for(
 ) -> Settings:
     """Return the settings of an engine for a folder of runs."""
     return Settings(jobs, folder / _SHARED, tuple(argv), address)
+
+
+def check(study: Study, folder: Path) -> None:
+    """Refuse a folder that is another study's."""
+    check_folder(folder, record_of(study))
 
 
 def claim(study: Study, folder: Path) -> None:

@@ -213,7 +213,7 @@ class Search:
                 run = open_run(folder)
             except RunError as error:
                 raise RunError(f"{error}; {advice}") from error
-            if run.status not in ENDED:
+            if run.record.get("status") not in ENDED:
                 continue
             if run.problems or run.record.get("epochs") != len(run.rows):
                 problem = run.problems[0] if run.problems else "metrics.csv has lost rows"

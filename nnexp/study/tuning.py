@@ -141,8 +141,13 @@ def _refuse_twins(study: Study, tune: Tune) -> None:
             raise study.error(("arms", arm.arm), message)
 
 
-def claim(tune: Tune, folder: Path) -> list[str]:
+def claim(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
     """Write tune.json, which says how the trials of a folder are judged; return notes.
+
+    Args:
+        tune: how.
+        folder: of the study.
+        write: False only looks whether the folder can be used.
 
     Raises:
         RunError: the trials there are of another search, or the file cannot be read or written.
@@ -160,6 +165,8 @@ def claim(tune: Tune, folder: Path) -> list[str]:
             raise RunError(f"{path}: format {shown(there.get('format'))} where {FORMAT} is known")
         known, began = dict(there["tune"]), dict(there["versions"])
     except FileNotFoundError:
+        if not write:
+            return []
         with guarded(folder):
             files.make_folder(folder)
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"

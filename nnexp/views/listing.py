@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nnexp.evidence.summary import STATISTICS, Point, default_metric
+from nnexp.store.find import name_in
 from nnexp.store.reader import Run
 from nnexp.views import words
 from nnexp.views.table import Column, Table, plain_column
@@ -51,10 +53,10 @@ def _statistic(statistic: str) -> Column[Listed]:
     return Column(_TITLES[statistic], show, raw)
 
 
-def table(runs: Sequence[Run]) -> Table[Listed]:
-    """Lay runs out, one a row."""
+def table(runs: Sequence[Run], root: Path) -> Table[Listed]:
+    """Lay runs out, one a row; they go by their path from `root`."""
     columns: list[Column[Listed]] = [
-        plain_column("run", "run", lambda listed: listed.run.id),
+        plain_column("run", "run", lambda listed: name_in(listed.run.folder, root)),
         plain_column("status", "status", lambda listed: listed.run.status),
         Column(
             "epochs",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from shutil import get_terminal_size
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TextIO, TypeVar
 from unicodedata import combining, east_asian_width
 
 from nnexp.text import clipped, one_line, printable
@@ -136,7 +136,8 @@ def _turned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def terminal_width() -> int | None:
     """Return the width of the terminal that stdout is, or None where it is none."""
-    return get_terminal_size().columns if sys.stdout.isatty() else None
+    stdout: TextIO | None = sys.stdout  # None where the shell has closed it
+    return get_terminal_size().columns if stdout is not None and stdout.isatty() else None
 
 
 def as_csv(table: Table[T]) -> str:

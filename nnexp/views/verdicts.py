@@ -293,7 +293,7 @@ def _not_ended(name: str, group: Group, due: set[int]) -> list[str]:
     if not missing:
         return []
     named = name_seeds(missing[:MOST_NAMED]) + _more(len(missing) - MOST_NAMED)
-    return [f"{name}: {named} not run to the end, and left out"]
+    return [f"{name}: without a completed run here, and left out: {named}"]
 
 
 def _about_point(question: Question, at: str) -> Iterator[str]:

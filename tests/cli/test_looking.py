@@ -103,6 +103,19 @@ def test_a_list_of_nothing_says_how_to_begin(nnexp: Nnexp, folder: Path) -> None
     assert strict(nnexp("list", "--json").stdout) == []
 
 
+def test_runs_of_two_studies_are_told_apart(nnexp: Nnexp, copy: Path) -> None:
+    """They are listed, and found, by their path from the folder of runs."""
+    one = next(copy.iterdir())
+    for study in ("a", "b"):
+        shutil.copytree(one, copy / study / "arm-s0")
+    listed = [run["run"] for run in strict(nnexp("list", "--json").stdout)]
+    assert {"a/arm-s0", "b/arm-s0", one.name} <= set(listed)
+    assert "runs/a/arm-s0" in nnexp("show", "a/arm-s0", "--json").stdout.replace("\\", "")
+    refused = nnexp("show", "arm-s0", code=1).stderr
+    assert refused == "nnexp: arm-s0: holds 2 runs; say which:\n  a/arm-s0\n  b/arm-s0\n"
+    assert "no such run" not in nnexp("compare", "a", "b").stderr
+
+
 def test_unsound_runs_are_named_beside_the_list(nnexp: Nnexp, copy: Path) -> None:
     """A folder that cannot be read is a note on stderr, and the list goes on."""
     (copy / "foreign").mkdir()
@@ -159,7 +172,8 @@ def test_show_works_without_a_file(nnexp: Nnexp, copy: Path, lost: str) -> None:
     (path,) = copy.glob("*-quick-s0")
     (path / lost).unlink()
     result = nnexp("show", path)
-    assert "completed" in result.stdout
+    status = "interrupted, 0 of" if lost == "metrics.csv" else "completed, "
+    assert status in result.stdout
     assert (f"note: {path}: " in result.stderr) == (lost != "predictions.npz")
     strict(nnexp("show", path, "--json").stdout)
 
@@ -168,7 +182,7 @@ def test_show_works_without_a_file(nnexp: Nnexp, copy: Path, lost: str) -> None:
     ("word", "said"),
     [
         ("2", "2: fits 5 runs; say which:"),
-        ("runs", "runs: holds 5 runs; one is due"),
+        ("runs", "runs: holds 5 runs; say which:"),
         ("nonsense", "nonsense: no such run under runs; `nnexp list` shows them"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -154,6 +155,13 @@ def test_an_output_that_cannot_be_written_is_a_message(gallery: Path) -> None:
         refused = [*PROGRAM, "show", "nowhere"]
         done = subprocess.run(refused, stdout=subprocess.PIPE, stderr=full, text=True, check=False)
         assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_a_closed_stdout_is_no_accident(gallery: Path) -> None:
+    """A shell's `>&-` leaves a program no stream at all."""
+    words = shlex.join([*PROGRAM, "list", "--runs-dir", str(gallery)])
+    done = subprocess.run(["sh", "-c", f"{words} >&-"], stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_the_head_of_a_list_is_printed(gallery: Path, folder: Path) -> None:

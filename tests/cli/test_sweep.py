@@ -203,7 +203,25 @@ def test_two_studies_do_not_share_a_folder(nnexp: Nnexp, study: Path) -> None:
         "give this one another name, or another place with --runs-dir\n"
     )
     assert result.stdout == ""
+    assert nnexp("sweep", study, "--dry-run", code=1).stderr == result.stderr
     assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")} == before
+
+
+def test_a_complete_run_that_has_lost_rows_is_trained_anew(nnexp: Nnexp, study: Path) -> None:
+    """It counts in no comparison, and a note says why there is a second folder."""
+    nnexp("sweep", study)
+    log = Path("runs/question/slow-s1/metrics.csv")
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join([lines[0], "1,torn\n", *lines[2:]]))
+    compared = nnexp("compare", "runs/question")
+    assert f"note: {log.parent}: metrics.csv: has 1 of the 2 epochs of run.json" in compared.stderr
+    assert "slow: without a completed run here, and left out: seed 1" in compared.stdout
+    again = nnexp("sweep", study)
+    said = (
+        f"note: {log.parent} holds a damaged run, or one of other settings: slow-s1-2 was trained"
+    )
+    assert said in again.stderr
+    assert "left out" not in nnexp("compare", "runs/question").stdout
 
 
 def test_a_place_that_cannot_be_written_is_one_message(nnexp: Nnexp, study: Path) -> None:

@@ -148,6 +148,7 @@ def test_an_interrupt_is_exit_code_130_and_starts_no_further_run(
     (run,) = runs()
     assert (run.status, run.seed, len(run.rows)) == ("interrupted", 0, 1)
     assert f"nnexp: interrupted; {run.folder} keeps 1 of 4 epochs" in result.stderr
+    assert result.stderr.endswith("nnexp: not begun: small s1, small s2\n")
 
 
 def test_an_interrupt_while_data_are_read_leaves_nothing(
@@ -184,12 +185,16 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(("stream", "quiet"), [(Terminal(), True), (io.StringIO(), False)])
-def test_without_a_terminal_or_with_quiet_there_is_no_bar(
-    train: Train, monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, quiet: bool
+@pytest.mark.parametrize(
+    ("stream", "quiet", "kind"),
+    [(Terminal(), True, "xterm"), (io.StringIO(), False, "xterm"), (Terminal(), False, "dumb")],
+)
+def test_where_nothing_can_be_drawn_over_there_is_no_bar(
+    train: Train, monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, quiet: bool, kind: str
 ) -> None:
-    """Nothing is drawn into a file, or for a script."""
+    """Nothing is drawn into a file, for a script, or on a terminal that only writes lines."""
     monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", kind)
     with bar(quiet=quiet) as progress:
         train(progress=progress)
     assert stream.getvalue() == ""

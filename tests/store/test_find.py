@@ -121,7 +121,7 @@ def test_without_runs_there_is_nothing_to_stand_for(folder: Path, word: str) -> 
 def test_where_one_run_is_due_several_are_refused(runs: Path) -> None:
     """`show` of a folder of runs asks for one of them."""
     assert resolve_one("latest", runs).name == LATE
-    with pytest.raises(RunError, match="runs: holds 4 runs; one is due"):
+    with pytest.raises(RunError, match="runs: holds 4 runs; say which:\n  20260101-000000-a-s0\n"):
         resolve_one("runs", runs)
 
 

@@ -60,7 +60,7 @@ def test_a_torn_last_line_is_left_out_and_named(run: Path) -> None:
     """A line without its end is what a process that died left behind."""
     found = edit(run, lambda lines: b"".join(lines)[:-20])
     assert [row["epoch"] for row in found.rows] == [1.0, 2.0, 3.0]
-    assert found.problems == ("metrics.csv: the last line is torn and left out",)
+    assert found.problems[0] == "metrics.csv: the last line is torn and left out"
 
 
 @pytest.mark.parametrize(
@@ -81,13 +81,15 @@ def test_a_damaged_line_is_left_out_and_named_by_its_number(run: Path, line: byt
     """Too few or many cells, an epoch that is none, NUL and other bytes: the rest is used."""
     found = edit(run, lambda lines: b"".join([*lines[:3], line, *lines[4:]]))
     assert [row["epoch"] for row in found.rows] == [1.0, 2.0, 4.0]
-    assert found.problems == ("metrics.csv:4: a damaged line is left out",)
+    assert found.problems[0] == "metrics.csv:4: a damaged line is left out"
     assert summarize(found.rows, "test_accuracy")["last"].epoch == 4
 
 
 def test_other_columns_and_line_ends_are_read(run: Path) -> None:
     """A metrics.csv from a spreadsheet, with other columns and CRLF, is as good."""
-    found = edit(run, lambda lines: b"test_accuracy,epoch,note\r\n0.5,1,1\r\n0.75,2,2\r\n")
+    found = edit(
+        run, lambda lines: b"test_accuracy,epoch,note\r\n0.5,1,1\r\n,2,2\r\n0.75,3,3\r\n,4,\r\n"
+    )
     assert found.problems == ()
     assert [point.value for point in series(found.rows, "test_accuracy")] == [0.5, 0.75]
 
@@ -112,7 +114,7 @@ def test_missing_metrics_are_named(run: Path) -> None:
     (run / "metrics.csv").unlink()
     found = open_run(run)
     assert (found.rows, found.metrics) == ([], [])
-    assert found.problems == ("metrics.csv: No such file or directory",)
+    assert found.problems[0] == "metrics.csv: No such file or directory"
 
 
 def drop_config(run: Path) -> None:
@@ -271,3 +273,14 @@ def test_any_damage_is_survived(run: Path, data: st.DataObject) -> None:
                 summarize(found.rows, metric)
     finally:
         path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("cut", [-1, 1], ids=["last", "first"])
+def test_a_complete_run_that_has_lost_rows_is_not_complete(run: Path, cut: int) -> None:
+    """What run.json counts and metrics.csv lacks is named; no other epoch stands in for it."""
+    lines = (run / "metrics.csv").read_text().splitlines(keepends=True)
+    lines[cut] = lines[cut][:9] + "\n" * (cut != -1)
+    (run / "metrics.csv").write_text("".join(lines))
+    found = open_run(run)
+    assert found.status == "interrupted"
+    assert "metrics.csv: has 3 of the 4 epochs of run.json" in found.problems

@@ -580,7 +580,7 @@ def change_eta(path: Path) -> None:
     [
         ("run.json", cut, "run.json is damaged"),
         ("metrics.csv", cut, "torn"),
-        ("metrics.csv", lose_a_row, "metrics.csv has lost rows"),
+        ("metrics.csv", lose_a_row, "metrics.csv: has 5 of the 6 epochs of run.json"),
         ("config.yaml", cut, "config.yaml"),
         ("config.yaml", change_eta, "is not what the run was begun with"),
     ],
