@@ -35,7 +35,7 @@ def seeds_in(text: str) -> list[int]:
             raise ValueError("seeds are written as 0-9 or 0,3,5")
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
-            raise ValueError(f"{part.strip()} runs backwards")
+            raise ValueError(f"{part.strip()} runs backwards; write {last}-{first}")
         if len(seeds) + last - first >= MAX:
             raise ValueError(f"more than {MAX:,} seeds")
         seeds += range(first, last + 1)

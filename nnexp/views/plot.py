@@ -73,7 +73,7 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
                 _published(panel, g, metric, colour)
             panel.set_ylabel(words.title(metric).replace(" %", " (%)"))
         panels[-1].set_xlabel("epoch")
-        panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         handles, names = panels[0].get_legend_handles_labels()
         if handles:
             _legend(figure, handles, names)
