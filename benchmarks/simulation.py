@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/simulation.py
 
-The verdicts are those of nnexp.evidence.comparison.compare; the methods that were not chosen live
+The verdicts are those of nnexp.stats.comparison.compare; the methods that were not chosen live
 here. Each figure has its own fixed seed, so that the number of jobs changes nothing.
 """
 
@@ -19,14 +19,14 @@ from zlib import crc32
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from nnexp.evidence.arm import Arm
-from nnexp.evidence.comparison import Difference, compare
-from nnexp.evidence.distributions import t_quantile
-from nnexp.evidence.estimate import Interval, mean_interval
-from nnexp.evidence.paired import sign_flip
-from nnexp.evidence.power import attained, power
-from nnexp.evidence.shape import find_apart
 from nnexp.nn.types import Array
+from nnexp.stats.arm import Arm
+from nnexp.stats.comparison import Difference, compare
+from nnexp.stats.distributions import t_quantile
+from nnexp.stats.estimate import Interval, mean_interval
+from nnexp.stats.paired import sign_flip
+from nnexp.stats.power import attained, power
+from nnexp.stats.shape import find_apart
 
 REPETITIONS, QUICK = 2_000, 100
 # Twenty pairs have a million patterns of signs; false claims are rare.

@@ -2,23 +2,22 @@
 
 The layers, each importing only from those before it:
 
-    text, errors   texts of strangers made harmless; what is refused and how it is said
-    files, ...     files, archives of arrays and JSON, read within bounds; blas, NumPy's BLAS
-    nn             the mathematics: arrays in, arrays out
-    data           bytes in, Dataset out
-    config         YAML in, a validated Experiment out
-    evidence       the numbers of runs in, summaries out
-    store          run folders: create, append, finish, find, read
-    experiment     one run: config -> data -> nn -> store
-    study          many runs
-    views          runs in; tables and plots out
-    cli            options in, exit codes out; reproduction: chapter 3 as a whole
+    names, numbers, text, errors    the vocabulary; how numbers, texts and refusals are written
+    io        one door in, one door out: bounded reads, durable writes, locks
+    nn        the mathematics: arrays in, arrays out
+    data      bytes in, a Dataset out
+    config    YAML in, an Experiment or a Study out
+    stats     numbers of runs in, verdicts out
+    run       one run and its folder: create, append, finish, resume, find, read
+    study     many runs: jobs, engines, sweep, tuning
+    views     run folders in; tables, pages and pictures out
+    cli       options in, exit codes out; reproduction: chapter 3 as a whole
 
 From Python:
 
     import nnexp
     config = nnexp.load_config("configs/smoke.yaml")
-    outcome = nnexp.run(config, nnexp.load_data(config), "runs")
+    outcome = nnexp.train(config, nnexp.load_data(config), "runs")
     again = nnexp.open_run(outcome.folder)
 """
 
@@ -31,9 +30,9 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "load_config": ("nnexp.config.loader", "load"),
-    "load_data": ("nnexp.experiment", "load_data"),
-    "run": ("nnexp.experiment", "run"),
-    "open_run": ("nnexp.store.reader", "open_run"),
+    "load_data": ("nnexp.run.assembly", "load_data"),
+    "train": ("nnexp.run.session", "run"),
+    "open_run": ("nnexp.run.reader", "open_run"),
     "NnexpError": ("nnexp.errors", "NnexpError"),
 }
 

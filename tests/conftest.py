@@ -14,7 +14,9 @@ from hypothesis import settings
 
 from nnexp.cli import cli
 from nnexp.config.loader import Config, load
-from nnexp.experiment import Outcome, Progress, Row, Silence, load_data, run
+from nnexp.run.assembly import load_data
+from nnexp.run.rows import Row
+from nnexp.run.session import Outcome, Progress, Silence, run
 
 # The same cases each time; tests/fuzz and tests/torture look for new ones.
 settings.register_profile("nnexp", deadline=None, derandomize=True)

@@ -8,7 +8,7 @@ import pytest
 
 from nnexp.config.loader import load
 from nnexp.config.study import load_study
-from nnexp.experiment import DataCache
+from nnexp.run.assembly import DataCache
 from nnexp.views.published import Published
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from nnexp.config.loader import load
-from nnexp.experiment import load_data, run
-from nnexp.store.reader import open_run
+from nnexp.run.assembly import load_data
+from nnexp.run.reader import open_run
+from nnexp.run.session import run
 from nnexp.views.run import diagnosis
 
 if TYPE_CHECKING:

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from nnexp.config.loader import Config, load
 from nnexp.errors import ResumeError, RunError
-from nnexp.experiment import DataCache, Outcome, resume, run
-from nnexp.store import writer
-from nnexp.store.reader import open_run
+from nnexp.run import writer
+from nnexp.run.assembly import DataCache
+from nnexp.run.reader import open_run
+from nnexp.run.resume import resume
+from nnexp.run.session import Outcome, run
 
 if TYPE_CHECKING:
     from conftest import LoadText, Train
@@ -253,7 +255,7 @@ class _FullDisk(Stopper):
 
     def seen(self, examples: int) -> None:
         if self.left == 0:
-            self.patch.setattr("nnexp.store.files.write_at", _no_space)
+            self.patch.setattr("nnexp.io.files.write_at", _no_space)
 
 
 def _no_space(*words: object) -> None:

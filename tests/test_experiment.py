@@ -14,12 +14,14 @@ from threadpoolctl import threadpool_info
 
 import nnexp
 from nnexp.config.loader import load
-from nnexp.evidence.summary import best_epoch
-from nnexp.experiment import DataCache, Outcome, Row, Silence, initial_network, load_data, run
 from nnexp.nn.metrics import evaluate
 from nnexp.nn.network import Network
 from nnexp.nn.training import train as train_epochs
-from nnexp.store.writer import RunWriter
+from nnexp.run.assembly import DataCache, initial_network, load_data
+from nnexp.run.rows import Row
+from nnexp.run.session import Outcome, Silence, run
+from nnexp.run.writer import RunWriter
+from nnexp.stats.summary import best_epoch
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -76,7 +78,7 @@ def test_the_order_of_examples_depends_on_the_seed_alone(
         states.append(words["shuffle"].bit_generator.state)
         return train_epochs(*args, **words)
 
-    monkeypatch.setattr("nnexp.experiment.session.train", spy)
+    monkeypatch.setattr("nnexp.run.session.train", spy)
     train("init=scaled")
     for change in ("init=large", "cost=quadratic", "layers=[2, 9, 9, 2]", "eta=0.1", "monitor=[]"):
         train(change)
@@ -263,7 +265,7 @@ def test_one_monitored_set_fills_its_own_cells(train: Train) -> None:
     outcome = train("monitor=[test]")
     assert set(outcome.rows[0]) >= {"test_cost", "test_accuracy"}
     assert set(outcome.summary) == {"test_cost", "test_accuracy"}
-    assert "best-validation" not in outcome.summary["test_accuracy"]
+    assert "best-epoch" not in outcome.summary["test_accuracy"]
 
 
 def test_the_model_holds_the_last_and_the_best_parameters(train: Train, small: Path) -> None:
@@ -292,7 +294,7 @@ def test_a_regression_has_costs_and_no_classes(folder: Path) -> None:
     outcome = run(config, load_data(config), folder / "runs")
     assert all(row["test_accuracy"] is None for row in outcome.rows)
     costs = [row["validation_cost"] for row in outcome.rows]
-    assert outcome.summary["test_cost"]["best-validation"].epoch == 1 + costs.index(min(costs))
+    assert outcome.summary["test_cost"]["best-epoch"].epoch == 1 + costs.index(min(costs))
     assert not (outcome.folder / "predictions.npz").exists()
     assert record(outcome)["data"]["classes"] is None
 
@@ -309,10 +311,10 @@ def test_data_are_loaded_once_for_all_runs_that_share_them(small: Path) -> None:
 def test_the_documented_lines_of_python_work(small: Path) -> None:
     """The example of the package's docstring trains a run and opens it again."""
     config = nnexp.load_config(str(small))
-    outcome = nnexp.run(config, nnexp.load_data(config), "runs")
+    outcome = nnexp.train(config, nnexp.load_data(config), "runs")
     again = nnexp.open_run(str(outcome.folder))
     assert again.status == "completed"
     assert again.experiment == config.experiment
     assert set(nnexp.__all__) <= {*dir(nnexp), *nnexp._PUBLIC}
-    with pytest.raises(AttributeError, match="no attribute 'train'"):
-        nnexp.train  # noqa: B018 - the lookup is what is tested
+    with pytest.raises(AttributeError, match="no attribute 'learn'"):
+        nnexp.learn  # noqa: B018 - the lookup is what is tested

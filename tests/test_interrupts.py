@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from nnexp.experiment import interrupts
-from nnexp.experiment.interrupts import Interrupts
+from nnexp.run import interrupts
+from nnexp.run.interrupts import Interrupts
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from nnexp.config.loader import load
-from nnexp.experiment import load_data, run
+from nnexp.run.assembly import load_data
+from nnexp.run.session import run
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "chapter3"
 NEURONS = {

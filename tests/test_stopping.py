@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from nnexp.errors import ConfigError
-from nnexp.experiment import Outcome, load_data
-from nnexp.experiment.assembly import learning_rates
 from nnexp.nn.schedules import Patience
-from nnexp.store.reader import open_run
+from nnexp.run.assembly import learning_rates, load_data
+from nnexp.run.reader import open_run
+from nnexp.run.session import Outcome
 
 if TYPE_CHECKING:
     from conftest import LoadText, Nnexp, Train

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from nnexp.experiment import Outcome, load_data, run
 from nnexp.nn.network import Network
+from nnexp.run.assembly import load_data
+from nnexp.run.session import Outcome, run
 
 if TYPE_CHECKING:
     from conftest import LoadText, Train

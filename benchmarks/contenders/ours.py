@@ -6,8 +6,8 @@ from program import CONFIG, ROOT
 from work import BATCH, ETA, INPUTS, OUTPUTS, Layers, Work
 
 from nnexp.config.loader import load
-from nnexp.experiment import assembly
 from nnexp.nn.training import streams, train
+from nnexp.run import assembly
 
 
 class Contender:

@@ -16,16 +16,16 @@ from nnexp.cli.options import (
     runs_dir_option,
 )
 from nnexp.cli.output import say, say_note
+from nnexp.names import STATISTICS
 
 if TYPE_CHECKING:
-    from nnexp.evidence.target import Target
-    from nnexp.store.reader import Run
-    from nnexp.store.studies import StudyRecord
+    from nnexp.run.reader import Run
+    from nnexp.stats.target import Target
+    from nnexp.study.record import StudyRecord
 
-SORTS = ("last", "best-validation", "peak", "train-cost", "seconds", "runs", "name")
-POINTS = ("last", "best-validation", "peak")
+SORTS = ("last", "best-epoch", "peak", "train-cost", "seconds", "runs", "name")
 # What a study says that says nothing.
-_USUAL_POINT = "best-validation"
+_USUAL_POINT = "best-epoch"
 _MOST_NAMED = 10
 
 
@@ -37,7 +37,7 @@ _MOST_NAMED = 10
     metavar="METRIC",
     help="A cost, accuracy or R² that was logged, as in test_accuracy.",
 )
-@click.option("--at", type=click.Choice(POINTS), help="After which epoch the arms are judged.")
+@click.option("--at", type=click.Choice(STATISTICS), help="After which epoch the arms are judged.")
 @click.option("--baseline", metavar="ARM", help="The arm that the others are held against.")
 @click.option(
     "--margin",
@@ -96,7 +96,7 @@ def compare(
 
 def _target(runs: list[Run], until: str) -> Target:
     from nnexp.errors import OptionError
-    from nnexp.evidence.target import parse_target
+    from nnexp.stats.target import parse_target
 
     try:
         target = parse_target(until)
@@ -110,7 +110,7 @@ def _margin(metric: str, margin: float | None) -> float | None:
     from math import isfinite
 
     from nnexp.errors import OptionError
-    from nnexp.evidence.amounts import is_accuracy
+    from nnexp.names import is_accuracy
 
     if margin is None:
         return None
@@ -124,13 +124,13 @@ def _margin(metric: str, margin: float | None) -> float | None:
 def _of_one_study(runs: list[Run]) -> tuple[StudyRecord | None, list[Run]]:
     """Return the study that runs of one folder belong to, and those of its arms."""
     from nnexp.errors import RunError
-    from nnexp.store.layout import STUDY
+    from nnexp.run.layout import STUDY
 
     folders = {os.path.dirname(run.folder) for run in runs}  # noqa: PTH120 - of thousands
     folder = Path(folders.pop())
     if folders or not os.path.lexists(folder / STUDY):
         return None, runs
-    from nnexp.store.studies import read_study
+    from nnexp.study.record import read_study
 
     try:
         study = read_study(folder)

@@ -8,8 +8,7 @@ import click
 
 from nnexp.cli.options import format_options, runs_dir_option, uncollected
 from nnexp.cli.output import say, say_note
-
-STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
+from nnexp.names import STATUSES
 
 
 @click.command("list", epilog="Example: nnexp list --status completed --tag eta")
@@ -28,8 +27,8 @@ def list_(
     That is the test accuracy or, where it was not monitored, the validation or training
     accuracy; for regression the cost.
     """
-    from nnexp.store.find import by_age, folders
-    from nnexp.store.index import open_many
+    from nnexp.run.find import by_age, folders
+    from nnexp.run.index import open_many
     from nnexp.views.listing import table
     from nnexp.views.table import FORMATS
 

@@ -13,14 +13,14 @@ import click
 from click.shell_completion import CompletionItem
 
 from nnexp.cli.output import say_note
+from nnexp.names import FORMATS
 
 if TYPE_CHECKING:
-    from nnexp.store.index import Opened
-    from nnexp.store.reader import Run
+    from nnexp.run.index import Opened
+    from nnexp.run.reader import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORMATS = ("table", "csv", "json", "md")
 
 runs_dir_option = click.option(
     "--runs-dir",
@@ -54,7 +54,7 @@ def complete_runs(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Offer the ids of the runs, the newest first, and folders."""
-    from nnexp.store.find import LATEST, by_age, folders
+    from nnexp.run.find import LATEST, by_age, folders
 
     runs = ctx.params.get("runs_dir") or Path("runs")
     names = [LATEST, *(folder.name for folder in reversed(by_age(folders(Path(runs)))))]
@@ -100,8 +100,8 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
         RunError: nothing is left.
     """
     from nnexp.errors import RunError
-    from nnexp.store.find import folders, resolve
-    from nnexp.store.index import open_many
+    from nnexp.run.find import folders, resolve
+    from nnexp.run.index import open_many
 
     click.get_current_context().with_resource(uncollected())
     found: dict[Path, None] = {}
@@ -139,7 +139,7 @@ def choose_metric(runs: list[Run], metric: str | None, option: str = "--metric")
         RunError: no run has logged anything.
     """
     from nnexp.errors import OptionError, RunError, did_you_mean, one_of
-    from nnexp.evidence.summary import METRICS, default_metric
+    from nnexp.names import METRICS, default_metric
 
     logged = [name for name in METRICS if any(name in run.facts.summary for run in runs)]
     chosen = metric or default_metric(logged)

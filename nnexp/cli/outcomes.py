@@ -12,7 +12,7 @@ import click
 from nnexp.cli.output import say
 
 if TYPE_CHECKING:
-    from nnexp.experiment import Outcome
+    from nnexp.run.session import Outcome
 
 DIVERGED = 3
 INTERRUPTED = 130
@@ -47,21 +47,21 @@ def finish(ctx: click.Context, outcomes: Sequence[Outcome], *, as_json: bool) ->
 
 
 def _summary(outcome: Outcome) -> list[str]:
-    from nnexp.evidence.summary import default_metric, default_r2
-    from nnexp.views import words
+    from nnexp import numbers
+    from nnexp.names import default_metric, default_r2
     from nnexp.views.published import Published
     from nnexp.views.run import against_published, summary_lines
 
     metric = default_metric(list(outcome.summary))
     epochs = outcome.trained
-    each = f" ({words.duration(outcome.seconds / epochs)} an epoch)" if epochs else ""
+    each = f" ({numbers.duration(outcome.seconds / epochs)} an epoch)" if epochs else ""
     lines = summary_lines(outcome.summary, metric) if metric else []
     lines += against_published(Published.of(outcome.experiment.model_dump()), outcome.summary)
     r2 = default_r2(list(outcome.summary))
     lines += summary_lines(outcome.summary, r2) if r2 else []
     lines += [f"stopped early: {outcome.stopped}"] if outcome.stopped else []
     unit = "epoch" if epochs == 1 else "epochs"
-    lines.append(f"{epochs} {unit} in {words.duration(outcome.seconds)}{each}")
+    lines.append(f"{epochs} {unit} in {numbers.duration(outcome.seconds)}{each}")
     return [str(outcome.folder), *(f"  {line}" for line in lines)]
 
 
@@ -78,7 +78,7 @@ def _ending(outcome: Outcome) -> str:
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:
-    from nnexp.experiment import plain_summary
+    from nnexp.run.session import plain_summary
 
     return {
         "run": outcome.folder.name,

@@ -11,15 +11,15 @@ from nnexp.cli.output import is_live
 
 if TYPE_CHECKING:
     from nnexp.config.schema import Experiment
-    from nnexp.experiment import Progress
-    from nnexp.experiment.rows import Row
+    from nnexp.run.rows import Row
+    from nnexp.run.session import Progress
 
 
 @contextmanager
 def bar(*, quiet: bool) -> Iterator[Progress]:
     """Show a run's progress for as long as the context lasts."""
     if quiet or not is_live(sys.stderr):
-        from nnexp.experiment import Silence
+        from nnexp.run.session import Silence
 
         yield Silence()
         return
@@ -54,7 +54,7 @@ class _Bar:
         self._drawn.update(self._done * self._examples + examples - self._drawn.n)
 
     def epoch(self, row: Row) -> None:
-        from nnexp.evidence.summary import default_metric
+        from nnexp.names import default_metric
 
         self._done += 1
         self._label()

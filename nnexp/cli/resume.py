@@ -14,7 +14,8 @@ from nnexp.cli.output import say, say_note
 from nnexp.cli.progress import bar
 
 if TYPE_CHECKING:
-    from nnexp.experiment import DataCache, Outcome
+    from nnexp.run.assembly import DataCache
+    from nnexp.run.session import Outcome
 
 
 @click.command(epilog="Example: nnexp resume latest")
@@ -40,8 +41,8 @@ def resume(
     its config, its data or the version of nnexp have changed.
     """
     from nnexp.errors import NnexpError, OptionError
-    from nnexp.experiment import DataCache
-    from nnexp.store.find import resolve
+    from nnexp.run.assembly import DataCache
+    from nnexp.run.find import resolve
 
     if epochs is not None and not runs:
         raise OptionError("--epochs: say which runs are to be extended")
@@ -68,8 +69,8 @@ def resume(
 
 
 def _interrupted(runs_dir: Path) -> list[Path]:
-    from nnexp.store.find import by_age, folders
-    from nnexp.store.index import open_all
+    from nnexp.run.find import by_age, folders
+    from nnexp.run.index import open_all
 
     found, notes = open_all(by_age(folders(runs_dir)))
     for note in notes:
@@ -80,7 +81,7 @@ def _interrupted(runs_dir: Path) -> list[Path]:
 def _resume_one(
     folder: Path, epochs: int | None, data: DataCache, *, quiet: bool, as_json: bool
 ) -> Outcome:
-    from nnexp.experiment import resume
+    from nnexp.run.resume import resume
 
     with bar(quiet=quiet) as progress:
         outcome = resume(

@@ -19,8 +19,8 @@ def show(run: str, runs_dir: Path, as_json: bool) -> None:
 
     RUN is a run's folder, the unique beginning of its name, or `latest`.
     """
-    from nnexp.store.find import resolve_one
-    from nnexp.store.reader import open_run
+    from nnexp.run.find import resolve_one
+    from nnexp.run.reader import open_run
     from nnexp.views.run import as_record, page
     from nnexp.views.table import json_text, terminal_width
 

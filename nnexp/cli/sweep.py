@@ -15,12 +15,11 @@ from nnexp.cli.options import jobs_option, runs_dir_option
 from nnexp.cli.outcomes import DIVERGED, end_by_signal
 from nnexp.cli.output import say, say_note
 from nnexp.cli.overview import overview
+from nnexp.names import ENGINES
 
 if TYPE_CHECKING:
-    from nnexp.experiment import DataCache
+    from nnexp.run.assembly import DataCache
     from nnexp.study.jobs import Done, Job
-
-ENGINES = ("local", "dask")
 
 
 @click.command(epilog="Example: nnexp sweep configs/studies/cost_as_published.yaml --dry-run")
@@ -66,11 +65,11 @@ def sweep(
     """
     if address is not None and engine != "dask":
         raise click.UsageError("--address needs --engine dask")
+    from nnexp import numbers
     from nnexp.config.study import load_study
     from nnexp.errors import RunError
-    from nnexp.experiment import DataCache
+    from nnexp.run.assembly import DataCache
     from nnexp.study.sweep import already_done, check, claim, run_jobs, settings_for, study_jobs
-    from nnexp.views import words
 
     loaded = load_study(study, seeds=seeds, many=yes)
     folder, data = runs_dir / loaded.name, DataCache()
@@ -115,7 +114,7 @@ def sweep(
         raise
     say(folder)
     if not quiet:
-        took = f" in {words.duration(perf_counter() - started)}" if due else "; nothing was due"
+        took = f" in {numbers.duration(perf_counter() - started)}" if due else "; nothing was due"
         say(f"  {_ends(done, wanted)}{took}")
         _say_passed_over(done)
         say(f"compare them: nnexp compare {folder}", err=True)
@@ -141,8 +140,8 @@ def _ends(done: Sequence[Done], wanted: Sequence[Job]) -> str:
 
 
 def _print_plan(wanted: Sequence[Job], due: Sequence[Job], data: DataCache, jobs: int) -> None:
+    from nnexp import numbers
     from nnexp.study.estimate import estimate
-    from nnexp.views import words
     from nnexp.views.table import Column, Table, as_text, plain_column, terminal_width
 
     seconds = dict(zip((job.key for job in due), estimate(due, data), strict=True))
@@ -152,7 +151,9 @@ def _print_plan(wanted: Sequence[Job], due: Sequence[Job], data: DataCache, jobs
             plain_column("epochs", "epochs", lambda job: job.config.experiment.epochs, left=False),
             Column(
                 "time",
-                lambda job: words.duration(seconds[job.key]) if job.key in seconds else "complete",
+                lambda job: (
+                    numbers.duration(seconds[job.key]) if job.key in seconds else "complete"
+                ),
                 lambda job: {"seconds": seconds.get(job.key)},
             ),
         ],
@@ -163,6 +164,6 @@ def _print_plan(wanted: Sequence[Job], due: Sequence[Job], data: DataCache, jobs
     longest = max(seconds.values(), default=0.0)
     together = max(total / jobs, longest)
     say(
-        f"\n{len(due)} of {len(wanted)} runs are due: about {words.duration(together)} "
-        f"with {jobs} at a time ({words.duration(total)} of work)"
+        f"\n{len(due)} of {len(wanted)} runs are due: about {numbers.duration(together)} "
+        f"with {jobs} at a time ({numbers.duration(total)} of work)"
     )

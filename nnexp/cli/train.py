@@ -14,13 +14,13 @@ from nnexp.cli.options import runs_dir_option
 from nnexp.cli.outcomes import end_by_signal, finish, report
 from nnexp.cli.output import say
 from nnexp.cli.progress import bar
+from nnexp.names import MAX_SEED
 
 if TYPE_CHECKING:
     from nnexp.config.loader import Config
     from nnexp.data import Dataset
-    from nnexp.experiment import Outcome
+    from nnexp.run.session import Outcome
 
-MAX_SEED = 2**63 - 1
 _FEW = 4
 _MOST_NAMED = 10
 
@@ -118,7 +118,7 @@ def _plan(
     """Load all configs and data; runs on the same data share one copy of them."""
     from nnexp.config.loader import load
     from nnexp.errors import ConfigError, Problem
-    from nnexp.experiment import DataCache
+    from nnexp.run.assembly import DataCache
 
     configs: list[Config] = []
     problems: list[Problem] = []
@@ -140,7 +140,7 @@ def _plan(
 def _train_one(
     config: Config, dataset: Dataset, runs_dir: Path, *, quiet: bool, as_json: bool
 ) -> Outcome:
-    from nnexp.experiment import run
+    from nnexp.run.session import run
 
     with bar(quiet=quiet) as progress:
         outcome = run(config, dataset, runs_dir, argv=["nnexp", *sys.argv[1:]], progress=progress)

@@ -18,7 +18,7 @@ from nnexp.text import printable
 
 if TYPE_CHECKING:
     from nnexp.config.study import Study
-    from nnexp.experiment import DataCache
+    from nnexp.run.assembly import DataCache
     from nnexp.study.jobs import Done, Job
     from nnexp.study.trials import Search, Trial
     from nnexp.study.tuning import Plan
@@ -59,7 +59,7 @@ def tune(
     compared on the test set. The command can be interrupted and repeated: it goes on where it was.
     """
     from nnexp.config.study import load_study
-    from nnexp.experiment import DataCache
+    from nnexp.run.assembly import DataCache
     from nnexp.study.tuning import CONFIRM, claim, confirmation, prepare
     from nnexp.views.tuning import FORMATS as WRITERS
     from nnexp.views.tuning import Page
@@ -176,13 +176,13 @@ class _Lines(_Silent):
 
 
 def _said(search: Search, trial: Trial) -> str:
-    from nnexp.evidence.amounts import plural
-    from nnexp.views import words
+    from nnexp import names, numbers
+    from nnexp.numbers import plural
     from nnexp.views.tuning import shown
 
     metric = search.tune.metric
     point = trial.best(metric)
-    reached = f", {words.label(metric)} {words.quantity(metric, point.value)}" if point else ""
+    reached = f", {names.label(metric)} {numbers.quantity(metric, point.value)}" if point else ""
     tried = ", ".join(f"{key} {shown(value)}" for key, value in trial.settings.items())
     epochs = plural(trial.epochs, "epoch")
     return f"{search.arm.name}: {tried}: {trial.state} after {epochs}{reached}"
@@ -231,9 +231,9 @@ class _Bar(_Lines):
 
 def _print_plan(study: Study, searches: Sequence[Search], jobs: int) -> None:
     """Print what is to be run, and about how long it takes at most."""
+    from nnexp import numbers
     from nnexp.config.study import confirm_seeds
     from nnexp.study.tuning import expected
-    from nnexp.views import words
     from nnexp.views.table import Column, Table, as_text, plain_column, terminal_width
     from nnexp.views.tuning import space_lines
 
@@ -244,9 +244,9 @@ def _print_plan(study: Study, searches: Sequence[Search], jobs: int) -> None:
         plain_column("trials", "trials", lambda plan: tune.trials, left=False),
         plain_column("done", "done", lambda plan: plan.done, left=False),
         plain_column("epochs", "epochs", lambda plan: plan.epochs, left=False),
-        Column("time", lambda plan: words.duration(plan.trials), lambda plan: {}),
+        Column("time", lambda plan: numbers.duration(plan.trials), lambda plan: {}),
         plain_column("runs", "runs", lambda plan: f"{seeds} x {plan.then}", left=False),
-        Column("time", lambda plan: words.duration(plan.runs), lambda plan: {}),
+        Column("time", lambda plan: numbers.duration(plan.runs), lambda plan: {}),
     ]
     say("\n".join(space_lines(tune)) + "\n")
     say(as_text(Table(columns, plans), terminal_width()), nl=False)
@@ -255,6 +255,6 @@ def _print_plan(study: Study, searches: Sequence[Search], jobs: int) -> None:
     searched = max(sum(plan.trials for plan in plans) / jobs, *(plan.trials for plan in plans))
     confirmed = sum(plan.runs for plan in plans) / jobs
     say(
-        f"\nabout {words.duration(searched + confirmed)} with {jobs} at a time "
-        f"({words.duration(total)} of work)" + (", less what is pruned" if tune.prune else "")
+        f"\nabout {numbers.duration(searched + confirmed)} with {jobs} at a time "
+        f"({numbers.duration(total)} of work)" + (", less what is pruned" if tune.prune else "")
     )

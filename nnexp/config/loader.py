@@ -15,7 +15,7 @@ from nnexp.config.problems import findings, rule_findings
 from nnexp.config.schema import Experiment
 from nnexp.config.yaml import MAX_BYTES, MAX_DEPTH, RESOLVERS, Document, Key, parse, parse_value
 from nnexp.errors import ConfigError, OptionError, Problem
-from nnexp.files import read_bytes
+from nnexp.io.files import read_bytes
 from nnexp.text import clipped
 
 STUDY_KEYS = frozenset(

@@ -9,22 +9,28 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+)
 
 from nnexp.config.plain import NO_IDENTITY, data_kind
 from nnexp.data.embedded import SIZES
+from nnexp.names import EXTRAS, MAX_SEED, OLD_STATISTICS, SETS, STATISTICS
 from nnexp.nn.activations import HIDDEN, OUTPUT
 from nnexp.nn.costs import COSTS
 from nnexp.nn.initializers import INITIALIZERS
 from nnexp.nn.types import DTYPES
 
-SETS = ("train", "validation", "test")
-METRICS = tuple(f"{name}_{kind}" for name in SETS for kind in ("accuracy", "cost"))
-EXTRAS = ("diagnostics", "parameters")
-MAX_SEED = 2**63 - 1
+# What early stopping can watch.
+WATCHED = tuple(f"{name}_{kind}" for name in SETS for kind in ("accuracy", "cost"))
 MAX_PARAMETERS = 10**9
 MAX_LOGGED = 1000
-STATISTICS = ("last", "best-validation", "peak")
 
 
 class Choice:
@@ -54,6 +60,14 @@ Word = Annotated[
     str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=-]*$")
 ]
 Path = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+Statistic = Annotated[
+    str,
+    BeforeValidator(lambda name: OLD_STATISTICS.get(name, name) if isinstance(name, str) else name),
+    Choice(STATISTICS),
+    _choice(STATISTICS),
+]
 
 
 class Strict(BaseModel):
@@ -259,7 +273,7 @@ class HalveSchedule(Strict):
 class EarlyStopping(Strict):
     """Stop when a metric has not improved: the book's no-improvement-in-n."""
 
-    metric: Annotated[str, Choice(METRICS), _choice(METRICS)] = "validation_accuracy"
+    metric: Annotated[str, Choice(WATCHED), _choice(WATCHED)] = "validation_accuracy"
     patience: Natural = Field(10, description="epochs without improvement before stopping")
     min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.0, description="what counts as improvement must be larger than this"
@@ -292,8 +306,8 @@ class Reference(Strict):
     validation_cost: Real | None = None
     train_cost: Real | None = None
     output: Real | None = Field(None, description="of a single neuron, for its only example")
-    statistic: Literal["last", "best-validation", "peak"] = Field(
-        "last", description="which of the run's values the figure is to be held against"
+    statistic: Statistic = Field(
+        "last", description="which of the run's values the figure is compared with"
     )
     source: str = Field("", description="where it was published")
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from nnexp.config.loader import load_stored
 from nnexp.config.schema import Experiment
 from nnexp.config.yaml import MAX_BYTES
-from nnexp.files import read_bytes
+from nnexp.io.files import read_bytes
 from nnexp.text import one_line
 
 

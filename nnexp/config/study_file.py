@@ -9,11 +9,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 
 from nnexp.config.problems import Finding, worded
-from nnexp.config.schema import METRICS, SETS, STATISTICS, Choice, Natural, Strength, Strict, Word
+from nnexp.config.schema import WATCHED, Choice, Natural, Statistic, Strength, Strict, Word
 from nnexp.config.seeds import seeds_in
 from nnexp.config.space import SPACE, Space, space_problem
 from nnexp.config.yaml import Document, Key, dotted
 from nnexp.errors import ConfigError, Problem
+from nnexp.names import SETS
 from nnexp.text import shown
 
 COMPARED = tuple(f"{name}_{kind}" for name in SETS for kind in ("accuracy", "cost", "r2"))
@@ -44,7 +45,7 @@ class Tune(Strict):
 
     space: dict[str, Space] = Field(min_length=1, description="key -> the values it may take")
     trials: Natural = Field(20, description="for each arm")
-    metric: Annotated[str, Choice(METRICS)] = Field(
+    metric: Annotated[str, Choice(WATCHED)] = Field(
         "validation_accuracy", description="of the validation set: what a trial is judged by"
     )
     epochs: Natural | None = Field(None, description="of a trial; the arm's own if not given")
@@ -77,9 +78,7 @@ class StudyFile(Strict):
         None, description="the arm that the others are held against; the first if not given"
     )
     metric: Annotated[str, Choice(COMPARED)] | None = Field(None, description="what is compared")
-    at: Annotated[str, Choice(STATISTICS)] = Field(
-        "best-validation", description="after which epoch"
-    )
+    at: Statistic = Field("best-epoch", description="after which epoch")
     margin: Strength | None = Field(None, description="a difference within it does not matter")
     tune: Tune | None = Field(None, description="search each arm's settings first: see Tune")
     confirm: Confirm | None = Field(None, description="the runs of the tuned arms: see Confirm")

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnexp.archive import MAX_BYTES
 from nnexp.data import embedded, idx, inline, npz, table
 from nnexp.data.parts import MAX_CLASSES, Options, Part, Parts, Reader
 from nnexp.errors import DataError
+from nnexp.io.npz import MAX_BYTES
 from nnexp.nn.costs import COSTS
 from nnexp.nn.examples import Examples
 from nnexp.nn.types import Array

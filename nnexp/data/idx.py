@@ -13,10 +13,10 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from nnexp.archive import check_size, read_whole
 from nnexp.data.parts import Options, Part, Parts, hold_out
 from nnexp.errors import DataError
-from nnexp.files import open_regular, size_of
+from nnexp.io.files import open_regular, size_of
+from nnexp.io.npz import check_size, read_whole
 from nnexp.nn.types import Array
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nnexp.archive import Archive, open_archive
 from nnexp.data.parts import Options, Part, Parts, hold_out
 from nnexp.errors import DataError
+from nnexp.io.npz import Archive, open_archive
 from nnexp.nn.types import Array
 from nnexp.text import clipped
 

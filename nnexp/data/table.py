@@ -22,7 +22,7 @@ from nnexp.data.parts import (
     permuted,
 )
 from nnexp.errors import DataError, did_you_mean
-from nnexp.files import open_regular
+from nnexp.io.files import open_regular
 from nnexp.nn.types import Array
 from nnexp.text import clipped
 

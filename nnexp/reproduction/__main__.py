@@ -28,8 +28,8 @@ def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: boo
     from nnexp.cli.overview import overview
     from nnexp.config.loader import load
     from nnexp.errors import RunError
-    from nnexp.experiment import DataCache
     from nnexp.reproduction.report import write
+    from nnexp.run.assembly import DataCache
     from nnexp.study.jobs import complete, key
     from nnexp.study.sweep import plan, run_jobs, settings_for, still_due
 

@@ -8,10 +8,10 @@ from itertools import pairwise
 from math import nan
 from statistics import fmean
 
-from nnexp.evidence.groups import differing, flatten, unlearnt
-from nnexp.evidence.summary import Point, best, series
-from nnexp.store.layout import DIAGNOSTICS, PARAMETERS
-from nnexp.store.reader import Run
+from nnexp.run.layout import DIAGNOSTICS, PARAMETERS
+from nnexp.run.reader import Run
+from nnexp.stats.groups import differing, flatten, unlearnt
+from nnexp.stats.summary import Point, best, series
 from nnexp.views.published import Published
 from nnexp.views.run import class_names
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnexp.evidence.summary import series
 from nnexp.reproduction.checks import ETAS, SIZES, Runs, last, outputs
+from nnexp.stats.summary import series
 from nnexp.views.plot import COLOURS, DASHES, styled_figure
 
 Curve = tuple[str, Sequence[float], Sequence[float]]

@@ -7,7 +7,7 @@ from pathlib import Path
 from nnexp.reproduction.checks import Finding, Runs
 from nnexp.reproduction.claims import CLAIMS, Claim
 from nnexp.reproduction.figures import draw
-from nnexp.store.reader import Run
+from nnexp.run.reader import Run
 
 _LIBRARY = ("internal_api", "version", "architecture")
 _VERDICTS = {True: "yes", False: "**no**", None: "–"}

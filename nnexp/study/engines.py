@@ -22,7 +22,8 @@ from typing import Any
 
 from nnexp.config.schema import Experiment
 from nnexp.errors import RunError
-from nnexp.experiment import DataCache, Row
+from nnexp.run.assembly import DataCache
+from nnexp.run.rows import Row
 from nnexp.study.jobs import Done, Job, perform
 from nnexp.study.shared import shared_data
 
@@ -217,7 +218,7 @@ def dask(settings: Settings) -> AbstractContextManager[Engine]:
         RunError: Dask is not installed.
     """
     try:
-        from nnexp.study import dask_engine
+        from nnexp.study.dask import engine as dask_engine
     except ImportError as error:
         if str(error.name).startswith("nnexp"):  # a bug
             raise

@@ -8,15 +8,14 @@ from time import perf_counter
 
 import numpy as np
 
-from nnexp import blas
 from nnexp.config.schema import Experiment
 from nnexp.data import Dataset
-from nnexp.experiment import DataCache
-from nnexp.experiment.assembly import initial_network, techniques, training_set
 from nnexp.nn.examples import Examples
 from nnexp.nn.metrics import evaluate
 from nnexp.nn.sgd import SGD
 from nnexp.nn.training import streams
+from nnexp.run import blas
+from nnexp.run.assembly import DataCache, initial_network, techniques, training_set
 from nnexp.study.jobs import Job
 
 _ENOUGH = 0.1

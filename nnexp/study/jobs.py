@@ -19,11 +19,13 @@ from nnexp.config.loader import Config
 from nnexp.config.schema import Experiment
 from nnexp.data.expansion import COPIES
 from nnexp.errors import BusyError, ResumeError, RunError
-from nnexp.experiment import DataCache, Ending, Outcome, Progress, never, resume, run
-from nnexp.files import read_bytes
-from nnexp.store.find import folders
-from nnexp.store.layout import RUN
-from nnexp.store.reader import MAX_RECORD, Run, is_whole, open_run
+from nnexp.io.files import read_bytes
+from nnexp.run.assembly import DataCache
+from nnexp.run.find import folders
+from nnexp.run.layout import RUN
+from nnexp.run.reader import MAX_RECORD, Run, is_whole, open_run
+from nnexp.run.resume import resume
+from nnexp.run.session import Ending, Outcome, Progress, never, run
 
 ENDED = ("completed", "diverged")
 BUSY = "busy"

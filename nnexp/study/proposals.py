@@ -18,7 +18,8 @@ import numpy as np
 
 from nnexp.config.space import rounded
 from nnexp.errors import NnexpError
-from nnexp.evidence.summary import Point, best, higher_is_better
+from nnexp.names import higher_is_better
+from nnexp.stats.summary import Point, best
 
 State = Literal["complete", "pruned", "diverged"]
 Space = Mapping[str, Any]

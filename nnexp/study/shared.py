@@ -19,9 +19,9 @@ import numpy as np
 
 from nnexp.config.schema import Experiment
 from nnexp.data import Dataset
-from nnexp.experiment import data_key, read_data
 from nnexp.nn.examples import Examples
 from nnexp.nn.types import Array
+from nnexp.run.assembly import data_key, read_data
 
 _META = "meta.json"
 _DAMAGED = (

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from nnexp.config.loader import Config
 from nnexp.config.study import Study
-from nnexp.experiment import DataCache, data_key
-from nnexp.store.studies import check_folder, claim_folder, record_of
+from nnexp.run.assembly import DataCache, data_key
 from nnexp.study.engines import ENGINES, Settings
 from nnexp.study.jobs import Done, Job, ended
 from nnexp.study.pool import Watcher, run_all
+from nnexp.study.record import check_folder, claim_folder, record_of
 from nnexp.study.shared import discard, share
 
 _SHARED = ".data"

@@ -25,9 +25,10 @@ from nnexp.config.space import rounded, samples
 from nnexp.config.study import Arm, Study, Tune
 from nnexp.config.yaml import Document
 from nnexp.errors import RunError
-from nnexp.evidence.summary import Point, Row, best, higher_is_better, series
-from nnexp.experiment import DataCache
-from nnexp.store.reader import Run, open_run
+from nnexp.names import higher_is_better
+from nnexp.run.assembly import DataCache
+from nnexp.run.reader import Run, open_run
+from nnexp.stats.summary import Point, Row, best, series
 from nnexp.study.jobs import ENDED, Job, key_of
 from nnexp.study.proposals import State, Tried, propose
 

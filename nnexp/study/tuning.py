@@ -25,17 +25,17 @@ from nnexp.config.space import draw, samples
 from nnexp.config.study import MANY, Arm, Study, Tune, confirm_seeds, identity
 from nnexp.config.yaml import Key
 from nnexp.errors import OptionError, RunError
-from nnexp.experiment import DataCache
-from nnexp.json_files import read_mapping
-from nnexp.store import files
-from nnexp.store.files import guarded
-from nnexp.store.find import folders
-from nnexp.store.studies import claim_folder, read_study, record_of
+from nnexp.io import files
+from nnexp.io.files import guarded
+from nnexp.io.json_files import read_mapping
+from nnexp.run.assembly import DataCache
+from nnexp.run.find import folders
 from nnexp.study.engines import Settings
 from nnexp.study.estimate import estimate
 from nnexp.study.jobs import Done, Job
 from nnexp.study.pool import Watcher
 from nnexp.study.proposals import require_optuna
+from nnexp.study.record import claim_folder, read_study, record_of
 from nnexp.study.sweep import run_jobs
 from nnexp.study.trials import Search, Trial, configured, within
 from nnexp.text import shown

@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from nnexp import names, numbers
 from nnexp.config.plain import data_kind, decisive
-from nnexp.evidence.groups import Flat, Spread, differing, flatten, group
-from nnexp.evidence.summary import STATISTICS, higher_is_better
-from nnexp.store.reader import Run
-from nnexp.views import words
-from nnexp.views.published import Published
-from nnexp.views.table import NONE, Column, Table, plain_column
+from nnexp.names import STATISTICS, higher_is_better
+from nnexp.numbers import NONE
+from nnexp.run.reader import Run
+from nnexp.stats.groups import Flat, Spread, differing, flatten, group
+from nnexp.views.published import Published, published
+from nnexp.views.table import Column, Table, plain_column
 
 # Runs that a note names one by one.
 _MOST = 10
 _ENDED = ("completed", "diverged", "failed")
-_TITLES = {"last": "last", "best-validation": "best val", "peak": "peak"}
+_TITLES = {"last": "last", "best-epoch": "best val", "peak": "peak"}
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _spread_column(
 ) -> Column[Group]:
     return Column(
         title,
-        lambda g: words.spread(metric, pick(g)),
+        lambda g: numbers.spread(metric, pick(g)),
         lambda g: _raw_spread(prefix, pick(g)),
     )
 
@@ -174,7 +175,7 @@ def _published_column(metric: str) -> Column[Group]:
         statistic = None if figure is None else g.published.statistic
         return {"published": figure, "published_statistic": statistic}
 
-    return Column("published", lambda g: words.published(g.published, metric), raw)
+    return Column("published", lambda g: published(g.published, metric), raw)
 
 
 def _runs_column() -> Column[Group]:
@@ -296,7 +297,7 @@ def caption(metric: str, found: Sequence[Group]) -> list[str]:
     """Say what the figures are."""
     several = any(len(g.counted) > 1 for g in found)
     spread = ", mean ± standard deviation over seeds" if several else ""
-    lines = [f"{words.title(metric)}{spread}."]
+    lines = [f"{names.title(metric)}{spread}."]
     if metric != "train_cost":
         lines.append("best val: after the epoch that was best on the validation set.")
     if metric.startswith("test"):

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnexp.evidence.comparison import Difference
-from nnexp.evidence.power import LEAST
-from nnexp.evidence.target import Target
-from nnexp.evidence.verdict import WORDS
-from nnexp.store.reader import Run
+from nnexp import names
+from nnexp.run.reader import Run
+from nnexp.stats.comparison import Difference
+from nnexp.stats.power import LEAST
+from nnexp.stats.target import Target
+from nnexp.stats.verdict import WORDS
 from nnexp.text import fold
-from nnexp.views import figures, words
+from nnexp.views import figures
 from nnexp.views.compare import beware, caption, groups, sort_key, table
 from nnexp.views.table import FORMATS, Table, markdown, terminal_width
 from nnexp.views.verdicts import Judged, Question, judge, listed
@@ -23,7 +24,7 @@ _FEW = 6
 _LINKS = {"better": "is better than", "worse": "is worse than"}
 _POINTS = {
     "last": "after the last epoch",
-    "best-validation": "after the epoch that was best on the validation set",
+    "best-epoch": "after the epoch that was best on the validation set",
     "peak": "at its peak, which is optimistic",
 }
 
@@ -86,7 +87,7 @@ def _blocks(judged: Judged, order: Sequence[str], settings: Block) -> list[Block
     """Put a page together: the verdict, what it hides, the figures it rests on."""
     differences = [judged.against[name] for name in order if name in judged.against]
     notes = _beware(_notes(judged, order))
-    unit = words.title(judged.comparison.metric).replace(" %", " in %")
+    unit = names.title(judged.comparison.metric).replace(" %", " in %")
     arms = Block(
         [f"Each arm by itself, {unit}, with the 95 % interval of the mean:"],
         figures.arms(judged, order),
@@ -138,14 +139,14 @@ def _basis(judged: Judged) -> str:
     found = judged.comparison
     paired = all(d.estimate is None or d.estimate.paired for d in found.differences)
     how = ", in pairs of runs that share a seed" if paired else ""
-    return f"Judged by {words.label(found.metric)} {_POINTS[judged.at]}{how}."
+    return f"Judged by {names.label(found.metric)} {_POINTS[judged.at]}{how}."
 
 
 def _heading(judged: Judged) -> str:
     baselines = list(dict.fromkeys(d.baseline for d in judged.comparison.differences))
     against = baselines[0] if len(baselines) == 1 else "the baseline of each"
     first = "" if judged.chosen else " (the first arm; --baseline chooses another)"
-    unit = ", in points" if words.is_percent(judged.comparison.metric) else ""
+    unit = ", in points" if names.is_accuracy(judged.comparison.metric) else ""
     return f"Against {against}{first}{unit}:"
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnexp.evidence.amounts import change, level, span
-from nnexp.evidence.arm import ArmSummary, Scored
-from nnexp.evidence.comparison import Difference
-from nnexp.evidence.estimate import Estimate, Interval
-from nnexp.evidence.target import Target, TimeToTarget, time_to_target
-from nnexp.views import words
+from nnexp import names, numbers
+from nnexp.numbers import NONE, change, quantity, span
+from nnexp.stats.arm import ArmSummary, Scored
+from nnexp.stats.comparison import Difference
+from nnexp.stats.estimate import Estimate, Interval
+from nnexp.stats.target import Target, TimeToTarget, time_to_target
 from nnexp.views.compare import Group
-from nnexp.views.table import NONE, Column, Table
+from nnexp.views.table import Column, Table
 from nnexp.views.verdicts import Judged
 
 
@@ -67,7 +67,7 @@ def differences(judged: Judged, order: Sequence[str]) -> Table[Difference]:
     columns.append(
         _shown("P(better)", lambda d: NONE if d.improvement is None else f"{d.improvement:.2f}")
     )
-    if words.is_percent(metric):
+    if names.is_accuracy(metric):
         columns.append(
             _shown(
                 "errors removed",
@@ -89,13 +89,13 @@ def arms(judged: Judged, order: Sequence[str]) -> Table[ArmSummary]:
     metric = judged.comparison.metric
 
     def number(value: float | None) -> str:
-        return words.number(metric, value)
+        return numbers.number(metric, value)
 
     def interval(arm: ArmSummary) -> str:
         if arm.interval is None:
             return NONE
         low, high = arm.interval.low, arm.interval.high
-        if words.is_percent(metric):
+        if names.is_accuracy(metric):
             low, high = max(low, 0.0), min(high, 1.0)
         return f"{number(low)} to {number(high)}"
 
@@ -212,7 +212,7 @@ def target_columns(target: Target) -> list[Column[Group]]:
             "never_reached": time.never,
         }
 
-    goal = f"{words.label(target.metric)} {level(target.metric, target.value)}"
+    goal = f"{names.label(target.metric)} {quantity(target.metric, target.value)}"
     return [
         Column(f"epochs to {goal}", epochs, raw),
         Column("seconds to it", seconds, lambda g: {"seconds_to_target": found(g).seconds}),

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnexp.evidence.summary import STATISTICS, Point, default_metric
-from nnexp.store.find import name_in
-from nnexp.store.reader import Run
-from nnexp.views import words
+from nnexp import names, numbers
+from nnexp.names import STATISTICS, default_metric
+from nnexp.run.find import name_in
+from nnexp.run.reader import Run
+from nnexp.stats.summary import Point
 from nnexp.views.table import Column, Table, plain_column
 
-_TITLES = {"last": "last", "best-validation": "best val", "peak": "peak"}
+_TITLES = {"last": "last", "best-epoch": "best val", "peak": "peak"}
 
 
 @dataclass(slots=True)
@@ -43,8 +44,8 @@ def _statistic(statistic: str) -> Column[Listed]:
         point = listed.points.get(statistic)
         value = point.value if point else None
         metric = listed.metric or ""
-        kind = "" if value is None or words.is_percent(metric) else "cost "
-        return kind + words.number(metric, value)
+        kind = "" if value is None or names.is_accuracy(metric) else "cost "
+        return kind + numbers.number(metric, value)
 
     def raw(listed: Listed) -> dict[str, object]:
         point = listed.points.get(statistic)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from nnexp.errors import RunError
-from nnexp.evidence.amounts import change
-from nnexp.evidence.estimate import ALPHA
-from nnexp.evidence.mcnemar import mcnemar
-from nnexp.store.reader import Run
+from nnexp.numbers import change
+from nnexp.run.reader import Run
+from nnexp.stats.estimate import ALPHA
+from nnexp.stats.mcnemar import mcnemar
 from nnexp.views.comparing import Block, written
 from nnexp.views.table import Column, Table, as_csv, json_text
 from nnexp.views.verdicts import incomparable

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from nnexp import names, numbers
 from nnexp.errors import OptionError, one_of
-from nnexp.evidence.summary import series
+from nnexp.stats.summary import series
 from nnexp.text import clipped, one_line
-from nnexp.views import words
 from nnexp.views.compare import Group, key_value, keys
 
 FORMATS = ("png", "svg", "pdf")
@@ -71,12 +71,12 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
                 dash = DASHES[i // len(COLOURS) % len(DASHES)]
                 _curve(panel, g, metric, labels[i], colour, dash)
                 _published(panel, g, metric, colour)
-            panel.set_ylabel(words.title(metric).replace(" %", " (%)"))
+            panel.set_ylabel(names.title(metric).replace(" %", " (%)"))
         panels[-1].set_xlabel("epoch")
         panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        handles, names = panels[0].get_legend_handles_labels()
+        handles, labelled = panels[0].get_legend_handles_labels()
         if handles:
-            _legend(figure, handles, names)
+            _legend(figure, handles, labelled)
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
         try:
             with warnings.catch_warnings():
@@ -110,7 +110,7 @@ def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
         parts += [f"{len(g.counted)} seeds"] if len(g.counted) > 1 else []
         parts += [] if g.statuses["completed"] else ["unfinished"]
         parts += [
-            f"dashed: published {g.published.statistic} {words.quantity(metric, figure)}"
+            f"dashed: published {g.published.statistic} {numbers.quantity(metric, figure)}"
             for metric in metrics
             if (figure := g.published.figures.get(metric)) is not None
         ]
@@ -120,7 +120,7 @@ def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
 
 
 def _curve(panel: Any, g: Group, metric: str, label: str, colour: str, dash: Any) -> None:
-    factor = 100 if words.is_percent(metric) else 1
+    factor = 100 if names.is_accuracy(metric) else 1
     curves = [{p.epoch: p.value * factor for p in series(run.rows, metric)} for run in g.counted]
     epochs = sorted({epoch for curve in curves for epoch in curve})
     if not epochs:
@@ -141,5 +141,5 @@ def _curve(panel: Any, g: Group, metric: str, label: str, colour: str, dash: Any
 def _published(panel: Any, g: Group, metric: str, colour: str) -> None:
     figure = g.published.figures.get(metric)
     if figure is not None:
-        factor = 100 if words.is_percent(metric) else 1
+        factor = 100 if names.is_accuracy(metric) else 1
         panel.axhline(figure * factor, color=colour, ls="--", lw=0.9)

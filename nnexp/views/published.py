@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nnexp.evidence.summary import STATISTICS
+from nnexp import numbers
+from nnexp.names import STATISTICS
+from nnexp.numbers import NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +43,9 @@ class Published:
             statistic if statistic in STATISTICS else STATISTICS[0],
             str(known.get("source") or ""),
         )
+
+
+def published(known: Published, metric: str) -> str:
+    """Write the published figure of a metric and which statistic it is."""
+    figure = known.figures.get(metric)
+    return NONE if figure is None else f"{numbers.number(metric, figure)} ({known.statistic})"

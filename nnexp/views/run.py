@@ -8,21 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from nnexp import names, numbers
 from nnexp.config.loader import dump
-from nnexp.evidence.diagnosis import Case, diagnose
-from nnexp.evidence.groups import flatten, unlearnt
-from nnexp.evidence.summary import STATISTICS, Point, default_metric
+from nnexp.names import STATISTICS, default_metric
 from nnexp.nn.metrics import confusion
-from nnexp.store.layout import DIAGNOSTICS
-from nnexp.store.reader import Run
+from nnexp.numbers import NONE
+from nnexp.run.layout import DIAGNOSTICS
+from nnexp.run.reader import Run
+from nnexp.stats.diagnosis import Case, diagnose
+from nnexp.stats.groups import flatten, unlearnt
+from nnexp.stats.summary import Point
 from nnexp.text import clipped, one_line
-from nnexp.views import words
 from nnexp.views.published import Published
-from nnexp.views.table import NONE, Column, Table, as_text, plain_column
+from nnexp.views.table import Column, Table, as_text, plain_column
 
 _STATISTIC_WORDS = {
     "last": "last",
-    "best-validation": "best on validation",
+    "best-epoch": "best on validation",
     "peak": "peak",
 }
 _MAX_COLUMNS, _MAX_MATRIX = 26, 1000
@@ -36,12 +38,12 @@ def against_published(
     lines = []
     for metric, figure in published.figures.items():
         point = summary.get(metric, {}).get(published.statistic)
-        what = f"{_STATISTIC_WORDS[published.statistic]} {words.label(metric)}"
+        what = f"{_STATISTIC_WORDS[published.statistic]} {names.label(metric)}"
         source = f" ({one_line(published.source)})" if published.source else ""
-        line = f"published: {what} {words.quantity(metric, figure)}{source}"
+        line = f"published: {what} {numbers.quantity(metric, figure)}{source}"
         if point is not None:
-            line += f"; here {words.quantity(metric, point.value)}"
-            if words.is_percent(metric):
+            line += f"; here {numbers.quantity(metric, point.value)}"
+            if names.is_accuracy(metric):
                 line += f", {(point.value - figure) * 100:+.2f} points"
         lines.append(line)
     return lines
@@ -57,8 +59,8 @@ def summary_lines(summary: Mapping[str, Mapping[str, Point]], metric: str) -> li
                 " (chosen on the test set)" if (statistic, metric[:4]) == ("peak", "test") else ""
             )
             lines.append(
-                f"{words.label(metric)}, {_STATISTIC_WORDS[statistic]}: "
-                f"{words.quantity(metric, point.value)} after epoch {point.epoch}{note}"
+                f"{names.label(metric)}, {_STATISTIC_WORDS[statistic]}: "
+                f"{numbers.quantity(metric, point.value)} after epoch {point.epoch}{note}"
             )
     return lines
 
@@ -77,13 +79,13 @@ def _metric_table(run: Run) -> Table[_Metric]:
             point = record.points.get(statistic)
             if point is None:
                 return NONE
-            return f"{words.quantity(record.name, point.value)} @{point.epoch}"
+            return f"{numbers.quantity(record.name, point.value)} @{point.epoch}"
 
         return Column(_STATISTIC_WORDS[statistic], show, lambda record: {})
 
     return Table(
         [
-            plain_column("value @epoch", "metric", lambda record: words.label(record.name)),
+            plain_column("value @epoch", "metric", lambda record: names.label(record.name)),
             *map(column, STATISTICS),
         ],
         records,

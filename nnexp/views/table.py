@@ -18,11 +18,11 @@ from shutil import get_terminal_size
 from typing import Any, Generic, TextIO, TypeVar
 from unicodedata import combining, east_asian_width
 
+from nnexp.numbers import NONE
 from nnexp.text import clipped, one_line, printable
 
 T = TypeVar("T")
 
-NONE = "–"
 # Where a spreadsheet would take a text for a formula: at its beginning, or behind what other
 # spreadsheets than its writer's take for the end of a cell or a line.
 _FORMULA = re.compile(r"(?:^|(?<=[;\n]))(?=\s*[=+\-@＝＋－＠])")

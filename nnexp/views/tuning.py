@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from textwrap import fill
 from typing import Any
 
+from nnexp import names, numbers
 from nnexp.config.study import Study, Tune
 from nnexp.errors import one_of
-from nnexp.evidence.amounts import plural
-from nnexp.evidence.flatness import Flatness, at_edge
-from nnexp.evidence.summary import higher_is_better
-from nnexp.store.reader import Run
-from nnexp.store.studies import record_of
+from nnexp.names import higher_is_better
+from nnexp.numbers import NONE, plural
+from nnexp.run.reader import Run
+from nnexp.stats.flatness import Flatness, at_edge
+from nnexp.study.record import record_of
 from nnexp.study.trials import Search, Trial
-from nnexp.views import comparing, words
+from nnexp.views import comparing
 from nnexp.views.table import (
-    NONE,
     Column,
     Table,
     as_markdown,
@@ -93,7 +93,7 @@ def _given(page: Page) -> str:
     early = " A trial that falls behind the median of those before it is ended early."
     return (
         f"Each arm was given {plural(tune.trials, 'trial')} of {length}, all with seed "
-        f"{tune.seed}. A trial counts by the {words.label(tune.metric)} of its best epoch; the "
+        f"{tune.seed}. A trial counts by the {names.label(tune.metric)} of its best epoch; the "
         "test set took no part." + early * tune.prune
     )
 
@@ -135,7 +135,7 @@ def _statistic(title: str, metric: str) -> Column[Search]:
 
     def show(search: Search) -> str:
         found = value(search)
-        return "diverged" if found is None else words.number(metric, found)
+        return "diverged" if found is None else numbers.number(metric, found)
 
     return Column(title, show, lambda search: {title: value(search)})
 
@@ -182,7 +182,7 @@ def _legend(page: Page) -> str:
     unit = "points" if higher_is_better(metric) else "percent"
     pruned = " A pruned trial counts with what it had reached." if page.tune.prune else ""
     return (
-        f"What each arm chose, and how flat its optimum is: {words.title(metric)} of its best, "
+        f"What each arm chose, and how flat its optimum is: {names.title(metric)} of its best, "
         "median and worst trial, and how many trials, the best included, lie within so many "
         f"{unit} of it." + pruned
     )

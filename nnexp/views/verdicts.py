@@ -10,19 +10,19 @@ from itertools import count
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from nnexp import names
 from nnexp.errors import OptionError, did_you_mean
-from nnexp.evidence.amounts import name_seeds, plural
-from nnexp.evidence.arm import Arm, ArmSummary
-from nnexp.evidence.comparison import Comparison, Difference, compare
-from nnexp.evidence.groups import differing, flatten
-from nnexp.evidence.verdict import default_margin
-from nnexp.store.reader import Run
+from nnexp.numbers import name_seeds, plural
+from nnexp.run.reader import Run
+from nnexp.stats.arm import Arm, ArmSummary
+from nnexp.stats.comparison import Comparison, Difference, compare
+from nnexp.stats.groups import differing, flatten
+from nnexp.stats.verdict import default_margin
 from nnexp.text import clipped, one_line
-from nnexp.views import words
 from nnexp.views.compare import Group, beware, key_value, keys
 
 if TYPE_CHECKING:
-    from nnexp.store.studies import ArmRecord, StudyRecord
+    from nnexp.study.record import ArmRecord, StudyRecord
 
 # Arms, or seeds, that a sentence names one by one.
 MOST_NAMED = 10
@@ -162,9 +162,9 @@ def _point(groups: Sequence[Group], metric: str) -> str:
     """Return the point that every arm has which has logged the metric at all."""
     for group in groups:
         found = [run.facts.summary.get(metric, {}) for run in group.counted]
-        if any(found) and not any("best-validation" in points for points in found):
+        if any(found) and not any("best-epoch" in points for points in found):
             return "last"
-    return "best-validation"
+    return "best-epoch"
 
 
 def _arm(name: str, group: Group, metric: str, at: str) -> Arm:
@@ -280,9 +280,9 @@ def _without_value(name: str, group: Group, metric: str, at: str) -> list[str]:
     none = [run for run in completed if at not in run.facts.summary.get(metric, {})]
     if not none:
         return []
-    label, why = words.label(metric), "has not been logged"
+    label, why = names.label(metric), "has not been logged"
     if any(metric in run.facts.summary for run in none):
-        why = "has no best-validation value, as no validation set was monitored; see --at last"
+        why = "has no best-epoch value, as no validation set was monitored; see --at last"
     return [f"{name}: {len(none)} of {plural(len(completed), 'run')} cannot be used: {label} {why}"]
 
 
@@ -304,7 +304,7 @@ def _about_point(question: Question, at: str) -> Iterator[str]:
             f"peak: each run's best epoch was chosen by looking at the {which} figures themselves, "
             "so they are optimistic"
         )
-    elif at != "best-validation" and question.at is None:
+    elif at != "best-epoch" and question.at is None:
         yield (
             "an arm has no epoch that was best on a validation set, so the last epochs are compared"
         )

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nnexp.cli.compare import SORTS
-from nnexp.store.find import folders
-from nnexp.store.index import open_all
+from nnexp.run.find import folders
+from nnexp.run.index import open_all
 
 if TYPE_CHECKING:
     from conftest import Nnexp
@@ -63,7 +63,7 @@ def test_the_figures_are_those_of_the_rows(nnexp: Nnexp, gallery: Path, metric: 
     pick = max if metric.endswith("accuracy") else min
     expected = {
         "last": [v[-1] for v in values],
-        "best-validation": [v[i] for v, i in zip(values, chosen, strict=True)],
+        "best-epoch": [v[i] for v, i in zip(values, chosen, strict=True)],
         "peak": [pick(v) for v in values],
     }
     for name, figures in expected.items():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from nnexp.store.reader import open_run
+from nnexp.run.reader import open_run
 
 if TYPE_CHECKING:
     from conftest import Nnexp

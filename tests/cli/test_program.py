@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import nnexp
-from nnexp.store.reader import open_run
+from nnexp.run.reader import open_run
 
 PROGRAM = [sys.executable, "-m", "nnexp"]
 

@@ -18,9 +18,9 @@ import pytest
 from fingerprints import fingerprint
 
 import nnexp as package
-from nnexp.store.find import folders
-from nnexp.store.reader import Run, open_run
-from nnexp.store.writer import RunWriter
+from nnexp.run.find import folders
+from nnexp.run.reader import Run, open_run
+from nnexp.run.writer import RunWriter
 
 if TYPE_CHECKING:
     from conftest import Nnexp, Train
@@ -135,7 +135,7 @@ def other_version(train: Train, patch: pytest.MonkeyPatch) -> Path:
 
 def old_format(train: Train, patch: pytest.MonkeyPatch) -> Path:
     folder = train(stop_after=2).folder
-    shutil.copytree(Path(__file__).parents[1] / "store/golden/format-1", "runs/old")
+    shutil.copytree(Path(__file__).parents[1] / "run/golden/format-1", "runs/old")
     shutil.rmtree(folder)
     return Path("runs/old")
 
@@ -423,7 +423,7 @@ def test_a_signal_ends_a_run_cleanly(small: Path, number: signal.Signals) -> Non
 SLOW = """\
 import sys, time
 from nnexp.cli import main
-from nnexp.store.writer import RunWriter
+from nnexp.run.writer import RunWriter
 
 def forever(*words):
     print("saving", flush=True)

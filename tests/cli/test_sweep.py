@@ -16,8 +16,8 @@ import pytest
 
 from nnexp.cli.overview import overview
 from nnexp.config.loader import load
-from nnexp.experiment import DataCache
-from nnexp.store.reader import open_run
+from nnexp.run.assembly import DataCache
+from nnexp.run.reader import open_run
 from nnexp.study import engines
 from nnexp.study.engines import Engine, Settings
 from nnexp.study.jobs import BUSY, Done, Job, perform

@@ -13,8 +13,8 @@ import yaml
 
 from nnexp.cli.progress import bar
 from nnexp.config.loader import load
-from nnexp.experiment import Silence
-from nnexp.store.reader import Run, open_run
+from nnexp.run.reader import Run, open_run
+from nnexp.run.session import Silence
 
 if TYPE_CHECKING:
     from conftest import Nnexp, Train

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnexp.config.study import load_study
-from nnexp.evidence.summary import Point
-from nnexp.experiment import DataCache
+from nnexp.run.assembly import DataCache
+from nnexp.stats.summary import Point
 from nnexp.study.proposals import State
 from nnexp.study.trials import Search, Trial
 from nnexp.study.tuning import prepare

@@ -10,7 +10,7 @@ import pytest
 from nnexp.config.loader import dump, load
 from nnexp.config.schema import Csv, IdxFolder, Mnist
 from nnexp.errors import ConfigError, NnexpError
-from nnexp.experiment import load_data
+from nnexp.run.assembly import load_data
 
 if TYPE_CHECKING:
     from conftest import LoadText

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from nnexp.config.loader import dump, load
-from nnexp.config.schema import SETS, Experiment
+from nnexp.config.schema import Experiment
 from nnexp.errors import NnexpError
+from nnexp.names import SETS
 from nnexp.nn.activations import HIDDEN
 from nnexp.nn.costs import COSTS
 from nnexp.nn.initializers import INITIALIZERS
@@ -89,7 +90,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
     )
     parts = {"train": st.integers(1, 50_000), "validation": st.integers(0, 10_000)}
     figures = {f"{s}_accuracy": percents for s in SETS} | {f"{s}_cost": reals for s in SETS}
-    statistic = st.sampled_from(["last", "best-validation", "peak"])
+    statistic = st.sampled_from(["last", "best-epoch", "peak"])
     embedded: st.SearchStrategy[Any] = st.just("mnist") | mapping(
         {"name": st.just("mnist")}, **parts
     )

@@ -21,7 +21,7 @@ from nnexp.config.schema import Experiment
 from nnexp.config.space import draw, space_problem
 from nnexp.config.study import Study, confirm_seeds, identity, load_study
 from nnexp.errors import ConfigError, OptionError
-from nnexp.evidence.summary import METRICS
+from nnexp.names import METRICS
 
 BASE = """\
 description: two points

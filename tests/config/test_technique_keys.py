@@ -13,10 +13,10 @@ from jsonschema import Draft202012Validator
 
 from nnexp.config.json_schema import json_schema
 from nnexp.config.loader import dump, load
-from nnexp.config.schema import METRICS, Experiment, HalveSchedule
+from nnexp.config.schema import WATCHED, Experiment, HalveSchedule
 from nnexp.errors import NnexpError
-from nnexp.experiment.assembly import early_stopping, initial_network, learning_rates
 from nnexp.nn.initializers import INITIALIZERS
+from nnexp.run.assembly import early_stopping, initial_network, learning_rates
 
 if TYPE_CHECKING:
     from conftest import LoadText
@@ -56,7 +56,7 @@ techniques = mapping(
     | mapping({"name": st.just("exponential"), "factor": inside})
     | mapping({"name": st.just("halve")}, patience=naturals, stop=st.integers(2, 999)),
     early_stopping=st.none()
-    | mapping({}, metric=st.sampled_from(METRICS), patience=naturals, min_delta=positive),
+    | mapping({}, metric=st.sampled_from(WATCHED), patience=naturals, min_delta=positive),
 ) | mapping({"momentum": inside}, nesterov=st.booleans())
 
 

@@ -13,12 +13,13 @@ import scipy.ndimage
 from nnexp.config.loader import load
 from nnexp.data.expansion import RANDOM, affine, augmenter, elastic, rotate, with_shifts
 from nnexp.errors import ConfigError
-from nnexp.experiment import load_data, run
 from nnexp.nn.examples import Examples
 from nnexp.nn.initializers import scaled
 from nnexp.nn.network import Network
 from nnexp.nn.sgd import SGD, Batch, Techniques
 from nnexp.nn.types import Array
+from nnexp.run.assembly import load_data
+from nnexp.run.session import run
 
 if TYPE_CHECKING:
     from conftest import LoadText

@@ -37,11 +37,11 @@ from nnexp.config.loader import dump, load
 from nnexp.config.study import load_study
 from nnexp.data import READERS
 from nnexp.errors import NnexpError
-from nnexp.experiment import load_data
-from nnexp.store import index
-from nnexp.store.find import folders as find
-from nnexp.store.reader import Run, open_run
-from nnexp.store.studies import claim_folder, record_of
+from nnexp.run import index
+from nnexp.run.assembly import load_data
+from nnexp.run.find import folders as find
+from nnexp.run.reader import Run, open_run
+from nnexp.study.record import claim_folder, record_of
 from nnexp.views.run import as_record, page
 
 Check = Callable[[Path, Any], bool]

@@ -11,13 +11,13 @@ import pytest
 
 from nnexp.config.loader import Config, load
 from nnexp.config.schema import Experiment
-from nnexp.evidence.summary import facts
 from nnexp.reproduction.__main__ import ROOT_CONFIGS
 from nnexp.reproduction.checks import ETAS, SIZES
 from nnexp.reproduction.claims import CLAIMS, Claim
 from nnexp.reproduction.figures import FIGURES
 from nnexp.reproduction.report import write
-from nnexp.store.reader import Run
+from nnexp.run.reader import Run
+from nnexp.stats.summary import facts
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PATHS = {path.stem: path for path in sorted((CONFIGS / "chapter3").glob("*.yaml"))} | {

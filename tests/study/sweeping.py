@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.store.writer import CLOCK_COLUMNS
+from nnexp.run.writer import CLOCK_COLUMNS
 
 BOUND = 120.0
 # Six runs, long enough to be hit in the middle and short enough to be repeated often.

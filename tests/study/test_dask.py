@@ -21,9 +21,9 @@ from sweeping import contents
 import nnexp as package
 from nnexp.config.study import load_study
 from nnexp.errors import NnexpError
-from nnexp.experiment import DataCache
-from nnexp.study import dask_engine
-from nnexp.study.dask_engine import _Executor, unlike
+from nnexp.run.assembly import DataCache
+from nnexp.study.dask import engine as dask_engine
+from nnexp.study.dask.engine import _Executor, unlike
 from nnexp.study.jobs import perform
 from nnexp.study.sweep import run_jobs, settings_for, study_jobs
 
@@ -282,8 +282,8 @@ def test_dask_is_asked_for_only_where_it_is_needed(
 ) -> None:
     """Without it, the message says what to install; an address without it is an error of usage."""
     monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.delitem(sys.modules, "nnexp.study.dask_engine")
-    monkeypatch.delattr("nnexp.study.dask_engine")
+    monkeypatch.delitem(sys.modules, "nnexp.study.dask.engine")
+    monkeypatch.delattr("nnexp.study.dask.engine")
     refused = nnexp("sweep", study, "--engine", "dask", code=1)
     assert "pip install 'nnexp[cluster]'" in refused.stderr
     usage = nnexp("sweep", study, "--address", "tcp://127.0.0.1:1", code=2)

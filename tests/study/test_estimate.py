@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nnexp.config.loader import load
-from nnexp.experiment import DataCache
+from nnexp.run.assembly import DataCache
 from nnexp.study import estimate
 from nnexp.study.jobs import Job
 

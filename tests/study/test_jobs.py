@@ -13,8 +13,9 @@ from sweeping import contents, stamps
 
 from nnexp.config.loader import dump, load
 from nnexp.errors import RunError
-from nnexp.experiment import DataCache, load_data, run
-from nnexp.store.lock import hold
+from nnexp.io.lock import hold
+from nnexp.run.assembly import DataCache, load_data
+from nnexp.run.session import run
 from nnexp.study.jobs import BUSY, Job, complete, ended, key, look, perform
 
 if TYPE_CHECKING:

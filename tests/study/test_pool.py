@@ -18,8 +18,9 @@ from sweeping import contents
 
 from nnexp.config.loader import Config, load
 from nnexp.errors import ConfigError, Problem, RunError
-from nnexp.experiment import DataCache, load_data, run
-from nnexp.store.reader import open_run
+from nnexp.run.assembly import DataCache, load_data
+from nnexp.run.reader import open_run
+from nnexp.run.session import run
 from nnexp.study.engines import ENGINES, Engine, Report, Settings
 from nnexp.study.jobs import BUSY, Done, Job, ended, key, key_of
 from nnexp.study.pool import Unwatched, run_all

@@ -17,18 +17,18 @@ from conftest import Stopper
 from sweeping import contents
 from threadpoolctl import threadpool_limits
 
-from nnexp import blas
 from nnexp.config.schema import Experiment
 from nnexp.config.study import load_study
 from nnexp.data import Dataset
 from nnexp.errors import RunError
-from nnexp.experiment import DataCache, read_data
-from nnexp.store import parcel
-from nnexp.store.writer import RunWriter
-from nnexp.study import remote as module
+from nnexp.run import blas
+from nnexp.run.assembly import DataCache, read_data
+from nnexp.run.writer import RunWriter
+from nnexp.study.dask import parcel
+from nnexp.study.dask import remote as module
+from nnexp.study.dask.remote import remote
 from nnexp.study.engines import ENGINES, Engine
 from nnexp.study.jobs import BUSY, Done, Job, perform
-from nnexp.study.remote import remote
 from nnexp.study.sweep import run_jobs, settings_for, study_jobs
 
 DOCS = Path(__file__).parents[2] / "docs" / "cluster.md"

@@ -11,7 +11,7 @@ import pytest
 
 from nnexp.config.loader import Config, load
 from nnexp.data import Dataset
-from nnexp.experiment import read_data
+from nnexp.run.assembly import read_data
 from nnexp.study.shared import discard, share, shared_data
 
 CONFIGS = {

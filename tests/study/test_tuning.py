@@ -24,14 +24,16 @@ from hypothesis import strategies as st
 from nnexp.cli import cli
 from nnexp.config.study import load_study
 from nnexp.errors import NnexpError, RunError
-from nnexp.evidence.summary import Point
-from nnexp.experiment import DataCache, Row, Silence
 from nnexp.nn.examples import Examples
 from nnexp.nn.metrics import Evaluation, evaluate
-from nnexp.store.reader import open_run
-from nnexp.store.studies import read_study
+from nnexp.run.assembly import DataCache
+from nnexp.run.reader import open_run
+from nnexp.run.rows import Row
+from nnexp.run.session import Silence
+from nnexp.stats.summary import Point
 from nnexp.study.jobs import Job, perform
 from nnexp.study.proposals import Tried, propose
+from nnexp.study.record import read_study
 from nnexp.study.sweep import settings_for
 from nnexp.study.trials import MIN_COMPLETE, Pruning, Search, Trial, medians
 from nnexp.study.tuning import claim, claim_confirmation, confirmation, prepare, search_all
@@ -269,7 +271,7 @@ def test_every_arm_has_the_same_number_of_trials_and_no_trial_sees_the_test_set(
         return evaluate(network, cost, examples)
 
     monkeypatch.setattr("nnexp.nn.training.evaluate", spy)
-    monkeypatch.setattr("nnexp.experiment.session.evaluate", spy)
+    monkeypatch.setattr("nnexp.run.session.evaluate", spy)
     search = searches(undisturbed.path, tmp_path)[0]
     job = search.following()
     assert job

@@ -38,8 +38,8 @@ import price
 import sweeps
 from scenes import IMAGES, POINTS, Figures, known_once, scene, stop_at, time_is_up
 
-from nnexp import blas, data
-from nnexp.store import provenance
+from nnexp import data
+from nnexp.run import blas, provenance
 
 # What is left of ten minutes is for the price.
 BOUND = 480

@@ -17,8 +17,8 @@ from children import begin, end
 from fingerprints import differing, fingerprint
 from scenes import ENDED, Figures, Scene, go_on, rows, time_is_up, visible
 
-from nnexp.store import writer
-from nnexp.store.reader import open_run
+from nnexp.run import writer
+from nnexp.run.reader import open_run
 
 
 class _Frozen(datetime):

@@ -23,8 +23,8 @@ from scenes import (
     visible,
 )
 
-from nnexp.store.checkpoint import read_checkpoint
-from nnexp.store.layout import CHECKPOINT
+from nnexp.run.checkpoint import read_checkpoint
+from nnexp.run.layout import CHECKPOINT
 
 KILLED = -9
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from scenes import Scene, scene
 
-from nnexp.experiment import load_data, run
-from nnexp.experiment.state import State
-from nnexp.store.writer import RunWriter
+from nnexp.run.assembly import load_data
+from nnexp.run.session import run
+from nnexp.run.state import State
+from nnexp.run.writer import RunWriter
 
 LAYERS = ([784, 30, 10], [784, 100, 10])
 # A call of commit that had nothing to do.

@@ -19,7 +19,7 @@ from fingerprints import differing, fingerprint
 
 from nnexp.cli import cli
 from nnexp.config.loader import Config, load
-from nnexp.store import writer
+from nnexp.run import writer
 
 IMAGES = """\
 data: {name: mnist, train: 60, validation: 30, test: 30}

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from run_folders import write_run
 
-from nnexp.store.find import folders
-from nnexp.store.index import open_all
-from nnexp.store.reader import Run, open_run
+from nnexp.run.find import folders
+from nnexp.run.index import open_all
+from nnexp.run.reader import Run, open_run
 from nnexp.views.compare import (
     Group,
     beware,

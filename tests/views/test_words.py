@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from nnexp.evidence.groups import Spread
-from nnexp.evidence.summary import Point
-from nnexp.views import words
-from nnexp.views.published import Published
+from nnexp import numbers
+from nnexp.numbers import NONE
+from nnexp.stats.groups import Spread
+from nnexp.stats.summary import Point
+from nnexp.views.published import Published, published
 from nnexp.views.run import against_published, summary_lines
-from nnexp.views.table import NONE
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_accuracies_are_percents_and_costs_have_three_digits(
     metric: str, value: float | None, text: str
 ) -> None:
     """A fraction is shown in percent with two decimals, a cost with three digits."""
-    assert words.quantity(metric, value) == text
+    assert numbers.quantity(metric, value) == text
 
 
 @pytest.mark.parametrize(
@@ -43,15 +43,15 @@ def test_a_mean_stands_with_its_deviation_to_the_same_place(
     metric: str, spread: Spread | None, text: str
 ) -> None:
     """Mean ± standard deviation, of one run the value alone, of none a dash."""
-    assert words.spread(metric, spread) == text
+    assert numbers.spread(metric, spread) == text
 
 
 def test_a_published_figure_is_shown_with_its_statistic() -> None:
     """What is published is a last value or a peak, and says which."""
     known = Published.of({"reference": {"test_accuracy": 96.59, "statistic": "peak"}})
-    assert words.published(known, "test_accuracy") == "96.59 (peak)"
-    assert words.published(known, "test_cost") == NONE
-    assert words.published(Published.of({"reference": None}), "test_accuracy") == NONE
+    assert published(known, "test_accuracy") == "96.59 (peak)"
+    assert published(known, "test_cost") == NONE
+    assert published(Published.of({"reference": None}), "test_accuracy") == NONE
     assert Published.of({"reference": {"output": 0.1}}).statistic == "last"
 
 
@@ -74,7 +74,7 @@ def test_a_run_is_held_against_what_is_published() -> None:
 
 def test_a_summary_says_which_figure_was_chosen_on_the_test_set() -> None:
     """Last, best on validation and peak are told apart, and the optimistic one is called so."""
-    points = {"last": Point(0.8, 9), "best-validation": Point(0.85, 4), "peak": Point(0.9, 7)}
+    points = {"last": Point(0.8, 9), "best-epoch": Point(0.85, 4), "peak": Point(0.9, 7)}
     assert summary_lines({"test_accuracy": points}, "test_accuracy") == [
         "test accuracy, last: 80.00 % after epoch 9",
         "test accuracy, best on validation: 85.00 % after epoch 4",

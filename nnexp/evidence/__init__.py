@@ -1,1 +1,0 @@
-"""Evidence: the numbers of runs in, summaries and comparisons out. Pure functions."""

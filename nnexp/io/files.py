@@ -1,0 +1,190 @@
+"""Files that anybody may have put there, read within bounds; files of ours, written to survive.
+
+Only regular files are opened, so that a named pipe, a device or a folder under a file's name blocks
+nothing; what is read is bounded by the caller. Whole files are replaced at once, lines appended,
+and both forced to the disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from nnexp.errors import RunError
+
+_KINDS = (
+    (stat.S_ISLNK, "a link, which is not followed here"),
+    (stat.S_ISDIR, os.strerror(errno.EISDIR)),
+    (stat.S_ISFIFO, "a named pipe where a file is due"),
+)
+
+
+def open_regular(path: Path, *, follow: bool = True) -> io.BufferedReader:
+    """Open a regular file to read its bytes.
+
+    Args:
+        path: the file.
+        follow: whether it may be a link. Files of a run folder may not: a link there could lead
+            anywhere.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file; its strerror says why.
+    """
+    try:
+        mode = path.stat(follow_symlinks=follow).st_mode
+        if not stat.S_ISREG(mode):
+            kind = next((said for test, said in _KINDS if test(mode)), "a device, not a file")
+            raise OSError(errno.EINVAL, kind, str(path))
+        return open(path, "rb", opener=_without_waiting)
+    except ValueError as error:  # a NUL, or half of a surrogate pair
+        raise OSError(errno.EINVAL, "not a name that a file can have", str(path)) from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file that may have become a named pipe since it was looked at."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def size_of(stream: BinaryIO) -> int:
+    """Return the size of an open file in bytes."""
+    return os.fstat(stream.fileno()).st_size
+
+
+def read_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:
+    """Read a regular file of at most `limit` bytes.
+
+    Raises:
+        OSError: it cannot be opened, is no regular file, or is larger; its strerror says why.
+    """
+    with open_regular(path, follow=follow) as stream:
+        return read_open(stream, limit)
+
+
+def read_open(stream: BinaryIO, limit: int) -> bytes:
+    """Read what an open file holds now; raise OSError if that is more than `limit` bytes."""
+    size = size_of(stream)
+    if size > limit:
+        raise OSError(errno.EFBIG, f"{size:,} bytes; at most {limit:,} are read")
+    return stream.read(size)
+
+
+# Links are not followed: in a folder from elsewhere they could lead anywhere.
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+# A folder cannot be synchronized everywhere; where it cannot, there is nothing to wait for.
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
+
+
+@contextmanager
+def guarded(path: Path, *, begun: bool = True) -> Iterator[None]:
+    """Turn a failure of the file system into a RunError that names what to do.
+
+    Args:
+        path: what is written, for an error that does not name it.
+        begun: whether there is a run that can be resumed.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # not from the system
+            raise
+        where = error.filename or path
+        message = f"{where}: cannot be written: {error.strerror}; {_remedy(error, begun=begun)}"
+        raise RunError(message) from error
+
+
+def _remedy(error: OSError, *, begun: bool) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if error.errno in (errno.ENOENT, errno.ESTALE):
+        return "it has vanished"
+    if not begun:
+        return f"{'make room, or ' if full else ''}choose another place with --runs-dir"
+    return f"{'make room' if full else 'mend that'}, and `nnexp resume` goes on"
+
+
+def write(descriptor: int, data: bytes) -> None:
+    """Write all of the data, also where the system takes only a part at a time."""
+    view = memoryview(data)
+    while view:
+        taken = os.write(descriptor, view)
+        if not taken:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        view = view[taken:]
+
+
+def open_log(path: Path, flags: int) -> int:
+    """Open a file to read and write it; raise OSError where it is a link, a pipe or a device."""
+    descriptor = os.open(path, flags | _NO_LINK, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    return descriptor
+
+
+def write_at(descriptor: int, path: Path, position: int, data: bytes) -> None:
+    """Write into an open file and wait until the disk has it.
+
+    Raises:
+        OSError: it failed, or the file is no longer what is found at its path.
+    """
+    if not os.path.samestat(os.fstat(descriptor), path.stat()):
+        raise OSError(errno.EINVAL, "another file is in its place", str(path))
+    os.lseek(descriptor, position, os.SEEK_SET)
+    write(descriptor, data)
+    os.fsync(descriptor)
+
+
+def create(path: Path, data: bytes) -> None:
+    """Write a new file and wait until the disk has it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: Path, data: bytes, *, owned: bool = True) -> None:
+    """Replace a file: at any moment, and after any crash, it is the old one or the new one.
+
+    Args:
+        path: the file.
+        data: its new contents.
+        owned: whether no other process may be replacing it now.
+    """
+    temporary = path.with_name(f".{path.name}.new" if owned else f".{path.name}.{os.getpid()}.new")
+    try:
+        temporary.unlink(missing_ok=True)  # left by a process that was killed
+        create(temporary, data)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has a folder's entries."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents where they are missing; wait until the disk has them."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)

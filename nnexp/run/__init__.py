@@ -1,0 +1,1 @@
+"""One run and its folder: layout, record, reader, writer, training session, resume."""

@@ -1,0 +1,1 @@
+"""Statistics of runs: numbers in, intervals, tests and verdicts out. Pure."""

@@ -1,0 +1,1 @@
+"""Runs on a Dask cluster; nothing else imports Dask."""

@@ -1,0 +1,280 @@
+"""Runs on a Dask cluster: one that is there, or one started on this machine for the purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pkgutil
+import platform
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from multiprocessing import resource_tracker
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+from distributed import Client, KilledWorker, LocalCluster, Security, get_worker
+from distributed.comm.core import connect
+
+import nnexp
+from nnexp.data import Dataset
+from nnexp.errors import NnexpError, RunError
+from nnexp.run.rows import Row
+from nnexp.run.session import Silence
+from nnexp.study.dask.remote import Delivery, Order, remote, train, unfit
+from nnexp.study.engines import Engine, Report, Settings
+from nnexp.study.jobs import Done
+
+PATIENCE = 10.0
+_TICK = 1.0
+_ENDING = ("stopping", "closing", "closed", "failed")
+
+
+@contextmanager
+def dask(settings: Settings) -> Iterator[Engine]:
+    """Run jobs on the cluster of a scheduler; without an address, in processes of this machine.
+
+    Raises:
+        RunError: no scheduler answers, or its workers are none or cannot do it.
+    """
+    with _silence(), _connected(settings) as client:
+        _check(client, settings)
+        yield _engine(client, settings)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let the user read only what nnexp says: Dask tells of every connection that is lost."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _connected(settings: Settings) -> Iterator[Client]:
+    if settings.address is None:
+        with (
+            _own_cluster(settings.jobs) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            yield client
+        return
+    _knock(settings.address)
+    with Client(settings.address, timeout=PATIENCE, set_as_default=False) as client:
+        yield client
+
+
+def _knock(address: str) -> None:
+    """Refuse an address that no scheduler answers at: a Client may wait there for ever."""
+    advice = "start one with `dask scheduler`, and give the address it prints as --address"
+    try:
+        there = asyncio.run(asyncio.wait_for(_identity(address), PATIENCE))
+    except (TimeoutError, OSError) as error:
+        message = f"{address}: no scheduler answers there within {PATIENCE:g} s: {advice}"
+        raise RunError(message) from error
+    except Exception as error:
+        raise RunError(
+            f"{address}: no scheduler can be reached there ({error}): {advice}"
+        ) from error
+    if there.get("type") != "Scheduler":
+        raise RunError(f"{address}: is not a scheduler but a {there.get('type')}: {advice}")
+
+
+async def _identity(address: str) -> dict[str, Any]:
+    arguments = Security().get_connection_args("client")
+    comm = await connect(address, timeout=PATIENCE, **arguments)
+    try:
+        await comm.write({"op": "identity", "reply": True})
+        identity: dict[str, Any] = await comm.read()
+    finally:
+        comm.abort()
+    return identity
+
+
+@contextmanager
+def _own_cluster(workers: int) -> Iterator[LocalCluster]:
+    with _interrupts_blocked():
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=None,
+            silence_logs=logging.CRITICAL,
+        )
+    with cluster:
+        yield cluster
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C, which reaches all processes of a terminal: those begun meanwhile inherit it."""
+    if not hasattr(signal, "pthread_sigmask"):  # not POSIX
+        yield
+        return
+    resource_tracker.ensure_running()  # which unblocks it when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _check(client: Client, settings: Settings) -> None:
+    """Refuse a cluster that has no workers, or other software than this process."""
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError as error:
+        raise RunError(
+            f"{settings.address}: the scheduler has no workers: start some with `dask worker "
+            f"{settings.address} --nworkers 4 --nthreads 1`"
+        ) from error
+    reasons = unlike(
+        _ask(client, platform.python_version),
+        _ask(client, pkgutil.resolve_name, "nnexp:__version__"),
+    )
+    if reasons:
+        raise RunError(unfit(reasons))
+
+
+def _ask(client: Client, question: Callable[..., Any], *words: str) -> dict[str, Any]:
+    """Call a function of Python's own on scheduler and workers; an error is an answer."""
+    answers: dict[str, Any] = client.run(question, *words, on_error="return")
+    answers = {f"worker {address}": answer for address, answer in answers.items()}
+    try:
+        answers["the scheduler"] = client.run_on_scheduler(question, *words)
+    except Exception as error:
+        answers["the scheduler"] = error
+    return answers
+
+
+def unlike(pythons: dict[str, Any], versions: dict[str, Any]) -> dict[str, str]:
+    """Say which processes of a cluster have other software than this one, and what they have.
+
+    Args:
+        pythons: the version of Python by process, or an error.
+        versions: the version of nnexp by process, or the error of importing it.
+    """
+    here = _minor(platform.python_version())
+    reasons = {}
+    for name, python in pythons.items():
+        if isinstance(python, str) and _minor(python) != here:
+            reasons[name] = f"has Python {python}, where this is {platform.python_version()}"
+    for name, version in versions.items():
+        if isinstance(version, OSError):  # it has gone meanwhile
+            continue
+        if isinstance(version, BaseException):
+            reasons.setdefault(name, f"cannot import nnexp ({version})")
+        elif version != nnexp.__version__:
+            reasons.setdefault(name, f"has nnexp {version}")
+    return reasons
+
+
+def _minor(version: str) -> list[str]:
+    return version.split(".")[:2]
+
+
+def _engine(client: Client, settings: Settings) -> Engine:
+    topic = f"nnexp-{uuid4()}"
+    events: SimpleQueue[Report] = SimpleQueue()
+    client.subscribe_topic(topic, lambda event: events.put(tuple(event[1])))
+
+    def ship(data: Dataset) -> Any:
+        # A task, because what is scattered is lost with the worker that has it.
+        return client.submit(_same, data, pure=False)
+
+    engine = remote(_Executor(client.get_executor(pure=False)), settings, ship=ship)
+
+    def told() -> Iterator[Report]:
+        with suppress(Empty):
+            while True:
+                yield events.get_nowait()
+
+    where = settings.address or "this machine"
+    return replace(
+        engine,
+        prepare=lambda job, number: (*engine.prepare(job, number), number, topic),
+        task=_train,
+        reports=told,
+        lost=f"the scheduler of {where} was lost; what is complete is kept: run the command again",
+    )
+
+
+class _Executor(Executor):
+    """The cluster's executor; why it gave a task up is put into words."""
+
+    def __init__(self, cluster: Executor) -> None:
+        self._cluster = cluster
+
+    def submit(self, task: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def hand_on(ended: Future[Any]) -> None:
+            if ended.cancelled():
+                future.cancel()
+            elif error := ended.exception():
+                future.set_exception(_worded(error))
+            else:
+                future.set_result(ended.result())
+
+        self._cluster.submit(task, *args, **named).add_done_callback(hand_on)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        with suppress(Exception):  # the scheduler may be gone
+            self._cluster.shutdown(wait=wait and not cancel_futures)
+
+
+def _worded(error: BaseException) -> BaseException:
+    if isinstance(error, KilledWorker):
+        return NnexpError(
+            f"{error.allowed_failures + 1} workers died one after the other while they had this "
+            "run, perhaps for want of memory"
+        )
+    return error
+
+
+def _same(data: Dataset) -> Dataset:
+    return data
+
+
+def _train(order: Order, data: Dataset | None, number: int, topic: str) -> Delivery | Done | str:
+    watch = _Watch(number, topic)
+    return train(order, data, scratch=get_worker().local_directory, progress=watch)
+
+
+class _Watch(Silence):
+    """The Progress of a task: it reports epochs now and then, and ends a run nobody wants."""
+
+    def __init__(self, number: int, topic: str) -> None:
+        self._worker = get_worker()
+        self._task = self._worker.get_current_task()
+        self._number, self._topic = number, topic
+        self._epochs = 0
+        self._next = 0.0
+
+    def begin(self, experiment: Any, done: int, examples: int) -> None:
+        self._epochs = done
+
+    def seen(self, examples: int) -> None:
+        if monotonic() >= self._next:
+            self._next = monotonic() + _TICK
+            task = self._worker.state.tasks.get(self._task)
+            cancelled = task is None or task.state == "cancelled"
+            if cancelled or self._worker.status.name in _ENDING:
+                raise KeyboardInterrupt
+            self._worker.log_event(self._topic, (self._number, self._epochs))
+
+    def epoch(self, row: Row) -> None:
+        self._epochs += 1

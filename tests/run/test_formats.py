@@ -1,0 +1,76 @@
+"""A run folder of every format version stays readable."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nnexp.run.layout import FORMAT
+from nnexp.run.reader import open_run
+
+if TYPE_CHECKING:
+    from conftest import Nnexp
+
+GOLDEN = Path(__file__).parent / "golden"
+FORMATS = range(1, FORMAT + 1)
+NAMES = [f"format-{number}" for number in FORMATS]
+
+
+@pytest.fixture
+def runs(folder: Path) -> Path:
+    """Give a copy of all golden runs."""
+    shutil.copytree(GOLDEN, folder / "runs")
+    return folder / "runs"
+
+
+def test_there_is_a_golden_run_of_every_format() -> None:
+    """Whoever changes the format keeps a run of the one before."""
+    kept = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
+    assert kept == sorted(NAMES)
+    found = [json.loads((GOLDEN / name / "run.json").read_text())["format"] for name in NAMES]
+    assert found == list(FORMATS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_golden_run_is_read_whole(name: str) -> None:
+    """Status, config, every row, predictions and diagnostics are those that were written."""
+    found = open_run(GOLDEN / name)
+    assert found.status == "completed"
+    assert found.experiment is not None
+    assert found.experiment.layers == [784, 2, 10]
+    assert [row["epoch"] for row in found.rows] == [1, 2, 3]
+    last = found.record["summary"]["test_accuracy"]["last"]["value"]
+    assert found.rows[-1]["test_accuracy"] == last
+    assert found.predictions is not None
+    right = found.predictions["labels"] == found.predictions["predicted"]
+    assert right.mean() == last
+    assert len(found.log("diagnostics.csv")) == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list"],
+        ["list", "--json"],
+        ["show", "RUN"],
+        ["show", "RUN", "--json"],
+        ["compare", "RUN"],
+        ["compare", "RUN", "--json"],
+        ["plot", "RUN"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_reads_a_golden_run(
+    nnexp: Nnexp, runs: Path, name: str, words: list[str]
+) -> None:
+    """It is listed, shown, compared and plotted as any other run, and nothing in it is changed."""
+    before = [(path.name, path.read_bytes()) for path in sorted((runs / name).iterdir())]
+    result = nnexp(*(word.replace("RUN", name) for word in words))
+    assert re.search(r"golden|format-|nnexp\.png", result.stdout)
+    assert [(path.name, path.read_bytes()) for path in sorted((runs / name).iterdir())] == before

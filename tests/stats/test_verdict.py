@@ -1,0 +1,234 @@
+"""The rules by which nnexp says better, worse, no practical difference or cannot tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnexp.stats.estimate import ALPHA, Estimate, Interval
+from nnexp.stats.paired import sign_flip
+from nnexp.stats.power import seeds_for_margin, seeds_needed
+from nnexp.stats.verdict import WORDS, Case, Verdict, default_margin, judge
+
+HIGHER = Estimate(True, 10, 0.004, 0.003, Interval(0.002, 0.006), 0.004, 2 / 2**10)
+UNSURE = Estimate(True, 10, 0.004, 0.008, Interval(-0.002, 0.01), 0.2, 2 / 2**10)
+
+
+def case(
+    estimate: Estimate | None, metric: str = "test_accuracy", margin: float | None = 0.001
+) -> Case:
+    """Return the case of a single comparison."""
+    return Case(metric, margin, estimate, p_adjusted=estimate.p if estimate else 1.0)
+
+
+def lower(estimate: Estimate) -> Estimate:
+    """Return the estimate with the arms swapped."""
+    i = estimate.interval
+    return replace(estimate, mean=-estimate.mean, interval=i and Interval(-i.high, -i.low))
+
+
+@pytest.mark.parametrize(
+    ("estimate", "metric", "word"),
+    [
+        (HIGHER, "test_accuracy", "better"),
+        (lower(HIGHER), "test_accuracy", "worse"),
+        (HIGHER, "test_cost", "worse"),
+        (lower(HIGHER), "test_cost", "better"),
+        (HIGHER, "test_r2", "better"),
+    ],
+)
+def test_the_direction_is_the_metrics(estimate: Estimate, metric: str, word: str) -> None:
+    """A higher accuracy is better, a higher cost worse, once interval and p agree."""
+    assert judge(case(estimate, metric)).word == word
+
+
+def test_interval_and_corrected_p_must_agree() -> None:
+    """One of them alone makes no claim."""
+    corrected = replace(case(HIGHER), p_adjusted=0.051, comparisons=13)
+    assert judge(corrected).word == "cannot tell"
+    assert "0.051 corrected for 13 comparisons" in judge(corrected).reason
+    split = replace(case(replace(HIGHER, interval=Interval(-0.001, 0.009))), p_adjusted=0.01)
+    assert judge(split).word == "cannot tell"
+    assert "do not agree" in judge(split).reason
+    assert judge(replace(case(HIGHER), p_adjusted=0.05)).word == "better"
+
+
+def test_a_difference_inside_the_margin_does_not_matter() -> None:
+    """The whole interval must lie inside; where it excludes 0, real but small is said."""
+    inside = replace(UNSURE, mean=0.0001, interval=Interval(-0.0008, 0.001))
+    assert judge(case(inside)).word == "no practical difference"
+    assert "real" not in judge(case(inside)).reason
+    assert judge(case(replace(inside, interval=Interval(-0.0011, 0.001)))).word == "cannot tell"
+    small = replace(HIGHER, mean=0.0005, interval=Interval(0.0002, 0.0008))
+    assert judge(case(small)).word == "no practical difference"
+    assert "a real difference, but too small to matter" in judge(case(small)).reason
+    assert judge(case(small, margin=None)).word == "better"
+
+
+def test_the_end_of_the_margin_belongs_to_it() -> None:
+    """An interval that ends at 0.1 points is inside ±0.1 points, however digits were rounded."""
+    d = [
+        0.9511 - 0.9501,
+        0.9521 - 0.9511,
+        0.95 - 0.95,
+        0.9503 - 0.9512,
+        0.9507 - 0.9502,
+        0.95 - 0.9498,
+    ]
+    found = sign_flip(d)
+    assert found.interval is not None
+    assert found.interval.high == pytest.approx(0.001)
+    assert judge(case(found)).word == "no practical difference"
+
+
+def test_only_accuracies_have_a_margin_of_their_own() -> None:
+    """0.1 points for an accuracy; of a cost nobody knows what matters."""
+    assert default_margin("validation_accuracy") == 0.001
+    assert default_margin("test_cost") is None
+    assert default_margin("test_r2") is None
+
+
+@pytest.mark.parametrize("n", range(1, 6))
+def test_fewer_than_six_pairs_claim_nothing(n: int) -> None:
+    """Even if every seed agrees: p cannot fall below 2/2^n, and the reason says so."""
+    found = judge(case(sign_flip([0.1 + i / 100 for i in range(n)])))
+    assert found.word == "no claim possible"
+    assert f"p cannot fall below 2/2^{n} = {2 / 2**n:.2g}" in found.reason
+    assert found.seeds_needed == 6
+
+
+def test_nothing_to_compare_claims_nothing() -> None:
+    """Arms without runs get a verdict too, the humblest."""
+    assert judge(case(None)).word == "no claim possible"
+
+
+def test_six_pairs_that_all_agree_are_enough() -> None:
+    """The least number of seeds with which a claim can be made, by its own figures."""
+    assert judge(case(sign_flip([0.01, 0.02, 0.015, 0.012, 0.011, 0.013]))).word == "better"
+
+
+def test_too_many_comparisons_claim_nothing() -> None:
+    """Where the correction leaves no p at or below 0.05 it says so, and how many seeds would do."""
+    found = judge(replace(case(HIGHER), p_adjusted=0.055, p_reachable=0.0547, comparisons=28))
+    assert (found.word, found.seeds_needed) == ("no claim possible", 11)
+    assert "28 comparisons" in found.reason
+    small = replace(HIGHER, mean=0.0005, interval=Interval(0.0002, 0.0008))
+    assert judge(replace(case(small), p_reachable=0.06)).word == "no practical difference"
+
+
+def test_cannot_tell_says_how_many_seeds_would() -> None:
+    """For a difference above the margin, to see it; below, to bring the interval inside."""
+    found = judge(case(UNSURE))
+    assert found.seeds_needed == seeds_needed(0.004, 0.008)
+    assert f"about {found.seeds_needed} seeds to show a difference of this size" in found.reason
+    small = replace(UNSURE, mean=0.0002, sd=0.002)
+    found = judge(case(small))
+    assert found.seeds_needed == seeds_for_margin(0.0002, 0.002, 0.001)
+    assert "bring the interval inside ±0.10 points" in found.reason
+
+
+def test_cannot_tell_never_asks_for_fewer_seeds_than_there_are() -> None:
+    """Where p just fails, the advice is more seeds than were run, and enough for the correction."""
+    assert judge(case(replace(UNSURE, mean=0.03))).seeds_needed == 11
+    many = replace(case(replace(UNSURE, mean=0.9)), comparisons=100)
+    assert judge(many).seeds_needed == 12
+
+
+def test_cannot_tell_is_honest_about_tiny_differences() -> None:
+    """No number of seeds shows a difference of nothing, and above 10,000 none is named."""
+    equal = judge(case(replace(UNSURE, mean=0.0), "test_cost", None))
+    assert (equal.word, equal.seeds_needed) == ("cannot tell", None)
+    assert "no number of seeds" in equal.reason
+    tiny = judge(case(replace(UNSURE, mean=1e-6), "test_cost", None))
+    assert tiny.seeds_needed is None
+    assert "more than 10,000 seeds" in tiny.reason
+
+
+@pytest.mark.parametrize(
+    ("estimate", "arm", "baseline", "word"),
+    [
+        (HIGHER, True, False, "cannot tell"),
+        (HIGHER, False, True, "better"),
+        (HIGHER, True, True, "cannot tell"),
+        (lower(HIGHER), True, False, "worse"),
+        (lower(HIGHER), False, True, "cannot tell"),
+        (replace(UNSURE, interval=Interval(-0.0005, 0.0005)), True, False, "cannot tell"),
+        (replace(UNSURE, interval=Interval(-0.0005, 0.0005)), False, True, "cannot tell"),
+        (UNSURE, True, False, "cannot tell"),
+    ],
+)
+def test_failures_never_flatter(estimate: Estimate, arm: bool, baseline: bool, word: str) -> None:
+    """Who fails more often is not called better, nor as good; that it fails is always said."""
+    found = judge(
+        replace(
+            case(estimate),
+            arm_fails_more=arm,
+            baseline_fails_more=baseline,
+            failures="4 of 14 runs of a failed",
+        )
+    )
+    assert found.word == word
+    assert found.reason.endswith("; 4 of 14 runs of a failed")
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Return cases of all kinds."""
+    d = draw(st.lists(st.integers(-20, 30).map(lambda x: x / 10_000), min_size=1, max_size=9))
+    estimate = sign_flip(d)
+    return Case(
+        draw(st.sampled_from(["test_accuracy", "test_cost"])),
+        draw(st.sampled_from([None, 0.001, 0.002])),
+        estimate,
+        p_adjusted=min(1.0, estimate.p * draw(st.integers(1, 3))),
+        p_reachable=estimate.floor,
+        comparisons=3,
+        arm_fails_more=draw(st.booleans()),
+        baseline_fails_more=draw(st.booleans()),
+    )
+
+
+def claims(found: Verdict) -> bool:
+    """Tell whether a verdict claims a difference."""
+    return found.word in ("better", "worse")
+
+
+@given(cases())
+def test_every_claim_has_its_grounds(given_case: Case) -> None:
+    """Better and worse exclude 0 with p ≤ 0.05; no practical difference is inside the margin."""
+    found, estimate = judge(given_case), given_case.estimate
+    assert found.word in WORDS
+    assert found.reason
+    assert estimate is not None
+    if claims(found):
+        assert estimate.interval is not None
+        assert estimate.interval.excludes_zero()
+        assert given_case.p_adjusted <= ALPHA
+        assert (found.word == "better") == (
+            (estimate.mean > 0) == (given_case.metric == "test_accuracy")
+        )
+    if found.word == "no practical difference":
+        assert given_case.margin is not None
+        assert estimate.interval is not None
+        assert estimate.interval.within(given_case.margin)
+
+
+@given(cases())
+def test_swapping_the_arms_swaps_the_verdict(given_case: Case) -> None:
+    """Better becomes worse, and every other word stays."""
+    assert given_case.estimate is not None
+    swapped = judge(
+        replace(
+            given_case,
+            estimate=lower(given_case.estimate),
+            arm_fails_more=given_case.baseline_fails_more,
+            baseline_fails_more=given_case.arm_fails_more,
+        )
+    )
+    turned = {"better": "worse", "worse": "better"}
+    word = judge(given_case).word
+    assert swapped.word == turned.get(word, word)
+    assert swapped.seeds_needed == judge(given_case).seeds_needed
