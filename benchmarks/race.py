@@ -26,16 +26,16 @@ CONTENDERS: Contenders = {
 }
 _EVALUATED = "monitor=[train, validation, test]"
 TECHNIQUES: Contenders = {
-    "shifts": ["ours", "expand.shifts=true"],
+    "shifts": ["ours", "augment.shifts=true"],
     "plain": ["ours"],
     "l2": ["ours", "l2=5.0"],
     "momentum": ["ours", "momentum=0.9", "eta=0.05"],
     "dropout": ["ours", "dropout=0.5"],
     "nesterov": ["ours", "momentum=0.9", "nesterov=true", "eta=0.05"],
     "l1": ["ours", "l1=2.0"],
-    "rotate": ["ours", "expand.rotate=10"],
-    "affine": ["ours", "expand.affine=0.1"],
-    "elastic": ["ours", "expand.elastic={alpha: 34, sigma: 4}"],
+    "rotate": ["ours", "augment.rotate=10"],
+    "affine": ["ours", "augment.affine=0.1"],
+    "elastic": ["ours", "augment.elastic={alpha: 34, sigma: 4}"],
     "evaluation": ["ours", _EVALUATED],
     "diagnosis": ["diagnosis", _EVALUATED],
 }

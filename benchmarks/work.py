@@ -41,7 +41,7 @@ class Trains(Protocol):
         """
 
     def layers(self) -> Layers | None:
-        """Return W (n_out, n_in) and b (n_out,) of each layer; None where nothing is learnt."""
+        """Return W (n_out, n_in) and b (n_out,) of each layer; None where nothing is learned."""
 
 
 @dataclass(frozen=True, slots=True)

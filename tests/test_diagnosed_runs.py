@@ -89,17 +89,17 @@ SICK: dict[str, tuple[Callable[[], str], list[str]]] = {
         lambda: relu(-50.0),
         ["dead relus: 50 % of layer 1 fire on less than 1 % of the examples"],
     ),
-    "noise is learnt by heart": (
+    "noise is learned by heart": (
         lambda: noisy("epochs: 150\n"),
         ["over-fitting: the validation cost was least after epoch"],
     ),
-    "nothing is learnt": (
+    "nothing is learned": (
         lambda: DIGITS + "eta: 1e-9\n",
-        ["nothing was learnt: training accuracy"],
+        ["nothing was learned: training accuracy"],
     ),
     "regularization forbids it": (
         lambda: DIGITS + "eta: 0.4\nl2: 1000\n",
-        ["nothing was learnt: training accuracy"],
+        ["nothing was learned: training accuracy"],
     ),
     "an output is saturated": (
         lambda: DIGITS + "eta: 3\ncost: quadratic\ninit: large\n",

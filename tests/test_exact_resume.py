@@ -34,7 +34,7 @@ POINTS = {
     "three hidden layers": ["layers=[2, 5, 4, 3, 2]"],
     "no hidden layer": ["layers=[2, 2]"],
     "tanh": ["activation=tanh", "init=scaled"],
-    "softmax": ["output=softmax", "cost=log_likelihood", "temperature=2"],
+    "softmax": ["output=softmax", "cost=log_likelihood", "softmax_scale=2"],
     "momentum": ["momentum=0.5"],
     "nesterov": ["momentum=0.9", "nesterov=true", "eta=0.1"],
     "l1": ["l1=0.1"],
@@ -128,10 +128,10 @@ def test_each_technique_goes_on_exactly(small: Path, name: str) -> None:
     hold_equal(load(small, ["epochs=7", *POINTS[name]]), [0, 2, 0, 1, 2])
 
 
-@pytest.mark.parametrize("expand", EXPANDED.values(), ids=EXPANDED)
-def test_each_expansion_goes_on_exactly(load_text: LoadText, expand: str) -> None:
+@pytest.mark.parametrize("augment", EXPANDED.values(), ids=EXPANDED)
+def test_each_expansion_goes_on_exactly(load_text: LoadText, augment: str) -> None:
     """The stream of random changes to images is taken up where it was left."""
-    hold_equal(load_text(f"{IMAGES}expand: {expand}\ndropout: 0.1\n"), [1, 0, 2])
+    hold_equal(load_text(f"{IMAGES}augment: {augment}\ndropout: 0.1\n"), [1, 0, 2])
 
 
 def test_batches_of_an_epoch_that_did_not_end_are_not_kept(load_text: LoadText) -> None:

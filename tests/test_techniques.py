@@ -63,8 +63,8 @@ def weights(outcome: Outcome) -> Any:
         ["schedule={name: halve, patience: 4}"],
         ["early_stopping={patience: 4}"],
         ["early_stopping={metric: train_cost, patience: 4, min_delta: 1e9}"],
-        ["temperature=1"],
-        ["expand=null"],
+        ["softmax_scale=1"],
+        ["augment=null"],
         ["init={hidden: scaled, output: scaled}"],
         ["monitor_every=1"],
         ["monitor=[test, parameters, train, diagnostics, validation]"],
@@ -78,7 +78,7 @@ def test_a_technique_that_is_off_changes_no_byte(train: Train, off: list[str]) -
 
 
 @pytest.mark.parametrize(
-    "off", ["temperature: 1.0", "expand: {}", "expand: {shifts: false}", "monitor_every: 1"]
+    "off", ["softmax_scale: 1.0", "augment: {}", "augment: {shifts: false}", "monitor_every: 1"]
 )
 def test_a_technique_for_images_that_is_off_changes_no_byte(load_text: LoadText, off: str) -> None:
     """The same for what needs images or a softmax."""
@@ -98,7 +98,7 @@ def test_a_technique_for_images_that_is_off_changes_no_byte(load_text: LoadText,
         ["momentum=0.5", "nesterov=true"],
         ["schedule=cosine"],
         ["schedule={name: exponential, factor: 0.5}"],
-        ["output=softmax", "temperature=2"],
+        ["output=softmax", "softmax_scale=2"],
         ["init={hidden: scaled, output: zeros}"],
     ],
     ids=" ".join,
@@ -107,7 +107,7 @@ def test_a_technique_that_is_on_gives_another_model_and_repeats(
     train: Train, on: list[str]
 ) -> None:
     """Each makes a difference, the same one every time, and momentum's two forms differ."""
-    plain = ["momentum=0.5"] if "nesterov=true" in on else on[:1] if "temperature=2" in on else []
+    plain = ["momentum=0.5"] if "nesterov=true" in on else on[:1] if "softmax_scale=2" in on else []
     first, again, without = (result(train(*words)) for words in (on, on, plain))
     assert first == again
     assert first[1] != without[1]

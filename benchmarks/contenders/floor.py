@@ -2,7 +2,7 @@
 
 Same shapes and memory layout as nnexp's step: [W | b] is (hidden, 785), a batch is ten rows of a
 float32 chunk with a column of ones, z and the error are (10, hidden) in Fortran order. No data are
-gathered, no activation is computed, nothing is learnt: what a NumPy program cannot do without.
+gathered, no activation is computed, nothing is learned: what a NumPy program cannot do without.
 """
 
 from __future__ import annotations

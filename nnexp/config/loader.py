@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import yaml
 from pydantic import ValidationError
 
+from nnexp.config.plain import OLD_KEYS, renamed
 from nnexp.config.problems import findings, rule_findings
 from nnexp.config.schema import Experiment
 from nnexp.config.yaml import MAX_BYTES, MAX_DEPTH, RESOLVERS, Document, Key, parse, parse_value
@@ -89,7 +90,15 @@ def read(path: Path, *, follow: bool = True) -> Document:
         hint = _similar(path) if isinstance(error, FileNotFoundError) else ""
         problem = Problem(str(path), "", f"cannot be read: {error.strerror}{hint}")
         raise ConfigError([problem]) from error
-    return parse(text, str(path))
+    return _with_new_names(parse(text, str(path)))
+
+
+def _with_new_names(document: Document) -> Document:
+    """Return a config whose keys have the names they have today."""
+    places = {
+        (OLD_KEYS.get(str(k[0]), k[0]), *k[1:]) if k else k: p for k, p in document.places.items()
+    }
+    return Document(document.file, renamed(document.values), places)
 
 
 def is_study(values: Mapping[str, Any]) -> bool:
@@ -130,9 +139,11 @@ def assign(document: Document, name: str, value: Any, place: str) -> None:
     Raises:
         OptionError: the key leads nowhere.
     """
-    *parents, last = key = tuple(
+    key: Key = tuple(
         int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in name.split(".")
     )
+    key = (OLD_KEYS.get(str(key[0]), key[0]), *key[1:])
+    *parents, last = key
     if len(key) > MAX_DEPTH:
         raise OptionError(f"{clipped(place)}: deeper than the {MAX_DEPTH} levels a config may have")
     holder: Any = document.values

@@ -14,6 +14,15 @@ NO_IDENTITY = (
 )
 
 
+# Keys as older files name them.
+OLD_KEYS = {"temperature": "softmax_scale", "expand": "augment"}
+
+
+def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config with today's names for keys that older versions named otherwise."""
+    return {OLD_KEYS.get(key, key): value for key, value in values.items()}
+
+
 def decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides a result, the seed aside.
 

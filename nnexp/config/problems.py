@@ -28,7 +28,7 @@ _FORMS: dict[str, str] = {
     "init": f"{', '.join(INITIALIZERS)}, {{hidden: NAME, output: NAME}} or "
     "{weights: [...], biases: [...]}",
     "dropout": "a number from 0 and below 1, or a list of one a hidden layer",
-    "expand": "a mapping is due, such as {shifts: true}, {rotate: 15} or {elastic: {}}",
+    "augment": "a mapping is due, such as {shifts: true}, {rotate: 15} or {elastic: {}}",
     "early_stopping": "a mapping is due, such as {patience: 10}",
 }
 # Keys whose values have several forms; pydantic puts the form's tag after the key.
@@ -40,8 +40,8 @@ _MODELS: dict[Key, type[BaseModel]] = {
     (): schema.Experiment,
     ("reference",): schema.Reference,
     ("early_stopping",): schema.EarlyStopping,
-    ("expand",): schema.Expand,
-    ("expand", "elastic"): schema.Elastic,
+    ("augment",): schema.Augment,
+    ("augment", "elastic"): schema.Elastic,
     ("data", "inline"): schema.InlineExamples,
 }
 _DATA: dict[str, type[BaseModel]] = {
@@ -271,15 +271,15 @@ def _nesterov_has_momentum(v: Mapping[str, Any]) -> Iterator[Finding]:
         yield ("nesterov",), "is a form of momentum: give momentum as well, such as 0.9"
 
 
-def _temperature_has_softmax(v: Mapping[str, Any]) -> Iterator[Finding]:
-    if v["temperature"] != 1 and v["output"] != "softmax":
-        yield ("temperature",), f"belongs to output softmax; output is {v['output']}"
+def _softmax_scale_has_softmax(v: Mapping[str, Any]) -> Iterator[Finding]:
+    if v["softmax_scale"] != 1 and v["output"] != "softmax":
+        yield ("softmax_scale",), f"belongs to output softmax; output is {v['output']}"
 
 
-def _expand_has_images(v: Mapping[str, Any]) -> Iterator[Finding]:
+def _augment_has_images(v: Mapping[str, Any]) -> Iterator[Finding]:
     kind = data_kind(v["data"])
-    if v["expand"] and kind in ("csv", "inline"):
-        yield ("expand",), f"needs images; data from {kind} are rows of numbers"
+    if v["augment"] and kind in ("csv", "inline"):
+        yield ("augment",), f"needs images; data from {kind} are rows of numbers"
 
 
 def _watched_is_monitored(v: Mapping[str, Any]) -> Iterator[Finding]:
@@ -305,8 +305,8 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Iterator[Find
     (("monitor",), _monitor_names_each_once),
     (("dropout", "layers"), _dropout_fits_layers),
     (("nesterov", "momentum"), _nesterov_has_momentum),
-    (("temperature", "output"), _temperature_has_softmax),
-    (("expand", "data"), _expand_has_images),
+    (("softmax_scale", "output"), _softmax_scale_has_softmax),
+    (("augment", "data"), _augment_has_images),
     (("early_stopping", "schedule", "monitor", "monitor_every"), _watched_is_monitored),
 )
 

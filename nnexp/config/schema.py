@@ -221,7 +221,7 @@ class Elastic(Strict):
     sigma: Positive = Field(4.0, description="smoothness, pixels")
 
 
-class Expand(Strict):
+class Augment(Strict):
     """Artificial expansion of a training set of images; the random ones are fresh each epoch."""
 
     shifts: bool = Field(
@@ -333,7 +333,7 @@ class Experiment(Strict):
     cost: Annotated[str, Choice(tuple(COSTS)), _choice(COSTS)] = Field(
         "cross_entropy", description="what is minimised"
     )
-    temperature: Positive = Field(
+    softmax_scale: Positive = Field(
         1.0, description="softmax's constant c: a_j = exp(c z_j) / Σ exp(c z_k)"
     )
     init: Init = Field("scaled", description="initial parameters: see Initial parameters")
@@ -354,7 +354,7 @@ class Experiment(Strict):
     )
     momentum: Fraction = Field(0.0, description="co-efficient μ of the velocity")
     nesterov: bool = Field(False, description="Nesterov's form of momentum")
-    expand: Expand | None = Field(None, description="artificial expansion of the training images")
+    augment: Augment | None = Field(None, description="artificial expansion of the training images")
     early_stopping: EarlyStopping | None = Field(None, description="stop before the last epoch")
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = Field(
         0, description="of every random stream of the run"

@@ -95,7 +95,7 @@ def _backpropagate(
     network: Network, cost: str, x: Array, y: Array
 ) -> tuple[list[Array], list[Array]]:
     """Return the activations of all layers, the input first, and each layer's ∂C/∂z."""
-    c = network.temperature
+    c = network.softmax_scale
     activations, z = [x], x
     last = len(network.sizes) - 2
     with np.errstate(over="ignore", invalid="ignore"):

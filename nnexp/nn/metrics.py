@@ -97,7 +97,7 @@ def evaluate(network: Network, cost: str, examples: Examples) -> Evaluation:
     hidden = ACTIVATIONS[network.activation].forward
     inputs = np.empty((rows, network.sizes[0]), dtype)
     z, outputs = np.empty((2, rows, n_out), dtype)
-    temperature = np.asarray(network.temperature, dtype)
+    softmax_scale = np.asarray(network.softmax_scale, dtype)
     predicted = None if examples.labels is None else np.empty(n, np.intp)
     total = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
@@ -111,7 +111,7 @@ def evaluate(network: Network, cost: str, examples: Examples) -> Evaluation:
                     hidden(a, a)
                 a = np.dot(a, weights, product[:m])
                 np.add(a, biases, a)
-            np.multiply(a[:, :n_out], temperature, z[:m])
+            np.multiply(a[:, :n_out], softmax_scale, z[:m])
             output(z[:m], outputs[:m])
             total += float(value(z[:m], outputs[:m], examples.y[chunk]).sum(dtype=np.float64))
             if predicted is not None and np.isfinite(outputs[:m]).all():

@@ -20,7 +20,7 @@ class Network:
     Attributes:
         sizes: units of each layer, the input first; two sizes make a network without hidden layer.
         parameters: all weights and biases in one flat vector; `layers` are views of it.
-        temperature: softmax's constant c, a_j = exp(c z_j) / Σ_k exp(c z_k) (Nielsen, chapter 3):
+        softmax_scale: softmax's constant c, a_j = exp(c z_j) / Σ_k exp(c z_k) (Nielsen, chapter 3):
             c -> infinity is the maximum.
     """
 
@@ -28,7 +28,7 @@ class Network:
     activation: str
     output: str
     parameters: Array
-    temperature: float = 1.0
+    softmax_scale: float = 1.0
 
     @classmethod
     def random(
@@ -41,7 +41,7 @@ class Network:
         rng: np.random.Generator,
         dtype: type[np.floating],
         output_initializer: Initializer | None = None,
-        temperature: float = 1.0,
+        softmax_scale: float = 1.0,
     ) -> Network:
         """Draw a network, layer after layer; the last one by `output_initializer`, if given.
 
@@ -64,7 +64,7 @@ class Network:
             activation=activation,
             output=output,
             dtype=dtype,
-            temperature=temperature,
+            softmax_scale=softmax_scale,
         )
 
     @classmethod
@@ -76,7 +76,7 @@ class Network:
         activation: str,
         output: str,
         dtype: type[np.floating],
-        temperature: float = 1.0,
+        softmax_scale: float = 1.0,
     ) -> Network:
         """Build a network from one W (n_out, n_in) and one b (n_out,) a layer.
 
@@ -94,7 +94,7 @@ class Network:
                 raise ValueError(f"W {w.shape} and b {b.shape} where {n_in} -> {n_out} is due")
         layers = [np.column_stack(pair).ravel() for pair in zip(weights, biases, strict=True)]
         flat = np.concatenate(layers).astype(dtype)
-        return cls(sizes, activation, output, flat, temperature)
+        return cls(sizes, activation, output, flat, softmax_scale)
 
     def split(self, flat: Array) -> list[Array]:
         """View a flat vector as one matrix [W | b], (n_out, n_in + 1), a layer."""
@@ -126,7 +126,7 @@ class Network:
         return [self.activation] * (len(self.sizes) - 2) + [self.output]
 
     def logits(self, x: Array) -> Array:
-        """Return z of the output layer times the temperature, (n, n_out), for inputs x (n, n_in).
+        """Return z of the output layer times the softmax_scale, (n, n_out), for inputs x (n, n_in).
 
         Raises:
             ValueError: x has another number of columns than the network has inputs.
@@ -137,7 +137,7 @@ class Network:
         for weights, biases, name in zip(self.weights, self.biases, self.activations, strict=True):
             z = a @ weights.T + biases
             a = ACTIVATIONS[name](z)
-        return z if self.temperature == 1 else z * self.temperature
+        return z if self.softmax_scale == 1 else z * self.softmax_scale
 
     def __call__(self, x: Array) -> Array:
         """Return the outputs a, (n, n_out), for inputs x (n, n_in)."""

@@ -158,7 +158,7 @@ class SGD:
             decays[:, :-1] = rest - decay if self.velocity is None else decay
             shrinks[:, :-1] = shrink
         for m, rate in self._rates.items():
-            rate[...] = eta * self.network.temperature / m
+            rate[...] = eta * self.network.softmax_scale / m
 
     def epoch(self, examples: Examples, order: Array, *, eta: float) -> Iterator[int]:
         """Take one step for each batch of `order`, yielding the examples seen after each chunk.
@@ -286,12 +286,12 @@ class SGD:
 
     def _output_activation(self) -> Callable[[Array, Array], None]:
         forward = ACTIVATIONS[self.network.output].forward
-        if self.network.temperature == 1:
+        if self.network.softmax_scale == 1:
             return forward
-        temperature = np.asarray(self.network.temperature, self.network.parameters.dtype)
+        softmax_scale = np.asarray(self.network.softmax_scale, self.network.parameters.dtype)
 
         def activate(z: Array, out: Array) -> None:
-            np.multiply(z, temperature, z)
+            np.multiply(z, softmax_scale, z)
             forward(z, out)
 
         return activate

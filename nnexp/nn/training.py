@@ -14,7 +14,7 @@ from nnexp.nn.schedules import Patience, Schedule, constant
 from nnexp.nn.sgd import SGD, Techniques
 from nnexp.nn.types import Array
 
-STREAMS = ("init", "shuffle", "dropout", "expand")
+STREAMS = ("init", "shuffle", "dropout", "augment")
 
 
 def streams(seed: int) -> dict[str, np.random.Generator]:
@@ -25,7 +25,7 @@ def streams(seed: int) -> dict[str, np.random.Generator]:
     differs. New uses are added at the end.
 
     >>> list(streams(0)), streams(0)["init"].random() == streams(0)["init"].random()
-    (['init', 'shuffle', 'dropout', 'expand'], True)
+    (['init', 'shuffle', 'dropout', 'augment'], True)
     """
     children = np.random.SeedSequence(seed).spawn(len(STREAMS))
     return {

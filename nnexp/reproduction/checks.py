@@ -10,7 +10,7 @@ from statistics import fmean
 
 from nnexp.run.layout import DIAGNOSTICS, PARAMETERS
 from nnexp.run.reader import Run
-from nnexp.stats.groups import differing, flatten, unlearnt
+from nnexp.stats.groups import differing, flatten, never_learned
 from nnexp.stats.summary import Point, best, series
 from nnexp.views.published import Published
 from nnexp.views.run import class_names
@@ -96,7 +96,7 @@ def xent_printed(runs: Runs) -> Finding:
     return Finding(
         f"outputs {easy:.4f} and {hard:.4f}",
         repeats,
-        f"After 300 epochs the outputs are {easy:.4f} and {hard:.4f}: far from learnt. With x = "
+        f"After 300 epochs the outputs are {easy:.4f} and {hard:.4f}: far from learned. With x = "
         "1 and "
         "y = 0 the book's own equation (61) gives ∂C/∂w = ∂C/∂b = a, and 300 steps of 0.005 a can "
         "lower z by 3 at most. The curves in the book are those of descending ∂C/∂a = 1/(1 - a) "
@@ -150,12 +150,12 @@ def against(names: tuple[str, ...], metric: str, tolerance: float) -> Callable[[
 
 def _stuck(run: Run) -> str:
     found = run.predictions
-    lost = unlearnt(found["labels"], found["predicted"]) if found else []
+    lost = never_learned(found["labels"], found["predicted"]) if found else []
     if not lost:
         return ""
     names = class_names(run)
     return (
-        f"This run of {run.name} never learnt {' and '.join(names[i] for i in lost)}: hardly an "
+        f"This run of {run.name} never learned {' and '.join(names[i] for i in lost)}: hardly an "
         "example is recognized (see the next line for why). One run an arm, as in the book, does "
         "not tell how often that happens; the README has three."
     )
@@ -192,7 +192,7 @@ def softmax(runs: Runs) -> Finding:
 
 
 def overfitting(runs: Runs) -> Finding:
-    """Check that 1,000 images are learnt by heart."""
+    """Check that 1,000 images are learned by heart."""
     run = runs["overfitting_1000"]
     low, end = peak(run, "test_cost"), last(run, "test_cost")
     train, test = last(run, "train_accuracy"), last(run, "test_accuracy")

@@ -10,7 +10,7 @@ import numpy as np
 from nnexp import data
 from nnexp.config.loader import Config
 from nnexp.config.schema import Experiment, ExplicitInit, HalveSchedule, LayerwiseInit
-from nnexp.data import Dataset, MisfitError, expansion
+from nnexp.data import Dataset, MisfitError, augmentation
 from nnexp.errors import DataError
 from nnexp.nn.examples import Examples
 from nnexp.nn.initializers import INITIALIZERS
@@ -80,8 +80,8 @@ class DataCache:
 def _check_fit(config: Config, dataset: Dataset) -> None:
     """Refuse techniques that the data do not allow."""
     experiment = config.experiment
-    if experiment.expand and dataset.image is None:
-        raise config.error(("expand",), f"needs images; {dataset.name} has rows of numbers")
+    if experiment.augment and dataset.image is None:
+        raise config.error(("augment",), f"needs images; {dataset.name} has rows of numbers")
     stopping = experiment.early_stopping
     watched = {"early_stopping": stopping.metric} if stopping else {}
     if isinstance(experiment.schedule, HalveSchedule):
@@ -106,7 +106,7 @@ def initial_network(experiment: Experiment) -> Network:
     shape: dict[str, Any] = {
         "activation": experiment.activation,
         "output": experiment.output,
-        "temperature": experiment.temperature,
+        "softmax_scale": experiment.softmax_scale,
         "dtype": DTYPES[experiment.dtype],
     }
     init = experiment.init
@@ -125,16 +125,16 @@ def initial_network(experiment: Experiment) -> Network:
 
 def training_set(experiment: Experiment, dataset: Dataset) -> Examples:
     """Return what a run trains on: the training set, with its shifted copies if asked for."""
-    expand = experiment.expand
-    if expand is None or not expand.shifts or dataset.image is None:
+    augment = experiment.augment
+    if augment is None or not augment.shifts or dataset.image is None:
         return dataset.train
-    return expansion.with_shifts(dataset.train, dataset.image)
+    return augmentation.with_shifts(dataset.train, dataset.image)
 
 
 def training_size(experiment: Experiment, dataset: Dataset) -> int:
     """Return how many examples an epoch trains on."""
-    shifts = experiment.expand is not None and experiment.expand.shifts
-    return len(dataset.train) * (expansion.COPIES if shifts else 1)
+    shifts = experiment.augment is not None and experiment.augment.shifts
+    return len(dataset.train) * (augmentation.COPIES if shifts else 1)
 
 
 def techniques(
@@ -148,10 +148,10 @@ def techniques(
         n: the size of what it trains on.
         random: the streams of the run.
     """
-    changes = experiment.expand.random() if experiment.expand else {}
+    changes = experiment.augment.random() if experiment.augment else {}
     augment = None
     if changes and dataset.image is not None:
-        augment = expansion.augmenter(changes, dataset.image, random["expand"])
+        augment = augmentation.augmenter(changes, dataset.image, random["augment"])
     return Techniques(
         penalty=Penalty(experiment.l1, experiment.l2, n),
         momentum=experiment.momentum,

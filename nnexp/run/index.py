@@ -69,7 +69,7 @@ _COLUMNS: Mapping[str, set[type]] = {
     "done": {int},
     "seconds": {float, _NONE},
     "problems": {list},
-    "unlearnt": {list, _NONE},
+    "never_learned": {list, _NONE},
 }
 
 
@@ -91,7 +91,7 @@ class Opened:
         problems = run.problems
         self.runs.append(run)
         self.notes += [f"{run.folder}: {problem}" for problem in problems]
-        self._states.append(_State(stamp, len(problems), indexed, "unlearnt" in run.__dict__))
+        self._states.append(_State(stamp, len(problems), indexed, "never_learned" in run.__dict__))
 
     def late_notes(self) -> list[str]:
         """Return what has turned out to be wrong since the folders were opened."""
@@ -123,7 +123,7 @@ class _State:
         stamp: of its files; None where they cannot be trusted to change with it.
         problems: how many were found on opening it.
         indexed: whether it came from the index.
-        judged: whether the index knew what it never learnt.
+        judged: whether the index knew what it never learned.
     """
 
     stamp: str | None
@@ -182,12 +182,12 @@ def _stamp(folder: Path) -> tuple[str, int]:
 
 
 def _unlearnt(run: Run, state: _State) -> list[int] | None:
-    """Return the classes it never learnt where that is known; not from damaged predictions."""
-    if "unlearnt" in run.record:
-        return list(run.unlearnt)
-    if "unlearnt" not in run.__dict__ or len(run.problems) > state.problems:
+    """Return the classes it never learned where that is known; not from damaged predictions."""
+    if "never_learned" in run.record:
+        return list(run.never_learned)
+    if "never_learned" not in run.__dict__ or len(run.problems) > state.problems:
         return None
-    return list(run.unlearnt)
+    return list(run.never_learned)
 
 
 def _save(parent: Path, those: Sequence[tuple[Run, _State]]) -> None:
@@ -255,7 +255,7 @@ def _row(run: Run, state: _State) -> dict[str, Any]:
         "done": facts.done,
         "seconds": facts.seconds,
         "problems": list(run.problems[: state.problems]),
-        "unlearnt": _unlearnt(run, state),
+        "never_learned": _unlearnt(run, state),
         "summary": {metric: facts.summary.get(metric, {}) for metric in METRIC_NAMES},
     }
 
@@ -359,7 +359,7 @@ class _Index:
         (_, _, config, record, called, seed, started, stopped, status, done, seconds, *lists) = (
             self.entries[at]
         )
-        problems, unlearnt = lists
+        problems, never_learned = lists
         run = Run(
             folder,
             self.records[record]
@@ -371,8 +371,8 @@ class _Index:
         )
         if config is not None:
             run.__dict__["identity"] = self.identities[config]
-        if unlearnt is not None:
-            run.__dict__["unlearnt"] = tuple(unlearnt)
+        if never_learned is not None:
+            run.__dict__["never_learned"] = tuple(never_learned)
         return run
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -419,7 +419,7 @@ def _checked(content: Mapping[str, Any]) -> _Index:
     _require(set(runs["status"]) <= set(STATUSES))
     for problems in filter(None, runs["problems"]):
         _check_column(problems, len(problems), {str})
-    for classes in filter(None, runs["unlearnt"]):
+    for classes in filter(None, runs["never_learned"]):
         _check_column(classes, len(classes), {int})
         _check_range(classes, 0, MAX_EPOCH)
     packed = content["summary"]

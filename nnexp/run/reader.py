@@ -59,7 +59,7 @@ RECORD: Mapping[str, type] = {
     "git": dict,
     "data": dict,
     "summary": dict,
-    "unlearnt": list,
+    "never_learned": list,
     "config": dict,
     "config_sha256": str,
     "resumed": list,
@@ -157,15 +157,15 @@ class Run:
         return self.log(METRICS)
 
     @cached_property
-    def unlearnt(self) -> tuple[int, ...]:
-        """The classes that it never learnt; older records leave it to the predictions."""
-        known = self.record.get("unlearnt")
+    def never_learned(self) -> tuple[int, ...]:
+        """The classes that it never learned; older records leave it to the predictions."""
+        known = self.record.get("never_learned", self.record.get("unlearnt"))
         if known is not None:
             return tuple(known)
-        from nnexp.stats.groups import unlearnt
+        from nnexp.stats.groups import never_learned
 
         found = self.predictions
-        return tuple(unlearnt(found["labels"], found["predicted"])) if found else ()
+        return tuple(never_learned(found["labels"], found["predicted"])) if found else ()
 
     def log(self, name: str) -> list[Row]:
         """Return the rows of another .csv file of the folder; none where there is no such file."""
@@ -315,10 +315,10 @@ def checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
             problems.append(f"{RUN}: data.classes: at most {MAX_CLASSES:,} names are due")
             del data["classes"]
-    lost = kept.get("unlearnt") or []
+    lost = kept.get("never_learned") or []
     if not all(type(number) is int and 0 <= number < MAX_CLASSES for number in lost):
-        problems.append(f"{RUN}: unlearnt: numbers of classes are due")
-        del kept["unlearnt"]
+        problems.append(f"{RUN}: never_learned: numbers of classes are due")
+        del kept["never_learned"]
     return kept
 
 

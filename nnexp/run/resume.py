@@ -26,7 +26,7 @@ from nnexp.run.writer import CLOCK_COLUMNS, RunWriter, now
 from nnexp.stats.groups import differing, flatten
 
 # What run.json says of an end that is none any more.
-_ENDING = ("error", "finished_at", "stopped", "epochs", "summary", "unlearnt")
+_ENDING = ("error", "finished_at", "stopped", "epochs", "summary", "never_learned")
 
 
 def resume(

@@ -27,7 +27,7 @@ from nnexp.run.layout import DIAGNOSTICS, MODEL, PARAMETERS, PREDICTIONS
 from nnexp.run.rows import Row, diagnostic_row, extra_columns, metric_row, parameter_row
 from nnexp.run.state import State
 from nnexp.run.writer import RunWriter, dated, now
-from nnexp.stats.groups import unlearnt
+from nnexp.stats.groups import never_learned
 from nnexp.stats.summary import Point, summarize
 
 
@@ -263,7 +263,7 @@ class _Session:
             stopped=self.state.stopped,
             seconds=round(self.writer.record.get("seconds", 0) + seconds, 3),
             summary=plain_summary(summary),
-            unlearnt=lost,
+            never_learned=lost,
         )
         return Outcome(
             self.writer.folder,
@@ -289,7 +289,7 @@ class _Session:
         return arrays
 
     def _save_predictions(self, parameters: Array) -> list[int] | None:
-        """Save the predicted classes, if there are any; return those that were never learnt."""
+        """Save the predicted classes, if there are any; return those that were never learned."""
         there = [name for name in ("test", "validation", "train") if name in self.dataset.sets]
         # A set that is not monitored is not looked at: a search leaves the test set alone.
         name = next((name for name in there if name in self.experiment.monitor), there[0])
@@ -304,7 +304,7 @@ class _Session:
             PREDICTIONS,
             {"set": np.array(name)} | {key: a.astype(small) for key, a in arrays.items()},
         )
-        return unlearnt(examples.labels, found.predicted)
+        return never_learned(examples.labels, found.predicted)
 
 
 class _Clock:

@@ -124,7 +124,7 @@ def nothing_learnt(case: Case) -> str | None:
         return None
     eta, n_classes = case.config["eta"], len(case.recall)
     said = (
-        f"nothing was learnt: training accuracy {_percent(accuracy)}, chance {100 / n_classes:g} %"
+        f"nothing was learned: training accuracy {_percent(accuracy)}, chance {100 / n_classes:g} %"
     )
     decay = case.config.get("l2", 0.0)
     hidden = case.last("saturated_1")

@@ -73,14 +73,14 @@ def differing(flats: Sequence[Flat]) -> list[str]:
     return [key for key in keys if any(flat.get(key) != flats[0].get(key) for flat in flats)]
 
 
-def unlearnt(labels: Sequence[int] | Array, predicted: Sequence[int] | Array) -> list[int]:
+def never_learned(labels: Sequence[int] | Array, predicted: Sequence[int] | Array) -> list[int]:
     """Return the classes of which a network recognizes less than half of what chance would.
 
     An output that never fires: the sign of a saturated output neuron (Nielsen, chapter 3). With K
     classes, chance recognizes 1/K of a class's examples. Nothing is said of a class with fewer than
     ten.
 
-    >>> unlearnt([0] * 10 + [1] * 10, [0] * 20)
+    >>> never_learned([0] * 10 + [1] * 10, [0] * 20)
     [1]
     """
     y, a = np.asarray(labels, np.intp), np.asarray(predicted, np.intp)

@@ -24,7 +24,7 @@ _EXAMPLES = 2_000
 _START = 0.05
 _SAME = (
     *("data", "layers", "activation", "output", "batch_size", "dtype", "monitor", "monitor_every"),
-    *("nesterov", "expand"),
+    *("nesterov", "augment"),
 )
 _ON_OR_OFF = ("l1", "l2", "dropout", "momentum")
 

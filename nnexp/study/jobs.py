@@ -17,7 +17,7 @@ from pathlib import Path
 
 from nnexp.config.loader import Config
 from nnexp.config.schema import Experiment
-from nnexp.data.expansion import COPIES
+from nnexp.data.augmentation import COPIES
 from nnexp.errors import BusyError, ResumeError, RunError
 from nnexp.io.files import read_bytes
 from nnexp.run.assembly import DataCache
@@ -62,7 +62,7 @@ class Job:
         """The examples of an epoch, as far as the config tells; 1 where only the data would."""
         experiment = self.config.experiment
         size = getattr(experiment.data, "train", None) or 1
-        copies = COPIES if experiment.expand and experiment.expand.shifts else 1
+        copies = COPIES if experiment.augment and experiment.augment.shifts else 1
         return int(size * copies)
 
     def cost(self) -> float:

@@ -275,12 +275,12 @@ def ended_early(g: Group) -> list[str]:
 
 
 def silent_outputs(g: Group) -> list[str]:
-    """Say which runs never learnt a class: a mean would hide that they are stuck."""
-    stuck = [run for run in g.counted if run.unlearnt]
+    """Say which runs never learned a class: a mean would hide that they are stuck."""
+    stuck = [run for run in g.counted if run.never_learned]
     if not stuck:
         return []
-    which = _listed([f"seed {run.seed} ({_classes(run, run.unlearnt)})" for run in stuck])
-    return [f"{len(stuck)} of {len(g.counted)} runs never learnt a class: {which}"]
+    which = _listed([f"seed {run.seed} ({_classes(run, run.never_learned)})" for run in stuck])
+    return [f"{len(stuck)} of {len(g.counted)} runs never learned a class: {which}"]
 
 
 def _listed(said: Sequence[str]) -> str:

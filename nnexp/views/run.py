@@ -16,7 +16,7 @@ from nnexp.numbers import NONE
 from nnexp.run.layout import DIAGNOSTICS
 from nnexp.run.reader import Run
 from nnexp.stats.diagnosis import Case, diagnose
-from nnexp.stats.groups import flatten, unlearnt
+from nnexp.stats.groups import flatten, never_learned
 from nnexp.stats.summary import Point
 from nnexp.text import clipped, one_line
 from nnexp.views.published import Published
@@ -138,9 +138,9 @@ def _predictions(run: Run, width: int | None) -> list[str]:
     names = class_names(run)
     lines = [f"Classes of the {found['set']} set, and what each was taken for:"]
     lines += ["", as_text(_class_table(names, found), width)]
-    silent = [names[i] for i in unlearnt(found["labels"], found["predicted"])]
+    silent = [names[i] for i in never_learned(found["labels"], found["predicted"])]
     if silent:
-        lines.append(f"Never learnt: {' and '.join(silent)} (hardly an example is recognized).\n")
+        lines.append(f"Never learned: {' and '.join(silent)} (hardly an example is recognized).\n")
     return lines
 
 
@@ -189,7 +189,7 @@ def _recall(run: Run) -> list[float]:
 
 
 def diagnosis(run: Run) -> list[str]:
-    """Say in words why a run learnt slowly or badly, as far as its logs tell."""
+    """Say in words why a run learned slowly or badly, as far as its logs tell."""
     if run.experiment is None:
         return []
     return diagnose(

@@ -240,4 +240,4 @@ def test_a_class_that_was_never_learnt_is_named(nnexp: Nnexp, small: Path) -> No
     stuck = "init={weights: [[[0, 0]], [[0], [0]]], biases: [[0], [9, -9]]}"
     nnexp("train", small, "-s", "layers=[2, 1, 2]", "-s", stuck, "-s", "eta=1e-9", "--seeds", "0-1")
     text = nnexp("compare").stdout
-    assert "2 of 2 runs never learnt a class: seed 0 (right), seed 1 (right)" in text
+    assert "2 of 2 runs never learned a class: seed 0 (right), seed 1 (right)" in text

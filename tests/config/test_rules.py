@@ -77,7 +77,7 @@ def test_a_name_that_is_none_of_a_table_is_refused_with_the_table(
 
 
 def test_softmax_of_one_output_is_refused(load_text: LoadText) -> None:
-    """A softmax over a single output is always 1, so nothing could be learnt."""
+    """A softmax over a single output is always 1, so nothing could be learned."""
     text = "data: {inline: {x: [[0]], y: [[0]]}}\nlayers: [1, 1]\noutput: softmax\n"
     assert refusal(load_text, text) == (
         "a.yaml:3: output: softmax of a single output is always 1: use sigmoid or two outputs"

@@ -41,8 +41,8 @@ techniques = mapping(
     l1=positive | st.just(0),
     l2=positive | st.just(0),
     dropout=fractions | st.lists(fractions, min_size=2, max_size=2),
-    temperature=positive,
-    expand=st.none()
+    softmax_scale=positive,
+    augment=st.none()
     | mapping(
         {},
         shifts=st.booleans(),
@@ -107,7 +107,15 @@ trees: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=8,
 )
-TECHNIQUES = ("schedule", "init", "dropout", "expand", "early_stopping", "monitor", "temperature")
+TECHNIQUES = (
+    "schedule",
+    "init",
+    "dropout",
+    "augment",
+    "early_stopping",
+    "monitor",
+    "softmax_scale",
+)
 
 
 @settings(max_examples=300)
@@ -143,11 +151,11 @@ def test_whatever_a_key_holds_is_taken_or_refused_by_that_key(
         {"schedule": {"name": "halve", "stop": 1}},
         {"early_stopping": {"metric": "accuracy"}},
         {"early_stopping": {"patience": 0}},
-        {"expand": "shifts"},
-        {"expand": {"shift": True}},
-        {"expand": {"rotate": 0}},
-        {"expand": {"elastic": {"alpha": -1}}},
-        {"temperature": 0},
+        {"augment": "shifts"},
+        {"augment": {"shift": True}},
+        {"augment": {"rotate": 0}},
+        {"augment": {"elastic": {"alpha": -1}}},
+        {"softmax_scale": 0},
         {"init": {"hidden": "he"}},
         {"init": {"hidden": "he", "output": "hee"}},
         {"monitor": ["parameter"]},
@@ -179,8 +187,8 @@ def test_defaults_of_a_technique_that_is_named(load_text: LoadText) -> None:
         "validation_accuracy",
         10,
     )
-    assert found.expand is not None
-    assert found.expand.random() == {"elastic": {"alpha": 34.0, "sigma": 4.0}}
+    assert found.augment is not None
+    assert found.augment.random() == {"elastic": {"alpha": 34.0, "sigma": 4.0}}
 
 
 @pytest.mark.parametrize(
@@ -202,10 +210,10 @@ def test_one_rate_is_for_all_hidden_layers(
 
 def test_an_override_reaches_into_a_technique(load_text: LoadText) -> None:
     """`--set` makes and changes the parts of a schedule as those of any other mapping."""
-    found = load_text(PLAIN, "schedule.name=step", "schedule.every=3", "expand.rotate=5")
+    found = load_text(PLAIN, "schedule.name=step", "schedule.every=3", "augment.rotate=5")
     assert (
         found.experiment.schedule
         == load_text(f"{PLAIN}schedule: {{name: step, every: 3}}\n").experiment.schedule
     )
-    assert found.experiment.expand is not None
-    assert found.experiment.expand.random() == {"rotate": {"degrees": 5.0}}
+    assert found.experiment.augment is not None
+    assert found.experiment.augment.random() == {"rotate": {"degrees": 5.0}}

@@ -18,10 +18,10 @@ PAIRS = [(cost, output) for cost in COSTS for output in legal_outputs(cost)]
 
 
 def combinations(output: str) -> Iterator[tuple[str, float]]:
-    """Yield every hidden activation with every temperature to try on an output."""
+    """Yield every hidden activation with every softmax_scale to try on an output."""
     for activation in HIDDEN:
-        for temperature in (1.0, 0.4, 2.5) if output == "softmax" else (1.0,):
-            yield activation, temperature
+        for softmax_scale in (1.0, 0.4, 2.5) if output == "softmax" else (1.0,):
+            yield activation, softmax_scale
 
 
 def targets(cost: str, n: int, n_out: int, rng: np.random.Generator) -> Array:
@@ -43,7 +43,7 @@ def forward(network: Network, x: Array, masks: Sequence[Array] = ()) -> tuple[Ar
         z = a @ w.T + b
         smallest = min(smallest, float(np.abs(z).min()))
         a = hidden(z) * (masks[i] if masks else 1)
-    return (a @ network.weights[-1].T + network.biases[-1]) * network.temperature, smallest
+    return (a @ network.weights[-1].T + network.biases[-1]) * network.softmax_scale, smallest
 
 
 def draw_smooth(
@@ -53,7 +53,7 @@ def draw_smooth(
     *,
     activation: str,
     output: str,
-    temperature: float = 1.0,
+    softmax_scale: float = 1.0,
 ) -> Network:
     """Draw a network at which no relu is near its kink for inputs x, and no weight is near 0."""
     for seed in count():
@@ -64,7 +64,7 @@ def draw_smooth(
             initializer=scaled,
             rng=np.random.default_rng(seed),
             dtype=np.float64,
-            temperature=temperature,
+            softmax_scale=softmax_scale,
         )
         kink = np.inf if activation != "relu" else forward(network, x, masks)[1]
         if min(kink, np.abs(network.parameters).min()) > 20 * H:

@@ -32,9 +32,9 @@ def test_gradient_norms_are_those_of_the_numeric_gradient(cost: str, output: str
     """Each layer's figure is the norm of its part of the gradient of the mean cost."""
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(9, 3)), targets(cost, 9, 3, rng)
-    for activation, temperature in combinations(output):
+    for activation, softmax_scale in combinations(output):
         network = draw_smooth(
-            SIZES, x, activation=activation, output=output, temperature=temperature
+            SIZES, x, activation=activation, output=output, softmax_scale=softmax_scale
         )
 
         def value(network: Network = network) -> float:
@@ -43,7 +43,7 @@ def test_gradient_norms_are_those_of_the_numeric_gradient(cost: str, output: str
         gradient = differentiate(value, network.parameters)
         due = [np.linalg.norm(part) for part in network.split(gradient)]
         found = [state.gradient for state in diagnose(network, cost, Examples(x, y)).layers]
-        np.testing.assert_allclose(found, due, rtol=1e-6, err_msg=f"{activation} {temperature}")
+        np.testing.assert_allclose(found, due, rtol=1e-6, err_msg=f"{activation} {softmax_scale}")
 
 
 @pytest.mark.parametrize(("cost", "output"), PAIRS)
@@ -51,14 +51,14 @@ def test_the_mean_derivative_is_the_slope_at_each_neurons_z(cost: str, output: s
     """The mean of |∂a_j/∂z_j| over the examples, by central differences, neuron by neuron."""
     rng = np.random.default_rng(4)
     x, y = rng.normal(size=(9, 3)), targets(cost, 9, 3, rng)
-    for activation, temperature in combinations(output):
+    for activation, softmax_scale in combinations(output):
         network = draw_smooth(
-            SIZES, x, activation=activation, output=output, temperature=temperature
+            SIZES, x, activation=activation, output=output, softmax_scale=softmax_scale
         )
         state, a = diagnose(network, cost, Examples(x, y)), x
         for i, name in enumerate(network.activations):
             z = a @ network.weights[i].T + network.biases[i]
-            z = z * temperature if i == 2 else z
+            z = z * softmax_scale if i == 2 else z
             slopes = []
             for j in range(z.shape[1]):
                 step = H * np.eye(z.shape[1])[j]

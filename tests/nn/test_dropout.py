@@ -153,8 +153,8 @@ def test_the_masks_do_not_shift_the_shuffle_and_evaluation_has_none() -> None:
 
 
 def test_the_streams_are_spawned_in_their_order() -> None:
-    """Init, shuffle, dropout, expand: a use that is added comes last, and old seeds stay good."""
-    for i, name in enumerate(("init", "shuffle", "dropout", "expand")):
+    """Init, shuffle, dropout, augment: a use that is added comes last, and old seeds stay good."""
+    for i, name in enumerate(("init", "shuffle", "dropout", "augment")):
         due = np.random.default_rng(np.random.SeedSequence(7, spawn_key=(i,)))
         assert streams(7)[name].bit_generator.state == due.bit_generator.state
 

@@ -1,4 +1,4 @@
-"""With penalties, dropout and a temperature, too, a step follows the gradient of the cost."""
+"""With penalties, dropout and a softmax_scale, too, a step follows the gradient of the cost."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def test_a_step_is_the_numeric_gradient_of_the_penalized_cost(
     x, y = rng.normal(size=(BATCH, SIZES[0])), targets(cost, BATCH, SIZES[-1], rng)
     l1, l2 = PENALTIES[penalty]
     masks = masks_of(5, rates, BATCH) if rates else []
-    for activation, temperature in combinations(output):
+    for activation, softmax_scale in combinations(output):
         network = draw_smooth(
-            SIZES, x, masks, activation=activation, output=output, temperature=temperature
+            SIZES, x, masks, activation=activation, output=output, softmax_scale=softmax_scale
         )
 
         def value(network: Network = network) -> float:
@@ -71,7 +71,7 @@ def test_a_step_is_the_numeric_gradient_of_the_penalized_cost(
             dropped=np.random.default_rng(5),
         )
         due = differentiate(value, network.parameters)
-        message = f"{activation}, temperature {temperature}"
+        message = f"{activation}, softmax_scale {softmax_scale}"
         np.testing.assert_allclose(step, due, rtol=1e-6, atol=1e-8, err_msg=message)
 
 

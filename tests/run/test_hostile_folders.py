@@ -257,7 +257,7 @@ def test_a_class_number_without_end_takes_no_memory(nnexp: Nnexp, run: Path) -> 
 def test_compare_names_the_predictions_it_could_not_use(nnexp: Nnexp, run: Path) -> None:
     """They are read after the rest; without them no run can be found to have missed a class."""
     record = json.loads((run / "run.json").read_text())
-    del record["unlearnt"]  # as older versions wrote it
+    del record["never_learned"]  # as older versions wrote it
     (run / "run.json").write_text(json.dumps(record))
     (run / "predictions.npz").write_bytes(b"PK")
     assert nnexp("compare").stderr.startswith(f"note: {run}: predictions.npz: not an .npz file")
@@ -269,11 +269,11 @@ def test_classes_that_are_none_are_not_called_unlearnt(
 ) -> None:
     """What is no number of a class is named; the predictions say it then."""
     record = json.loads((run / "run.json").read_text())
-    due = open_run(run).unlearnt
-    (run / "run.json").write_text(json.dumps(record | {"unlearnt": lost}))
-    said = f"{run}: run.json: unlearnt: numbers of classes are due"
+    due = open_run(run).never_learned
+    (run / "run.json").write_text(json.dumps(record | {"never_learned": lost}))
+    said = f"{run}: run.json: never_learned: numbers of classes are due"
     assert said in nnexp("compare").stderr
-    assert open_run(run).unlearnt == due
+    assert open_run(run).never_learned == due
 
 
 def test_ten_thousand_classes_are_shown_without_a_matrix(nnexp: Nnexp, run: Path) -> None:

@@ -63,7 +63,7 @@ def told(run: Run) -> dict[str, Any]:
         "config": run.config,
         "identity": run.identity,
         "experiment": run.experiment,
-        "unlearnt": run.unlearnt,
+        "never_learned": run.never_learned,
         "problems": run.problems,
         "rows": run.rows,
     }
@@ -255,12 +255,12 @@ def test_classes_that_were_never_learnt_are_found_once(
     due = []
     for folder in folders(many):
         record = json.loads((folder / "run.json").read_text())
-        due.append(tuple(record.pop("unlearnt")))
+        due.append(tuple(record.pop("never_learned")))
         (folder / "run.json").write_text(json.dumps(record))
     opened()
     found = open_many(folders(many))
-    assert [run.unlearnt for run in found.runs] == due
+    assert [run.never_learned for run in found.runs] == due
     assert any(due)
     found.keep()
     monkeypatch.setattr(Run, "predictions", property(lambda run: pytest.fail("are read again")))
-    assert [run.unlearnt for run in opened().runs] == due
+    assert [run.never_learned for run in opened().runs] == due

@@ -27,7 +27,7 @@ from nnexp.run.checkpoint import Checkpoint, read_checkpoint
 from nnexp.run.resume import resume
 from nnexp.run.session import run
 from nnexp.run.writer import COLUMNS, RunWriter
-from nnexp.stats.groups import unlearnt
+from nnexp.stats.groups import never_learned
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -159,7 +159,7 @@ def test_the_record_says_where_the_result_comes_from(train: Train) -> None:
     assert set(record) == {
         *("name", "seed", "config", "data", "argv", "versions", "blas", "host", "platform", "git"),
         *("format", "status", "started_at", "pid", "finished_at", "epochs", "seconds", "summary"),
-        *("stopped", "config_sha256", "unlearnt"),
+        *("stopped", "config_sha256", "never_learned"),
     }
 
 
@@ -173,8 +173,8 @@ def test_the_record_names_the_classes_that_were_never_learnt(folder: Path) -> No
     def lost() -> list[int]:
         record: dict[str, Any] = json.loads((found / "run.json").read_text())
         with np.load(found / "predictions.npz") as predictions:
-            due = unlearnt(predictions["labels"], predictions["predicted"])
-        assert record["unlearnt"] == due
+            due = never_learned(predictions["labels"], predictions["predicted"])
+        assert record["never_learned"] == due
         return due
 
     first = lost()

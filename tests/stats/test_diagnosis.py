@@ -47,7 +47,7 @@ def test_divergence_names_epoch_and_eta() -> None:
 
 
 @pytest.mark.parametrize(
-    ("classes", "accuracy", "learnt"),
+    ("classes", "accuracy", "learned"),
     [
         (10, 0.1, False),
         (10, 0.14, False),
@@ -60,13 +60,13 @@ def test_divergence_names_epoch_and_eta() -> None:
     ],
 )
 def test_nothing_was_learnt_where_accuracy_is_chance(
-    classes: int, accuracy: float, learnt: bool
+    classes: int, accuracy: float, learned: bool
 ) -> None:
     """Chance is one in so many classes, and 70 % of two classes is more than nothing."""
     log = rows(train_accuracy=[0.9, accuracy])
     recall = [accuracy] * classes
     found = said("nothing_learnt", log, recall=recall, examples=1000)
-    assert (found is None) == learnt
+    assert (found is None) == learned
     if found is not None:
         assert f"chance {100 / classes:g} %; look at eta (0.5)" in found
         assert "l2" not in found
@@ -77,11 +77,11 @@ def test_nothing_was_learnt_with_its_suspects() -> None:
     log = rows(train_accuracy=[0.25])
     known: dict[str, Any] = {"recall": [0.25] * 4, "examples": 40, "config": {"l2": 5.0}}
     assert said("nothing_learnt", log, **known) == (
-        "nothing was learnt: training accuracy 25 %, chance 25 %; look at eta (0.5) and l2 (5)"
+        "nothing was learned: training accuracy 25 %, chance 25 %; look at eta (0.5) and l2 (5)"
     )
     state = rows(saturated_1=[0.2, 0.75, nan])
     assert said("nothing_learnt", log, diagnostics=state, **known) == (
-        "nothing was learnt: training accuracy 25 %, chance 25 %; "
+        "nothing was learned: training accuracy 25 %, chance 25 %; "
         "75 % of the first layer's neurons are saturated"
     )
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnexp.stats.groups import Spread, differing, flatten, group, unlearnt
+from nnexp.stats.groups import Spread, differing, flatten, group, never_learned
 
 keys = st.sampled_from("abcd")
 flats = st.dictionaries(keys, st.sampled_from([1, 2, "x", None, [1], 0.5]))
@@ -103,8 +103,8 @@ def test_a_class_that_is_never_recognized_is_unlearnt(
     labels: list[int], predicted: list[int], classes: list[int]
 ) -> None:
     """A class of which no example is right is named, unless it has too few to tell."""
-    assert unlearnt(labels * 10, predicted * 10) == classes
-    assert unlearnt(labels * 3, predicted * 3) == []
+    assert never_learned(labels * 10, predicted * 10) == classes
+    assert never_learned(labels * 3, predicted * 3) == []
 
 
 @pytest.mark.parametrize(("right", "classes"), [(0, [0]), (49, [0]), (50, []), (51, [])])
@@ -113,4 +113,4 @@ def test_a_class_is_unlearnt_below_half_of_chance(right: int, classes: list[int]
     others = [label for label in range(1, 10) for _ in range(10)]
     labels = [0] * 1000 + others
     predicted = [0] * right + [1] * (1000 - right) + others
-    assert unlearnt(np.array(labels).tolist(), predicted) == classes
+    assert never_learned(np.array(labels).tolist(), predicted) == classes

@@ -47,7 +47,7 @@ def test_a_sentence_names_seeds_and_values() -> None:
 
 
 def test_runs_that_escaped_are_named_where_most_are_stuck() -> None:
-    """The few may lie above: most runs at chance, two that learnt."""
+    """The few may lie above: most runs at chance, two that learned."""
     found = find_apart(dict(enumerate([0.098, 0.098, 0.98, 0.101, 0.098, 0.971, 0.1])))
     assert found is not None
     assert (found.seeds, found.below) == ((2, 5), False)

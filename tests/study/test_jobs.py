@@ -192,7 +192,9 @@ def test_a_config_is_known_again_from_its_run_folder(path: Path, tmp_path: Path)
 def test_the_shifted_copies_cost_their_time(tmp_path: Path) -> None:
     """A job's examples are those it trains on; the largest jobs cost most."""
     jobs = []
-    for i, text in enumerate((TINY, f"{TINY}expand: {{shifts: true}}\n", f"{TINY}expand: {{}}\n")):
+    for i, text in enumerate(
+        (TINY, f"{TINY}augment: {{shifts: true}}\n", f"{TINY}augment: {{}}\n")
+    ):
         path = tmp_path / f"{i}.yaml"
         path.write_text(text)
         jobs.append(Job(load(path), tmp_path))

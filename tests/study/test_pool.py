@@ -32,7 +32,7 @@ GOOD = {
     "plain": POINTS,
     "other_seed": f"{POINTS}seed: 1\ndropout: 0.5\nmomentum: 0.5\n",
     "wild": f"{POINTS}eta: 1.0e200\noutput: linear\ncost: quadratic\ndtype: float64\n",
-    "images": f"{TINY}expand: {{shifts: true, rotate: 9}}\n",
+    "images": f"{TINY}augment: {{shifts: true, rotate: 9}}\n",
 }
 BAD = {
     "vanished": POINTS.replace("points", "vanished"),

@@ -28,7 +28,7 @@ eta: 0.1
 momentum: 0.5
 l2: 0.1
 dropout: 0.2
-expand: {shifts: true, rotate: 10}
+augment: {shifts: true, rotate: 10}
 schedule: {name: halve, patience: 1, stop: 64}
 early_stopping: {patience: 9}
 monitor: [train, validation, test, diagnostics]

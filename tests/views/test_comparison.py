@@ -158,10 +158,10 @@ def test_classes_that_were_not_learnt_are_named_by_their_names(train: Train) -> 
     named = {group.name: group for group in groups(found, "test_accuracy")}
     stuck_group, good = named["small"], named["good"]
     (note,) = beware("arm", stuck_group)
-    assert note == "arm: 1 of 1 runs never learnt a class: seed 0 (right)"
+    assert note == "arm: 1 of 1 runs never learned a class: seed 0 (right)"
     assert beware("good", good) == []
     (run,) = [run for run in found if run.name == "small"]
-    assert "Never learnt: right" in page(run)
+    assert "Never learned: right" in page(run)
     assert class_names(run) == ["left", "right"]
 
 

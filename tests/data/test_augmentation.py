@@ -11,7 +11,7 @@ import pytest
 import scipy.ndimage
 
 from nnexp.config.loader import load
-from nnexp.data.expansion import RANDOM, affine, augmenter, elastic, rotate, with_shifts
+from nnexp.data.augmentation import RANDOM, affine, augmenter, elastic, rotate, with_shifts
 from nnexp.errors import ConfigError
 from nnexp.nn.examples import Examples
 from nnexp.nn.initializers import scaled
@@ -233,12 +233,12 @@ def test_each_epoch_sees_other_images_and_a_seed_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    "expand", ["{shifts: true}", "{shifts: true, rotate: 15, affine: 0.1, elastic: {}}"]
+    "augment", ["{shifts: true}", "{shifts: true, rotate: 15, affine: 0.1, elastic: {}}"]
 )
-def test_a_run_leaves_the_stored_images_as_they_are(load_text: LoadText, expand: str) -> None:
+def test_a_run_leaves_the_stored_images_as_they_are(load_text: LoadText, augment: str) -> None:
     """Training on expanded images writes to no set, and evaluates on the images as they are."""
     text = "data: {name: mnist, train: 40, validation: 10, test: 10}\nlayers: [784, 4, 10]\n"
-    config = load_text(f"{text}epochs: 2\nexpand: {expand}\n")
+    config = load_text(f"{text}epochs: 2\nexpand: {augment}\n")
     dataset = load_data(config)
     before = {name: examples.x.copy() for name, examples in dataset.sets.items()}
     outcome = run(config, dataset, "runs")
@@ -252,7 +252,7 @@ def test_the_penalty_of_shifted_images_is_divided_by_all_of_them(load_text: Load
     """Trained on 5 n images, λ is divided by 5 n; the costs logged are those of the n."""
     text = "data: {name: mnist, train: 20, validation: 0, test: 0}\nlayers: [784, 10]\nl2: 3\n"
     ends = []
-    for more in ("expand: {shifts: true}", "expand: {shifts: false}"):
+    for more in ("augment: {shifts: true}", "augment: {shifts: false}"):
         config = load_text(f"{text}{more}\nepochs: 1\neta: 1e-20\ndtype: float64\n")
         (row,) = run(config, load_data(config), "runs").rows
         ends.append(row["train_cost"] - row["train_data_cost"])
@@ -275,12 +275,12 @@ def test_rows_of_numbers_are_not_expanded(folder: Path, data: str, said: str) ->
     Path("own.csv").write_text(CSV)
     write: Any = np.savez
     write("flat.npz", x_train=np.ones((9, 2)), y_train=np.arange(9) % 2)
-    for expand in ("{shifts: true}", "{rotate: 10}"):
+    for augment in ("{shifts: true}", "{rotate: 10}"):
         path = folder / "a.yaml"
-        path.write_text(f"data: {data}\nlayers: [2, 2]\nexpand: {expand}\n")
+        path.write_text(f"data: {data}\nlayers: [2, 2]\nexpand: {augment}\n")
         with pytest.raises(ConfigError) as caught:
             load_data(load(path))
-        assert str(caught.value) == f"{path}:3: expand: needs images; {said}"
+        assert str(caught.value) == f"{path}:3: augment: needs images; {said}"
 
 
 def test_images_of_an_npz_file_are_expanded(folder: Path) -> None:
