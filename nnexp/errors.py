@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
 
-from nnexp.text import clipped, one_line
+from nnexp.text import sanitize_line, shorten
 
 _MOST_PROBLEMS = 50
 _LONGEST = 2_000
@@ -58,8 +58,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        parts = (clipped(self.where, _LONGEST), clipped(self.key), self.message)
-        return clipped(one_line(": ".join(part for part in parts if part)), 2 * _LONGEST)
+        parts = (shorten(self.where, _LONGEST), shorten(self.key), self.message)
+        return shorten(sanitize_line(": ".join(part for part in parts if part)), 2 * _LONGEST)
 
 
 class ConfigError(NnexpError):

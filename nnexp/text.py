@@ -1,4 +1,4 @@
-"""Texts from strangers made harmless: they cannot steer a terminal, nor fill it."""
+"""Texts: sanitize untrusted ones so that they cannot steer a terminal, shorten, fold, quote."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-def one_line(text: str) -> str:
-    r"""Replace what is not printable: control characters, line ends, marks of direction.
+def sanitize_line(text: str) -> str:
+    r"""Replace what is not printable: control characters, line ends, direction marks.
 
-    >>> one_line("a\x1b[2J\nb\u202e")
+    >>> sanitize_line("a\x1b[2J\nb\u202e")
     'a�[2J�b�'
     """
     if text.isprintable():
@@ -18,26 +18,26 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else _REPLACEMENT for c in text)
 
 
-def printable(text: str) -> str:
-    r"""Do the same, keeping line ends.
+def sanitize(text: str) -> str:
+    r"""Replace what is not printable, except line ends.
 
-    >>> printable("a\x1bb\nc")
+    >>> sanitize("a\x1bb\nc")
     'a�b\nc'
     """
-    return "\n".join(map(one_line, text.split("\n")))
+    return "\n".join(map(sanitize_line, text.split("\n")))
 
 
-def clipped(text: str, length: int = 60) -> str:
-    """Shorten a text.
+def shorten(text: str, length: int = 60) -> str:
+    """Cut a text to a length.
 
-    >>> clipped("abcdef", 4)
+    >>> shorten("abcdef", 4)
     'abc…'
     """
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def fold(text: str, width: int) -> str:
-    """Break a text at blanks; what follows the first line is two blanks further in.
+    """Break a text at blanks; lines after the first are indented by two more blanks.
 
     >>> print(fold("  a bb ccc dddd", 8))
       a bb
@@ -56,10 +56,10 @@ def fold(text: str, width: int) -> str:
     return "\n".join([*lines, line])
 
 
-def shown(value: Any) -> str:
-    """Write a value as the user would have written it, shortened.
+def quoted(value: Any) -> str:
+    """Write a value of a config as the user would have written it, shortened.
 
-    >>> shown(True), shown("fast"), shown([1, 2])
+    >>> quoted(True), quoted("fast"), quoted([1, 2])
     ('true', "'fast'", '[1, 2]')
     """
     words = {True: "true", False: "false", None: "nothing"}

@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from nnexp.errors import NnexpError
-from nnexp.text import one_line, printable
+from nnexp.text import sanitize, sanitize_line
 
 
 def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
@@ -21,7 +21,7 @@ def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
         NnexpError: stdout goes to a file that cannot be written. Of stderr nobody could be told.
     """
     try:
-        click.echo(printable(str(text)), err=err, nl=nl)
+        click.echo(sanitize(str(text)), err=err, nl=nl)
     except OSError as error:
         if error.errno == errno.EPIPE:  # who reads has seen enough
             raise
@@ -45,4 +45,4 @@ def is_live(stream: TextIO | None) -> bool:
 
 def say_note(text: str) -> None:
     """Print a note of one line on stderr."""
-    say(f"note: {one_line(text)}", err=True)
+    say(f"note: {sanitize_line(text)}", err=True)

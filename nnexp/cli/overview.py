@@ -10,7 +10,7 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from nnexp.cli.output import is_live, say
-from nnexp.text import printable
+from nnexp.text import sanitize
 
 if TYPE_CHECKING:
     from nnexp.study.jobs import Done, Job
@@ -137,7 +137,7 @@ class _Bars:
             self._free.append(abs(line.pos))
             line.close()
         if done.status != "completed":
-            self._whole.write(printable(_said(done)), file=sys.stderr)
+            self._whole.write(sanitize(_said(done)), file=sys.stderr)
 
     def close(self) -> None:
         for line in self._lines.values():

@@ -14,7 +14,7 @@ from nnexp.cli.options import choose_metric, find_runs, jobs_option, runs_dir_op
 from nnexp.cli.outcomes import DIVERGED, end_by_signal
 from nnexp.cli.output import is_live, say, say_note
 from nnexp.cli.overview import overview
-from nnexp.text import printable
+from nnexp.text import sanitize
 
 if TYPE_CHECKING:
     from nnexp.config.study import Study
@@ -222,7 +222,7 @@ class _Bar(_Lines):
         self._running.pop(done.job.name, None)
 
     def tell(self, search: Search, trial: Trial) -> None:
-        self._drawn.write(printable(_said(search, trial)), file=sys.stderr)
+        self._drawn.write(sanitize(_said(search, trial)), file=sys.stderr)
         self._draw()
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from nnexp.config.space import draw, samples
 from nnexp.config.study_file import Overrides, StudyFile, problem, refuse, specs
 from nnexp.config.yaml import Document, Key, dotted
 from nnexp.errors import ConfigError, OptionError, Problem, did_you_mean, one_of
-from nnexp.text import shown
+from nnexp.text import quoted
 
 _LONGEST_NAME, _LONGEST_VALUE = 100, 40
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -130,7 +130,7 @@ def _base(document: Document, path: Path) -> tuple[Document, Path]:
             problems = [problem(document, ("base",), str(p)) for p in error.problems]
             raise ConfigError(problems) from error
         except (OSError, RuntimeError, ValueError) as error:
-            message = f"{shown(base)} leads nowhere: {error}"
+            message = f"{quoted(base)} leads nowhere: {error}"
             raise ConfigError([problem(document, ("base",), message)]) from error
     if is_study(found.values):
         raise ConfigError([problem(document, ("base",), f"{what}; a config is due")])
@@ -237,7 +237,7 @@ def with_baselines(document: Document, arms: Sequence[Arm], given: StudyFile) ->
     if baseline not in (*given.arms, *names):
         choices = list(given.arms) or names
         hint = did_you_mean(baseline, choices) or f"; the arms are {one_of(choices[:20])}"
-        refuse(document, [(("baseline",), f"{shown(baseline)} is not an arm{hint}")])
+        refuse(document, [(("baseline",), f"{quoted(baseline)} is not an arm{hint}")])
 
     def against(arm: Arm) -> str | None:
         name = label(baseline, arm.cell) if baseline in given.arms else baseline

@@ -17,7 +17,7 @@ from nnexp.config.schema import Experiment
 from nnexp.config.yaml import MAX_BYTES, MAX_DEPTH, RESOLVERS, Document, Key, parse, parse_value
 from nnexp.errors import ConfigError, OptionError, Problem
 from nnexp.io.files import read_bytes
-from nnexp.text import clipped
+from nnexp.text import shorten
 
 STUDY_KEYS = frozenset(
     ("base", "arms", "grid", "random", "seeds", "baseline", "metric", "at", "margin")
@@ -145,7 +145,7 @@ def assign(document: Document, name: str, value: Any, place: str) -> None:
     key = (OLD_KEYS.get(str(key[0]), key[0]), *key[1:])
     *parents, last = key
     if len(key) > MAX_DEPTH:
-        raise OptionError(f"{clipped(place)}: deeper than the {MAX_DEPTH} levels a config may have")
+        raise OptionError(f"{shorten(place)}: deeper than the {MAX_DEPTH} levels a config may have")
     holder: Any = document.values
     for i, part in enumerate(parents):
         if isinstance(holder, dict) and part not in holder:

@@ -16,7 +16,7 @@ from nnexp.data.embedded import CLASSES, INPUTS
 from nnexp.errors import did_you_mean, one_of
 from nnexp.nn.costs import legal_costs, legal_outputs
 from nnexp.nn.initializers import INITIALIZERS
-from nnexp.text import shown
+from nnexp.text import quoted
 
 Finding = tuple[Key, str]
 
@@ -152,7 +152,7 @@ def _word(error: Any, key: Key, values: Mapping[str, Any]) -> str:
         allowed = _ALLOWED[kind](error, key, values)
     else:
         allowed = error["msg"]
-    return f"{shown(error['input'])} is not allowed: {allowed}"
+    return f"{quoted(error['input'])} is not allowed: {allowed}"
 
 
 def _model_of(key: Key, values: Mapping[str, Any]) -> type[BaseModel]:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from nnexp.errors import OptionError
-from nnexp.text import clipped
+from nnexp.text import shorten
 
 MAX = 10_000
 
@@ -23,7 +23,7 @@ def parse_seeds(text: str, place: str = "--seeds") -> list[int]:
     try:
         return seeds_in(text)
     except ValueError as error:
-        raise OptionError(f"{place} {clipped(text)}: {error}") from error
+        raise OptionError(f"{place} {shorten(text)}: {error}") from error
 
 
 def seeds_in(text: str) -> list[int]:

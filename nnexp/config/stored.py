@@ -14,7 +14,7 @@ from nnexp.config.plain import renamed
 from nnexp.config.schema import Experiment
 from nnexp.config.yaml import MAX_BYTES
 from nnexp.io.files import read_bytes
-from nnexp.text import one_line
+from nnexp.text import sanitize_line
 
 
 def digest(path: Path) -> str:
@@ -40,7 +40,7 @@ def from_record(config: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         wrong = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{one_line(wrong)}: {first['msg']}") from error
+        raise ValueError(f"{sanitize_line(wrong)}: {first['msg']}") from error
 
 
 def experiment_of(config: Mapping[str, Any]) -> Experiment | None:

@@ -15,7 +15,7 @@ from nnexp.config.space import SPACE, Space, space_problem
 from nnexp.config.yaml import Document, Key, dotted
 from nnexp.errors import ConfigError, Problem
 from nnexp.names import SETS
-from nnexp.text import shown
+from nnexp.text import quoted
 
 COMPARED = tuple(f"{name}_{kind}" for name in SETS for kind in ("accuracy", "cost", "r2"))
 COMPARED += tuple(f"{name}_data_cost" for name in SETS)
@@ -130,7 +130,7 @@ def specs(given: StudyFile) -> dict[str, Any]:
 
 def _base_is_a_config(given: StudyFile) -> Iterator[Finding]:
     if not isinstance(given.base, str | dict):
-        yield ("base",), f"{shown(given.base)} is not allowed: a file's path or a config is due"
+        yield ("base",), f"{quoted(given.base)} is not allowed: a file's path or a config is due"
 
 
 def _nothing_is_empty(given: StudyFile) -> Iterator[Finding]:
@@ -144,7 +144,7 @@ def _draws_are_counted(given: StudyFile) -> Iterator[Finding]:
     if not given.random:
         return
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        came = f"{shown(n)} is not allowed" if "n" in given.random else "is missing"
+        came = f"{quoted(n)} is not allowed" if "n" in given.random else "is missing"
         yield ("random", "n"), f"{came}: how many draws, a whole number from 1"
     if not specs(given):
         yield ("random",), "names no key to draw, as in {eta: {log: [0.01, 10]}, n: 20}"
@@ -158,7 +158,7 @@ def _spaces_are_sound(given: StudyFile) -> Iterator[Finding]:
         for key, spec in spaces.items():
             wrong = space_problem(spec)
             if wrong:
-                yield (*holder, key), f"{shown(spec)} is not allowed: {wrong}"
+                yield (*holder, key), f"{quoted(spec)} is not allowed: {wrong}"
 
 
 def _grid_values_are_given_once(given: StudyFile) -> Iterator[Finding]:
@@ -166,7 +166,7 @@ def _grid_values_are_given_once(given: StudyFile) -> Iterator[Finding]:
         texts = [json.dumps(value) for value in values]
         for i, text in enumerate(texts):
             if text in texts[:i]:
-                yield ("grid", key, i), f"{shown(values[i])} stands twice"
+                yield ("grid", key, i), f"{quoted(values[i])} stands twice"
 
 
 def _name_and_seed_are_the_studys(given: StudyFile) -> Iterator[Finding]:
@@ -199,7 +199,7 @@ def _seeds_are_sound(given: StudyFile) -> Iterator[Finding]:
         try:
             seeds_of(seeds)
         except ValueError as error:
-            yield key, f"{shown(seeds)} is not allowed: {error}"
+            yield key, f"{quoted(seeds)} is not allowed: {error}"
 
 
 def _tuning_is_blind(given: StudyFile) -> Iterator[Finding]:
@@ -210,7 +210,7 @@ def _tuning_is_blind(given: StudyFile) -> Iterator[Finding]:
         return
     if not given.tune.metric.startswith("validation"):
         message = "settings are chosen on the validation set alone"
-        yield ("tune", "metric"), f"{shown(given.tune.metric)} is not allowed: {message}"
+        yield ("tune", "metric"), f"{quoted(given.tune.metric)} is not allowed: {message}"
     try:
         confirming = seeds_of((given.confirm or Confirm()).seeds)
     except ValueError:  # named already

@@ -18,7 +18,7 @@ from nnexp.io.npz import MAX_BYTES
 from nnexp.nn.costs import COSTS
 from nnexp.nn.examples import Examples
 from nnexp.nn.types import Array
-from nnexp.text import clipped
+from nnexp.text import shorten
 
 READERS: dict[str, Reader] = {
     "mnist": embedded.read,
@@ -127,7 +127,7 @@ def _classes(parts: Parts, n_out: int) -> tuple[str, ...] | None:
             k = len(parts.classes)
             raise MisfitError(
                 "layers",
-                f"{parts.name} has {k} classes ({clipped(', '.join(parts.classes[:12]))}): "
+                f"{parts.name} has {k} classes ({shorten(', '.join(parts.classes[:12]))}): "
                 f"end layers with {k}",
             )
         return parts.classes

@@ -10,7 +10,7 @@ from nnexp.data.parts import Options, Part, Parts, hold_out
 from nnexp.errors import DataError
 from nnexp.io.npz import Archive, open_archive
 from nnexp.nn.types import Array
-from nnexp.text import clipped
+from nnexp.text import shorten
 
 
 def _finite(path: Path, archive: Archive, key: str) -> Array:
@@ -49,7 +49,7 @@ def read(options: Options) -> Parts:
         train, test = _pair(path, archive, "train"), _pair(path, archive, "test")
         validation = _pair(path, archive, "validation", "val", "valid")
     if train is None:
-        found = clipped(", ".join(sorted(archive.names)) or "nothing", 200)
+        found = shorten(", ".join(sorted(archive.names)) or "nothing", 200)
         raise DataError(f"{path}: has {found}; the keys x_train and y_train are due")
     if validation is None:
         train, validation = hold_out(str(path), train, options["validation"])

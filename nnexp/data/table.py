@@ -24,7 +24,7 @@ from nnexp.data.parts import (
 from nnexp.errors import DataError, did_you_mean
 from nnexp.io.files import open_regular
 from nnexp.nn.types import Array
-from nnexp.text import clipped
+from nnexp.text import shorten
 
 MAX_LINE, MAX_CELLS = 4_000_000, 100_000_000
 _SPLIT_SEED = 0
@@ -108,7 +108,7 @@ def _lines(path: Path, stream: TextIO) -> Iterator[str]:
 
 def _begin(path: Path, header: list[str], target: str) -> _Table:
     if target not in header:
-        named = clipped(", ".join(header[:100]), 200)
+        named = shorten(", ".join(header[:100]), 200)
         raise DataError(
             f"{path}:1: no column {target!r}; it has {named}{did_you_mean(target, header)}"
         )
@@ -123,9 +123,9 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
     except ValueError:
         value = float("nan")
     if not isfinite(value):
-        shown = clipped(repr(text))
+        shown = shorten(repr(text))
         raise DataError(
-            f"{path}:{line}: column {clipped(column)}: {shown} where a finite number is due"
+            f"{path}:{line}: column {shorten(column)}: {shown} where a finite number is due"
         )
     return value
 
@@ -147,13 +147,13 @@ def _labels(table: _Table) -> tuple[tuple[str, ...], Array]:
     cells = [cell.strip() for cell in table.y]
     for line, cell in zip(table.lines, cells, strict=True):
         if not 0 < len(cell) <= MAX_CLASS_NAME:
-            what = f"{clipped(repr(cell))} where a class is due" if cell else "empty where a class"
+            what = f"{shorten(repr(cell))} where a class is due" if cell else "empty where a class"
             due = f"{what}, at most {MAX_CLASS_NAME} characters" if cell else f"{what} is due"
-            raise DataError(f"{table.path}:{line}: column {clipped(table.target)}: {due}")
+            raise DataError(f"{table.path}:{line}: column {shorten(table.target)}: {due}")
     distinct = set(cells)
     if len(distinct) > MAX_CLASSES:
         raise DataError(
-            f"{table.path}: column {clipped(table.target)}: {len(distinct):,} classes; at most "
+            f"{table.path}: column {shorten(table.target)}: {len(distinct):,} classes; at most "
             f"{MAX_CLASSES:,} can be told apart; for real numbers use task: regression"
         )
     names = sorted(distinct)

@@ -22,7 +22,7 @@ import numpy as np
 
 from nnexp.errors import DataError
 from nnexp.io.files import open_regular, size_of
-from nnexp.text import clipped
+from nnexp.text import shorten
 
 MAX_BYTES = 4 << 30
 # Up to here, whatever a file says is taken for true; beyond, it may be so many times its size.
@@ -162,10 +162,10 @@ def _header(
     if re.search(r"'[<>|=]?O", repr(descr)):
         raise DataError(f"{where}: contains pickled objects, which nnexp never loads; save numbers")
     if not isinstance(descr, str) or not types.fullmatch(descr):
-        shown = clipped(str(descr))
+        shown = shorten(str(descr))
         raise DataError(f"{where}: has the type {shown} where numbers are due")
     if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-        raise DataError(f"{where}: damaged: the shape {clipped(str(shape))}")
+        raise DataError(f"{where}: damaged: the shape {shorten(str(shape))}")
     return shape, bool(fortran), np.dtype(descr)
 
 

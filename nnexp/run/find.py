@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nnexp.errors import RunError, did_you_mean
 from nnexp.run.layout import CONFIG, METRICS, RUN
-from nnexp.text import one_line
+from nnexp.text import sanitize_line
 
 LATEST = "latest"
 _DEPTH = 4
@@ -138,4 +138,4 @@ def name_in(folder: Path, runs: Path) -> str:
     >>> name_in(Path("runs/study/arm-s0"), Path("runs"))
     'study/arm-s0'
     """
-    return one_line(str(folder.relative_to(runs) if folder.is_relative_to(runs) else folder))
+    return sanitize_line(str(folder.relative_to(runs) if folder.is_relative_to(runs) else folder))

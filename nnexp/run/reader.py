@@ -22,7 +22,7 @@ from nnexp.io.lock import is_held
 from nnexp.names import SETS, STATUSES
 from nnexp.run.layout import CONFIG, FORMAT, METRICS, PREDICTIONS, RUN
 from nnexp.stats.summary import Facts, facts
-from nnexp.text import clipped, one_line, shown
+from nnexp.text import quoted, sanitize_line, shorten
 
 if TYPE_CHECKING:
     from nnexp.config.schema import Experiment
@@ -97,7 +97,7 @@ class Run:
     @property
     def id(self) -> str:
         """The folder's name, by which commands know the run."""
-        return one_line(self.folder.name)
+        return sanitize_line(self.folder.name)
 
     @cached_property
     def experiment(self) -> Experiment | None:
@@ -115,7 +115,7 @@ class Run:
     def name(self) -> str:
         """The experiment's name."""
         named = self.config["name"] if self.config else self.record.get("name")
-        return clipped(one_line(named or self.id), 100)
+        return shorten(sanitize_line(named or self.id), 100)
 
     @property
     def seed(self) -> int | None:
@@ -131,7 +131,7 @@ class Run:
     def stopped(self) -> str | None:
         """Why the run ended before its last epoch; None where it did not."""
         said = self.record.get("stopped")
-        return clipped(one_line(said), 200) if said else None
+        return shorten(sanitize_line(said), 200) if said else None
 
     @property
     def digest(self) -> str:
@@ -144,7 +144,7 @@ class Run:
         from nnexp.data.parts import MAX_CLASS_NAME
 
         data = self.record.get("data") or {}
-        return [clipped(one_line(name), MAX_CLASS_NAME) for name in data.get("classes") or ()]
+        return [shorten(sanitize_line(name), MAX_CLASS_NAME) for name in data.get("classes") or ()]
 
     @property
     def metrics(self) -> list[str]:
@@ -243,7 +243,7 @@ def open_run(folder: Path | str, *, keep_rows: bool = True) -> Run:
     record = checked(record, problems)
     config = _config(folder, record, problems)
     if status not in STATUSES:
-        problems.append(f"unknown status {shown(status)}")
+        problems.append(f"unknown status {quoted(status)}")
         status = "failed"
     if status == "completed" and len(rows) < _counted(record):
         problems.append(f"{METRICS}: has {len(rows)} of the {_counted(record)} epochs of {RUN}")
@@ -279,7 +279,7 @@ def _config(
         if begun and stored.digest(folder / CONFIG) != begun:
             problems.append(f"{CONFIG}: is not what the run was begun with, which run.json has")
     except ConfigError as error:
-        problems.append(str(error).splitlines()[0].removeprefix(one_line(f"{folder}/")))
+        problems.append(str(error).splitlines()[0].removeprefix(sanitize_line(f"{folder}/")))
         return None
     except OSError as error:
         problems.append(f"{CONFIG}: {error.strerror}")
@@ -307,7 +307,7 @@ def checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
 
     version = record.get("format")
     if type(version) is not int or not 1 <= version <= FORMAT:
-        problems.append(f"format {shown(version)} where 1 to {FORMAT} are known")
+        problems.append(f"format {quoted(version)} where 1 to {FORMAT} are known")
     kept = typed(record, RECORD, "", problems)
     if kept.get("data"):
         kept["data"] = data = typed(kept["data"], DATA, "data.", problems)
@@ -330,9 +330,9 @@ def typed(
     for key, value in values.items():
         due = types.get(key)
         if due and value is not None and type(value) is not due:
-            problems.append(f"{RUN}: {prefix}{key}: {shown(value)} where {_KINDS[due]} is due")
+            problems.append(f"{RUN}: {prefix}{key}: {quoted(value)} where {_KINDS[due]} is due")
         elif is_deep(value, MAX_DEPTH):
-            problems.append(f"{RUN}: {prefix}{clipped(key)}: nested deeper than {MAX_DEPTH} levels")
+            problems.append(f"{RUN}: {prefix}{shorten(key)}: nested deeper than {MAX_DEPTH} levels")
         else:
             kept[key] = value
     return kept

@@ -20,7 +20,7 @@ from nnexp.io.files import guarded
 from nnexp.io.json_files import is_deep, read_mapping
 from nnexp.run.find import folders
 from nnexp.run.layout import STUDY
-from nnexp.text import shown
+from nnexp.text import quoted
 
 FORMAT = 1
 MAX_BYTES, MAX_DEPTH = 32_000_000, 20
@@ -88,7 +88,7 @@ def read_study(folder: Path) -> StudyRecord | None:
     try:
         found = read_mapping(path, MAX_BYTES)
         if found.get("format") != FORMAT:
-            raise RunError(f"{path}: format {shown(found.get('format'))} where {FORMAT} is known")
+            raise RunError(f"{path}: format {quoted(found.get('format'))} where {FORMAT} is known")
         if is_deep(found, MAX_DEPTH):
             raise ValueError("nested too deep")
         return _RECORD.validate_python(found)

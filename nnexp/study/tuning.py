@@ -38,7 +38,7 @@ from nnexp.study.proposals import require_optuna
 from nnexp.study.record import claim_folder, read_study, record_of
 from nnexp.study.sweep import run_jobs
 from nnexp.study.trials import Search, Trial, configured, within
-from nnexp.text import shown
+from nnexp.text import quoted
 
 TRIALS, CONFIRM, TUNE = "trials", "confirm", "tune.json"
 FORMAT, MAX_BYTES = 1, 1_000_000
@@ -162,7 +162,7 @@ def claim(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
     try:
         there = read_mapping(path, MAX_BYTES)
         if there.get("format") != FORMAT:
-            raise RunError(f"{path}: format {shown(there.get('format'))} where {FORMAT} is known")
+            raise RunError(f"{path}: format {quoted(there.get('format'))} where {FORMAT} is known")
         known, began = dict(there["tune"]), dict(there["versions"])
     except FileNotFoundError:
         if not write:
@@ -179,7 +179,7 @@ def claim(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
         raise RunError(f"{path}: {message}delete this file, and run the command again") from error
     changed = [key for key in wanted if known.get(key) != wanted[key]]
     if changed:
-        lines = [f"  {key}: {shown(known.get(key))} -> {shown(wanted[key])}" for key in changed]
+        lines = [f"  {key}: {quoted(known.get(key))} -> {quoted(wanted[key])}" for key in changed]
         raise RunError(
             "\n".join([f"{folder}: holds trials of another search:", *lines])
             + "\ngive this study another name, or another place with --runs-dir"

@@ -14,7 +14,7 @@ import numpy as np
 from nnexp import names, numbers
 from nnexp.errors import OptionError, one_of
 from nnexp.stats.summary import series
-from nnexp.text import clipped, one_line
+from nnexp.text import sanitize_line, shorten
 from nnexp.views.compare import Group, key_value, keys
 
 FORMATS = ("png", "svg", "pdf")
@@ -105,7 +105,7 @@ def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
     told_apart = keys(found)
     labels = []
     for g in found:
-        told = ", ".join(f"{key} {clipped(one_line(key_value(g, key)))}" for key in told_apart)
+        told = ", ".join(f"{key} {shorten(sanitize_line(key_value(g, key)))}" for key in told_apart)
         parts = [f"{g.name} ({told})" if told else g.name]
         parts += [f"{len(g.counted)} seeds"] if len(g.counted) > 1 else []
         parts += [] if g.statuses["completed"] else ["unfinished"]
@@ -114,7 +114,7 @@ def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
             for metric in metrics
             if (figure := g.published.figures.get(metric)) is not None
         ]
-        label = clipped("; ".join(parts), _LONGEST_LABEL)
+        label = shorten("; ".join(parts), _LONGEST_LABEL)
         labels.append(fill(label, _LEGEND_WIDTH, subsequent_indent="  "))
     return labels
 

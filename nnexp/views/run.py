@@ -18,7 +18,7 @@ from nnexp.run.reader import Run
 from nnexp.stats.diagnosis import Case, diagnose
 from nnexp.stats.groups import flatten, never_learned
 from nnexp.stats.summary import Point
-from nnexp.text import clipped, one_line
+from nnexp.text import sanitize_line, shorten
 from nnexp.views.published import Published
 from nnexp.views.table import Column, Table, as_text, plain_column
 
@@ -39,7 +39,7 @@ def against_published(
     for metric, figure in published.figures.items():
         point = summary.get(metric, {}).get(published.statistic)
         what = f"{_STATISTIC_WORDS[published.statistic]} {names.label(metric)}"
-        source = f" ({one_line(published.source)})" if published.source else ""
+        source = f" ({sanitize_line(published.source)})" if published.source else ""
         line = f"published: {what} {numbers.quantity(metric, figure)}{source}"
         if point is not None:
             line += f"; here {numbers.quantity(metric, point.value)}"
@@ -175,7 +175,8 @@ def _provenance(run: Run) -> list[str]:
         "data": f"{data.get('name', NONE)}, sha256 {data.get('sha256', NONE)}",
     }
     return [
-        f"{name + ':':<10} {clipped(one_line(str(value)), 1000)}" for name, value in entries.items()
+        f"{name + ':':<10} {shorten(sanitize_line(str(value)), 1000)}"
+        for name, value in entries.items()
     ]
 
 

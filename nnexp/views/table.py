@@ -19,7 +19,7 @@ from typing import Any, Generic, TextIO, TypeVar
 from unicodedata import combining, east_asian_width
 
 from nnexp.numbers import NONE
-from nnexp.text import clipped, one_line, printable
+from nnexp.text import sanitize, sanitize_line, shorten
 
 T = TypeVar("T")
 
@@ -112,7 +112,7 @@ def as_text(table: Table[T], width: int | None = None) -> str:
     """
     head = [column.title for column in table.columns]
     left = [column.left for column in table.columns]
-    rows = [[clipped(one_line(cell)) for cell in row] for row in table.shown()]
+    rows = [[shorten(sanitize_line(cell)) for cell in row] for row in table.shown()]
     lines = _draw(head, rows, left)
     if width is None or all(_width(line) <= width for line in lines):
         return "\n".join(lines) + "\n"
@@ -159,7 +159,7 @@ def _defused(value: Any) -> Any:
     """Keep a spreadsheet from calculating a text: a quotation mark goes before it."""
     if value is None or isinstance(value, (int, float)):
         return value
-    return _FORMULA.sub("'", printable(str(value)))
+    return _FORMULA.sub("'", sanitize(str(value)))
 
 
 def as_json(table: Table[T]) -> str:
@@ -210,7 +210,7 @@ def markdown(text: str) -> str:
     >>> print(markdown("a_b|<b>"))
     a\_b\|\<b\>
     """
-    return _MARKUP.sub(r"\\\g<0>", one_line(text))
+    return _MARKUP.sub(r"\\\g<0>", sanitize_line(text))
 
 
 FORMATS: dict[str, Callable[[Table[Any]], str]] = {

@@ -18,7 +18,7 @@ from nnexp.stats.arm import Arm, ArmSummary
 from nnexp.stats.comparison import Comparison, Difference, compare
 from nnexp.stats.groups import differing, flatten
 from nnexp.stats.verdict import default_margin
-from nnexp.text import clipped, one_line
+from nnexp.text import sanitize_line, shorten
 from nnexp.views.compare import Group, beware, key_value, keys
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def _source(data: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    return clipped(one_line(str(value)))
+    return shorten(sanitize_line(str(value)))
 
 
 def _without_value(name: str, group: Group, metric: str, at: str) -> list[str]:

@@ -12,7 +12,7 @@ from nnexp.nn.activations import HIDDEN, OUTPUT
 from nnexp.nn.costs import COSTS
 from nnexp.nn.initializers import INITIALIZERS
 from nnexp.nn.types import DTYPES
-from nnexp.text import shown
+from nnexp.text import quoted
 
 if TYPE_CHECKING:
     from conftest import LoadText
@@ -165,7 +165,7 @@ def test_a_set_is_monitored_once(load_text: LoadText) -> None:
 )
 def test_a_value_is_shown_as_it_was_written(value: object, text: str) -> None:
     """Messages quote a value in YAML's words, at most 60 characters of it."""
-    assert shown(value) == text
+    assert quoted(value) == text
 
 
 def test_a_suggestion_is_close_or_there_is_none() -> None:
