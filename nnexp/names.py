@@ -20,7 +20,6 @@ OLD_STATISTICS = {"best-validation": "best-epoch"}
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
 FORMATS = ("table", "csv", "json", "md")
-ENGINES = ("local", "dask")
 MAX_SEED = 2**63 - 1
 
 _BY_PREFERENCE = tuple(f"{name}_{kind}" for kind in ("accuracy", "cost") for name in reversed(SETS))

@@ -15,7 +15,7 @@ from nnexp.cli.options import jobs_option, runs_dir_option
 from nnexp.cli.outcomes import DIVERGED, end_by_signal
 from nnexp.cli.output import say, say_note
 from nnexp.cli.overview import overview
-from nnexp.names import ENGINES
+from nnexp.study.engine import ENGINES
 
 if TYPE_CHECKING:
     from nnexp.run.assembly import DataCache
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @jobs_option
 @click.option(
     "--engine",
-    type=click.Choice(ENGINES),
+    type=click.Choice(tuple(ENGINES)),
     default="local",
     show_default=True,
     help="Where the runs are trained.",

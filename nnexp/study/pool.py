@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from nnexp.errors import NnexpError, RunError
-from nnexp.study.engines import Engine
+from nnexp.study.engine import Engine
 from nnexp.study.jobs import BUSY, Done, Job
 
 _TICK = 0.2

@@ -8,7 +8,7 @@ from pathlib import Path
 from nnexp.config.loader import Config
 from nnexp.config.study import Study
 from nnexp.run.assembly import DataCache, data_key
-from nnexp.study.engines import ENGINES, Settings
+from nnexp.study.engine import Settings, start
 from nnexp.study.jobs import Done, Job, ended
 from nnexp.study.pool import Watcher, run_all
 from nnexp.study.record import check_folder, claim_folder, record_of
@@ -75,7 +75,7 @@ def run_jobs(
         first()
         return []
     distinct = {data_key(job.config.experiment): job.config for job in jobs}
-    with ENGINES[engine](settings) as running:
+    with start(engine, settings) as running:
         first()
         try:
             for config in distinct.values():

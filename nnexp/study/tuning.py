@@ -30,7 +30,7 @@ from nnexp.io.files import guarded
 from nnexp.io.json_files import read_mapping
 from nnexp.run.assembly import DataCache
 from nnexp.run.find import folders
-from nnexp.study.engines import Settings
+from nnexp.study.engine import Settings
 from nnexp.study.estimate import estimate
 from nnexp.study.jobs import Done, Job
 from nnexp.study.pool import Watcher

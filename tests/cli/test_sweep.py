@@ -18,8 +18,7 @@ from nnexp.cli.overview import overview
 from nnexp.config.loader import load
 from nnexp.run.assembly import DataCache
 from nnexp.run.reader import open_run
-from nnexp.study import engines
-from nnexp.study.engines import Engine, Settings
+from nnexp.study.engine import ENGINES, Engine, Entry, Settings
 from nnexp.study.jobs import BUSY, Done, Job, perform
 
 if TYPE_CHECKING:
@@ -62,7 +61,8 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Job], None]], N
                 lost="",
             )
 
-    monkeypatch.setitem(engines.ENGINES, "local", engine)
+    monkeypatch.setattr(sys.modules[__name__], "engine", engine, raising=False)
+    monkeypatch.setitem(ENGINES, "local", Entry(f"{__name__}:engine"))
     return before.append
 
 

@@ -179,7 +179,7 @@ def test_optuna_is_imported_by_this_command_alone(folder: Path) -> None:
         "import sys\nfrom nnexp.cli import cli\n"
         "try: cli(['tune', '--help'])\nexcept SystemExit: pass\n"
         "assert 'numpy' not in sys.modules\n"
-        "import nnexp.study.trials, nnexp.study.tuning, nnexp.study.engines\n"
+        "import nnexp.study.trials, nnexp.study.tuning, nnexp.study.engine\n"
         "assert 'optuna' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

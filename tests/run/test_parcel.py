@@ -16,8 +16,8 @@ from nnexp.errors import BusyError, RunError
 from nnexp.run.reader import open_run
 from nnexp.run.resume import resume
 from nnexp.run.writer import RunWriter
-from nnexp.study.dask import parcel
-from nnexp.study.dask.parcel import complete, deliver, pack, unpack, with_all_rows
+from nnexp.study import parcel
+from nnexp.study.parcel import complete, deliver, pack, unpack, with_all_rows
 
 if TYPE_CHECKING:
     from conftest import Train

@@ -22,8 +22,8 @@ import nnexp as package
 from nnexp.config.study import load_study
 from nnexp.errors import NnexpError
 from nnexp.run.assembly import DataCache
-from nnexp.study.dask import engine as dask_engine
-from nnexp.study.dask.engine import _Executor, unlike
+from nnexp.study.dask import cluster as dask_cluster
+from nnexp.study.dask.cluster import _Executor, unlike
 from nnexp.study.jobs import perform
 from nnexp.study.sweep import run_jobs, settings_for, study_jobs
 
@@ -222,7 +222,7 @@ def test_a_cluster_that_cannot_do_it_is_refused(
     study: Path, folder: Path, nnexp: Nnexp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No workers, none that fit, no scheduler: one message each, and nothing is written."""
-    monkeypatch.setattr(dask_engine, "PATIENCE", 2.0)
+    monkeypatch.setattr(dask_cluster, "PATIENCE", 2.0)
     with cluster(folder / "away") as there:
 
         def refusal() -> str:
@@ -236,9 +236,9 @@ def test_a_cluster_that_cannot_do_it_is_refused(
         )
         there.worker(WITHOUT_NNEXP)
         there.worker(OTHER_NNEXP)
-        monkeypatch.setattr(dask_engine, "PATIENCE", BOUND)
+        monkeypatch.setattr(dask_cluster, "PATIENCE", BOUND)
         wait_for(lambda: "and 1 more" in refusal())
-    monkeypatch.setattr(dask_engine, "PATIENCE", 2.0)
+    monkeypatch.setattr(dask_cluster, "PATIENCE", 2.0)
     assert refusal() == (
         f"nnexp: {there.address}: no scheduler answers there within 2 s: start one with "
         "`dask scheduler`, and give the address it prints as --address"
@@ -282,8 +282,8 @@ def test_dask_is_asked_for_only_where_it_is_needed(
 ) -> None:
     """Without it, the message says what to install; an address without it is an error of usage."""
     monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.delitem(sys.modules, "nnexp.study.dask.engine")
-    monkeypatch.delattr("nnexp.study.dask.engine")
+    monkeypatch.delitem(sys.modules, "nnexp.study.dask.cluster")
+    monkeypatch.delattr("nnexp.study.dask.cluster")
     refused = nnexp("sweep", study, "--engine", "dask", code=1)
     assert "pip install 'nnexp[cluster]'" in refused.stderr
     usage = nnexp("sweep", study, "--address", "tcp://127.0.0.1:1", code=2)

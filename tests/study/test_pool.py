@@ -21,7 +21,7 @@ from nnexp.errors import ConfigError, Problem, RunError
 from nnexp.run.assembly import DataCache, load_data
 from nnexp.run.reader import open_run
 from nnexp.run.session import run
-from nnexp.study.engines import ENGINES, Engine, Report, Settings
+from nnexp.study.engine import Engine, Report, Settings, start
 from nnexp.study.jobs import BUSY, Done, Job, ended, key, key_of
 from nnexp.study.pool import Unwatched, run_all
 from nnexp.study.sweep import already_done, plan, run_jobs, still_due
@@ -86,7 +86,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     (root / "vanished.csv").unlink()
     runs, told = root / "runs", Told()
     jobs = [Job(config, runs) for config in configs.values()]
-    with ENGINES["local"](Settings(2, runs / ".data", argv=("nnexp", "test"))) as engine:
+    with start("local", Settings(2, runs / ".data", argv=("nnexp", "test"))) as engine:
         done = run_all(jobs, engine, watcher=told)
     return Study(configs, runs, {name_of(d): d for d in done}, told)
 

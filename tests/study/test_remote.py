@@ -24,11 +24,11 @@ from nnexp.errors import RunError
 from nnexp.run import blas
 from nnexp.run.assembly import DataCache, read_data
 from nnexp.run.writer import RunWriter
-from nnexp.study.dask import parcel
-from nnexp.study.dask import remote as module
-from nnexp.study.dask.remote import remote
-from nnexp.study.engines import ENGINES, Engine
+from nnexp.study import parcel
+from nnexp.study import remote as module
+from nnexp.study.engine import ENGINES, Engine, Entry
 from nnexp.study.jobs import BUSY, Done, Job, perform
+from nnexp.study.remote import remote
 from nnexp.study.sweep import run_jobs, settings_for, study_jobs
 
 DOCS = Path(__file__).parents[2] / "docs" / "cluster.md"
@@ -133,9 +133,10 @@ def test_the_documented_executor_gives_the_same_bytes(
     monkeypatch.setitem(sys.modules, "mpi4py.futures", stand_in)
     monkeypatch.setitem(sys.modules, "mpi4py", ModuleType("mpi4py"))
     code = DOCS.read_text(encoding="utf-8").partition("```python\n# mpi")[2].partition("```")[0]
-    defined: dict[str, Any] = {}
-    exec(f"# mpi{code}", defined)  # noqa: S102 - our own documentation
-    monkeypatch.setitem(ENGINES, "mpi", defined["mpi"])
+    mpi_engine = ModuleType("mpi_engine")
+    exec(f"# mpi{code}", mpi_engine.__dict__)  # noqa: S102 - our own documentation
+    monkeypatch.setitem(sys.modules, "mpi_engine", mpi_engine)
+    monkeypatch.setitem(ENGINES, "mpi", Entry("mpi_engine:mpi"))
     data = DataCache()
     jobs = jobs_of(study, "runs", data)
     resumed = interrupt(jobs[0])

@@ -22,9 +22,9 @@ from nnexp.errors import ResumeError, RunError
 from nnexp.run import blas
 from nnexp.run.assembly import DataCache, data_key
 from nnexp.run.session import Progress
-from nnexp.study.dask.parcel import Parcel, complete, deliver, pack, unpack, with_all_rows
-from nnexp.study.engines import Engine, Settings
+from nnexp.study.engine import Engine, Settings
 from nnexp.study.jobs import BUSY, ENDED, Done, Job, candidates, perform, settle
+from nnexp.study.parcel import Parcel, complete, deliver, pack, unpack, with_all_rows
 from nnexp.study.shared import shared_data
 
 _DUE = "due"

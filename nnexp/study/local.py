@@ -1,7 +1,4 @@
-"""Where the runs of a study are trained: an engine is an Executor and what it is given to do.
-
-Adding one is one function that yields an `Engine`, and one entry in `ENGINES`.
-"""
+"""The engine of this machine: a process for each job that runs at the same time."""
 
 from __future__ import annotations
 
@@ -9,70 +6,25 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from multiprocessing.context import SpawnContext, SpawnProcess
-from pathlib import Path
 from queue import Empty
 from time import monotonic, sleep
 from types import FrameType
 from typing import Any
 
 from nnexp.config.schema import Experiment
-from nnexp.errors import RunError
 from nnexp.run.assembly import DataCache
 from nnexp.run.rows import Row
+from nnexp.study.engine import Engine, Report, Settings
 from nnexp.study.jobs import Done, Job, perform
 from nnexp.study.shared import shared_data
-
-Report = tuple[int, int]
 
 _TICK = 0.2
 _PATIENCE = 10.0
 _INTERRUPTED = 130
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What runs jobs.
-
-    Attributes:
-        executor: takes the tasks.
-        prepare: (job, its number) -> what the task is called with; called in this process.
-        task: called in a worker; returns what became of the job.
-        finish: turns the job and what the task returned into a Done, in this process.
-        reports: yields what running jobs have told since it was last asked: their number, and
-            how many epochs are done.
-        stop: ends the workers at once; their runs end as interrupted.
-        lost: what to say when tasks were lost with their workers.
-    """
-
-    executor: Executor
-    prepare: Callable[[Job, int], tuple[Any, ...]]
-    task: Callable[..., Any]
-    finish: Callable[[Job, Any], Done]
-    reports: Callable[[], Iterator[Report]]
-    stop: Callable[[], None]
-    lost: str
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the command line says about engines.
-
-    Attributes:
-        jobs: how many runs at a time.
-        shared: the folder of mapped data.
-        argv: the command, for the records.
-        address: of a scheduler.
-    """
-
-    jobs: int
-    shared: Path
-    argv: tuple[str, ...] = ()
-    address: str | None = None
 
 
 # What a worker process knows: set once, when it starts.
@@ -209,27 +161,3 @@ def local(settings: Settings) -> Iterator[Engine]:
         "run the command again, with fewer --jobs if need be",
     )
     pool.shutdown()
-
-
-def dask(settings: Settings) -> AbstractContextManager[Engine]:
-    """Run jobs on a Dask cluster; Dask is imported only here.
-
-    Raises:
-        RunError: Dask is not installed.
-    """
-    try:
-        from nnexp.study.dask import engine as dask_engine
-    except ImportError as error:
-        if str(error.name).startswith("nnexp"):  # a bug
-            raise
-        raise RunError(
-            f"--engine dask needs a package that is not there ({error.name}): "
-            "pip install 'nnexp[cluster]'"
-        ) from error
-    return dask_engine.dask(settings)
-
-
-ENGINES: dict[str, Callable[[Settings], AbstractContextManager[Engine]]] = {
-    "local": local,
-    "dask": dask,
-}

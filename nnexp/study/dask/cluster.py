@@ -26,9 +26,9 @@ from nnexp.data import Dataset
 from nnexp.errors import NnexpError, RunError
 from nnexp.run.rows import Row
 from nnexp.run.session import Silence
-from nnexp.study.dask.remote import Delivery, Order, remote, train, unfit
-from nnexp.study.engines import Engine, Report, Settings
+from nnexp.study.engine import Engine, Report, Settings
 from nnexp.study.jobs import Done
+from nnexp.study.remote import Delivery, Order, remote, train, unfit
 
 PATIENCE = 10.0
 _TICK = 1.0
