@@ -140,7 +140,7 @@ def _of_one_study(runs: list[Run]) -> tuple[StudyRecord | None, list[Run]]:
     if study is None:
         return None, runs
     known = {arm.identity for arm in study.arms.values()}
-    others = [run.id for run in runs if run.identity not in known]
+    others = [run.id for run in runs if run.identity_v1 not in known]
     if len(others) == len(runs):
         say_note(f"none of the runs is of an arm of the study {study.name}, which is not used")
         return None, runs
@@ -148,7 +148,7 @@ def _of_one_study(runs: list[Run]) -> tuple[StudyRecord | None, list[Run]]:
         more = f" and {len(others) - _MOST_NAMED:,} more" if len(others) > _MOST_NAMED else ""
         named = f"{', '.join(others[:_MOST_NAMED])}{more}"
         say_note(f"left out, as they are of no arm of the study {study.name}: {named}")
-    return study, [run for run in runs if run.identity in known]
+    return study, [run for run in runs if run.identity_v1 in known]
 
 
 def _mcnemar(runs: list[Run], given: tuple[object, ...], format_: str) -> str:

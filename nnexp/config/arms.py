@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from nnexp.config.identity import identity
 from nnexp.config.loader import Config, assign, is_study, read, validate
-from nnexp.config.plain import identity_of
 from nnexp.config.problems import Finding
-from nnexp.config.schema import Experiment
 from nnexp.config.space import draw, samples
 from nnexp.config.study_file import Overrides, StudyFile, problem, refuse, specs
 from nnexp.config.yaml import Document, Key, dotted
@@ -211,18 +210,13 @@ def _problems(base: Document, file: Path) -> Sequence[Problem]:
     return ()
 
 
-def identity(experiment: Experiment) -> str:
-    """Return a digest that two experiments share if they differ in words and seed alone."""
-    return identity_of(experiment.model_dump(mode="json"))
-
-
 def _twins(arms: Iterable[Arm], given: StudyFile) -> Iterator[Finding]:
     """Find arms that are the same experiment, or would have the same folders."""
     same: dict[str, Arm] = {}
     named: dict[str, Arm] = {}
     for arm in arms:
         key: Key = ("arms", arm.arm) if arm.arm else ("grid" if given.grid else "random",)
-        twin = same.setdefault(identity(arm.config.experiment), arm)
+        twin = same.setdefault(identity(arm.config.values(), ""), arm)
         namesake = named.setdefault(arm.name.casefold(), arm)
         if twin is not arm:
             yield key, f"{twin.name} and {arm.name} are the same experiment; one of them is enough"

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import yaml
 from pydantic import ValidationError
 
-from nnexp.config.plain import OLD_KEYS, renamed
+from nnexp.config.identity import OLD_KEYS
+from nnexp.config.plain import renamed
 from nnexp.config.problems import findings, rule_findings
 from nnexp.config.schema import Experiment
 from nnexp.config.yaml import MAX_BYTES, MAX_DEPTH, RESOLVERS, Document, Key, parse, parse_value
@@ -30,6 +31,10 @@ class Config:
 
     experiment: Experiment
     document: Document
+
+    def values(self) -> dict[str, Any]:
+        """Return the experiment as a plain mapping, as JSON has it."""
+        return self.experiment.model_dump(mode="json")
 
     def with_seed(self, seed: int) -> Config:
         """Return the same config with another seed."""

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
-# What is only words, or only decides what is looked at; and the seed.
-NO_IDENTITY = (
-    *("name", "description", "tags", "reference", "monitor", "monitor_every"),
-    "seed",
-)
-
-
-# Keys as older files name them.
-OLD_KEYS = {"temperature": "softmax_scale", "expand": "augment"}
+from nnexp.config.identity import OLD_KEYS
 
 
 def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config with today's names for keys that older versions named otherwise."""
     return {OLD_KEYS.get(key, key): value for key, value in values.items()}
-
-
-def decisive(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what decides a result, the seed aside.
-
-    Args:
-        config: every key with its value, as JSON has them.
-    """
-    return {key: value for key, value in config.items() if key not in NO_IDENTITY}
-
-
-def identity_of(config: Mapping[str, Any]) -> str:
-    """Return a digest that two configs share if they differ in words and seed alone."""
-    text = json.dumps(decisive(config), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def data_kind(value: Any) -> str | None:

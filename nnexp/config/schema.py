@@ -19,7 +19,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from nnexp.config.plain import NO_IDENTITY, data_kind
+from nnexp.config.plain import data_kind
 from nnexp.data.embedded import SIZES
 from nnexp.names import EXTRAS, MAX_SEED, OLD_STATISTICS, SETS, STATISTICS
 from nnexp.nn.activations import HIDDEN, OUTPUT
@@ -379,10 +379,6 @@ class Experiment(Strict):
         hidden = len(self.layers) - 2
         given = self.dropout if isinstance(self.dropout, list) else [self.dropout] * hidden
         return tuple(given) if any(given) else ()
-
-    def identity(self) -> dict[str, Any]:
-        """Return what decides the result, the seed aside: equal for the runs of one group."""
-        return self.model_dump(exclude={*NO_IDENTITY})
 
 
 DEFAULTS: dict[str, Any] = {

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from nnexp.config.arms import Arm, build, identity, misfits, with_baselines
+from nnexp.config.arms import Arm, build, misfits, with_baselines
 from nnexp.config.loader import Config, is_study, read, word
 from nnexp.config.seeds import parse_seeds
 from nnexp.config.study_file import Confirm, StudyFile, Tune, problem, refuse, seeds_of, validated
 from nnexp.config.yaml import Document, Key
 from nnexp.errors import ConfigError, OptionError, Problem
 
-__all__ = ["Arm", "Confirm", "Study", "Tune", "confirm_seeds", "identity", "load_study"]
+__all__ = ["Arm", "Confirm", "Study", "Tune", "confirm_seeds", "load_study"]
 
 MANY, MOST = 10_000, 100_000
 

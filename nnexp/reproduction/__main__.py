@@ -26,11 +26,12 @@ def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: boo
     """Run the experiments of chapter 3 and write what repeats."""
     import nnexp
     from nnexp.cli.overview import overview
+    from nnexp.config.identity import run_key
     from nnexp.config.loader import load
     from nnexp.errors import RunError
     from nnexp.reproduction.report import write
     from nnexp.run.assembly import DataCache
-    from nnexp.study.jobs import complete, key
+    from nnexp.study.jobs import complete
     from nnexp.study.sweep import plan, run_jobs, settings_for, still_due
 
     end_by_signal()
@@ -57,7 +58,7 @@ def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: boo
     runs = complete(runs_dir)
     digests = {config.experiment.name: data.load(config).digest for config in loaded}
     named = {
-        str(config.experiment.name): runs[key(config.experiment, digests[config.experiment.name])]
+        str(config.experiment.name): runs[run_key(config.values(), digests[config.experiment.name])]
         for config in loaded
     }
     yes, claims = write(named, output, quick=quick)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from math import nan
 from statistics import fmean
 
+from nnexp.config.identity import settings
 from nnexp.run.layout import DIAGNOSTICS, PARAMETERS
 from nnexp.run.reader import Run
 from nnexp.stats.groups import differing, flatten, never_learned
@@ -372,7 +373,7 @@ def exercise(name: str, than: str) -> Callable[[Runs], Finding]:
         stopped = run.record.get("stopped")
         early = f" It ended after {len(run.rows)} epochs: {stopped}." if stopped else ""
         reference = peak(other, "test_accuracy").value
-        configs = [flatten(r.experiment.identity()) if r.experiment else {} for r in (run, other)]
+        configs = [flatten(settings(r.config)) if r.config else {} for r in (run, other)]
         return Finding(
             percent(value),
             None,

@@ -245,7 +245,7 @@ def _row(run: Run, state: _State) -> dict[str, Any]:
         "name": run.folder.name,
         "stamp": state.stamp,
         "config": None if run.config is None else {**run.config, "seed": 0},
-        "identity": run.identity,
+        "identity": run.identity_v1,
         "record": {key: record[key] for key in _SHARED if key in record},
         "called": record.get("name"),
         "seed": run.seed,
@@ -369,8 +369,6 @@ class _Index:
             Facts(done, seconds, _Summary(self.series, at)),
             problems,
         )
-        if config is not None:
-            run.__dict__["identity"] = self.identities[config]
         if never_learned is not None:
             run.__dict__["never_learned"] = tuple(never_learned)
         return run

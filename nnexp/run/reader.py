@@ -14,7 +14,7 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnexp.config.plain import identity_of
+from nnexp.config.identity import identity, identity_v1
 from nnexp.errors import ConfigError, DataError, RunError
 from nnexp.io.files import open_regular, read_bytes, read_open
 from nnexp.io.json_files import is_deep, read_mapping
@@ -108,8 +108,13 @@ class Run:
 
     @cached_property
     def identity(self) -> str:
-        """What it has in common with the runs that differ from it in words and seed alone."""
-        return identity_of(self.config) if self.config else self.id
+        """What the runs of its arm have in common."""
+        return identity(self.config, self.digest) if self.config else self.id
+
+    @property
+    def identity_v1(self) -> str:
+        """The same as a study.json of format 1 has it."""
+        return identity_v1(self.config) if self.config else self.id
 
     @property
     def name(self) -> str:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from itertools import count, pairwise
 from pathlib import Path
 
+from nnexp.config.identity import run_key
 from nnexp.config.loader import Config
-from nnexp.config.schema import Experiment
+from nnexp.config.stored import from_record
 from nnexp.data.augmentation import COPIES
 from nnexp.errors import BusyError, ResumeError, RunError
 from nnexp.io.files import read_bytes
@@ -55,7 +56,7 @@ class Job:
     @property
     def key(self) -> str:
         """What a run must have in common with it to be this run."""
-        return key(self.config.experiment, self.digest)
+        return run_key(self.config.values(), self.digest)
 
     @property
     def epoch(self) -> int:
@@ -92,15 +93,9 @@ class Done:
     epochs: int = 0
 
 
-def key(experiment: Experiment, digest: str = "") -> str:
-    """Return what two runs must have in common to be the same run: all but words."""
-    logged = (experiment.monitor, experiment.monitor_every)
-    return repr((experiment.identity(), experiment.seed, logged, digest))
-
-
 def key_of(run: Run) -> str | None:
     """Return the key of a run that is there; None where its config cannot be read."""
-    return key(run.experiment, run.digest) if run.experiment else None
+    return run_key(run.config, run.digest) if run.config else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +111,12 @@ def look(folder: Path) -> Standing | None:
     """Look how a run stands; None where there is none, or it is damaged."""
     try:
         record = json.loads(read_bytes(folder / RUN, MAX_RECORD, follow=False))
-        experiment = Experiment.model_validate(record["config"])
+        config = from_record(record["config"])
         digest = str(record["data"]["sha256"])
         status = str(record["status"])
         if status == "completed" and not is_whole(folder, record):
             status = "interrupted"
-        return Standing(folder, status, key(experiment, digest))
+        return Standing(folder, status, run_key(config, digest))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
+from nnexp.config.identity import identity_v1
 from nnexp.config.schema import Choice, Statistic, Strength
-from nnexp.config.study import Study, identity
+from nnexp.config.study import Study
 from nnexp.config.study_file import COMPARED
 from nnexp.errors import RunError
 from nnexp.io import files
@@ -65,7 +66,7 @@ def record_of(study: Study, effort: Mapping[str, int] | None = None) -> StudyRec
     """Return what is to be recorded of a study."""
     arms = {
         arm.name: ArmRecord(
-            identity(arm.config.experiment),
+            identity_v1(arm.config.values()),
             arm.arm,
             dict(arm.cell),
             arm.baseline,

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 import nnexp
+from nnexp.config.identity import identity
 from nnexp.config.space import draw, samples
-from nnexp.config.study import MANY, Arm, Study, Tune, confirm_seeds, identity
+from nnexp.config.study import MANY, Arm, Study, Tune, confirm_seeds
 from nnexp.config.yaml import Key
 from nnexp.errors import OptionError, RunError
 from nnexp.io import files
@@ -135,7 +136,7 @@ def _refuse_twins(study: Study, tune: Tune) -> None:
     first = next(_probes(tune.space))
     seen: dict[str, Arm] = {}
     for arm in study.arms:
-        twin = seen.setdefault(identity(configured(study, arm, first).experiment), arm)
+        twin = seen.setdefault(identity(configured(study, arm, first).values(), ""), arm)
         if twin is not arm:
             message = f"{twin.name} and {arm.name} differ in nothing but what is searched"
             raise study.error(("arms", arm.arm), message)

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from nnexp import names, numbers
-from nnexp.config.plain import data_kind, decisive
+from nnexp.config.identity import settings
+from nnexp.config.plain import data_kind
 from nnexp.names import STATISTICS, higher_is_better
 from nnexp.numbers import NONE
 from nnexp.run.reader import Run
@@ -61,9 +63,7 @@ class Group:
 
 def groups(runs: Sequence[Run], metric: str, *, per_run: bool = False) -> list[Group]:
     """Put runs into groups (each run by itself with `per_run`) and summarize them."""
-    members = (
-        [[run] for run in runs] if per_run else group(runs, lambda run: run.identity + run.digest)
-    )
+    members = [[run] for run in runs] if per_run else group(runs, lambda run: run.identity)
     kinds = {data_kind(run.config["data"]) for run in runs if run.config}
     found = [_group(g, metric, _config(g[0], one_kind=len(kinds) == 1)) for g in members]
     twins = Counter(repr(g.config) for g in found)
@@ -88,7 +88,9 @@ def _config(run: Run, *, one_kind: bool) -> Flat:
     """Return what may differ between groups; data of different kinds in a word."""
     if run.config is None:
         return {"folder": run.id}
-    identity = decisive(run.config)
+    identity = settings(run.config)
+    if "path" in run.config["data"]:
+        identity["data"]["path"] = PurePath(run.config["data"]["path"]).name
     if not one_kind and run.experiment:
         identity["data"] = run.experiment.data.label
     return flatten(identity)

@@ -236,7 +236,7 @@ def verdict(page: Page, form: str) -> list[str]:
     """Compare the confirming runs, as `nnexp compare` does; nothing where there are none."""
     record = record_of(page.study, {arm.name: page.tune.trials for arm in page.study.arms})
     known = {arm.identity for arm in record.arms.values()}
-    runs = [run for run in page.runs if run.identity in known]
+    runs = [run for run in page.runs if run.identity_v1 in known]
     question = Question(page.metric, record.at, margin=record.margin, study=record)
     return [comparing.page(runs, question, form, brief=True)] if runs else []
 

@@ -132,7 +132,7 @@ def _named(
     """Name groups apart; in the order of the study's arms, where they are arms of one."""
     arms = {arm.identity: (key, arm) for key, arm in study.arms.items()} if study else {}
     order = {key: i for i, (key, _) in enumerate(arms.values())}
-    found = [arms.get(group.runs[0].identity) for group in groups]
+    found = [arms.get(group.runs[0].identity_v1) for group in groups]
     names = _apart(
         [arm[0] if arm else group.name for arm, group in zip(found, groups, strict=True)], groups
     )

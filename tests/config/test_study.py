@@ -19,7 +19,7 @@ from nnexp.config.arms import label
 from nnexp.config.loader import STUDY_KEYS, is_study
 from nnexp.config.schema import Experiment
 from nnexp.config.space import draw, space_problem
-from nnexp.config.study import Study, confirm_seeds, identity, load_study
+from nnexp.config.study import Study, confirm_seeds, load_study
 from nnexp.errors import ConfigError, OptionError
 from nnexp.names import METRICS
 
@@ -230,14 +230,6 @@ def test_a_base_need_not_be_valid_by_itself(study: Any) -> None:
 def test_a_published_figure_stays_with_its_settings(study: Any) -> None:
     """The base's reference is not carried over to arms, whose settings are others."""
     assert all(arm.config.experiment.reference is None for arm in study(ARMS).arms)
-
-
-def test_words_and_seeds_make_no_other_experiment(study: Any) -> None:
-    """The identity is that of the settings: name, description, tags and seed aside."""
-    first, second, _ = study(ARMS).arms
-    experiment = first.config.experiment
-    other = experiment.model_copy(update={"name": "x", "tags": ["y"], "seed": 9})
-    assert identity(other) == identity(experiment) != identity(second.config.experiment)
 
 
 @pytest.mark.parametrize("many", [False, True])

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from sweeping import contents, stamps
 
+from nnexp.config.identity import run_key
 from nnexp.config.loader import dump, load
 from nnexp.errors import RunError
 from nnexp.io.lock import hold
 from nnexp.run.assembly import DataCache, load_data
 from nnexp.run.session import run
-from nnexp.study.jobs import BUSY, Job, complete, ended, key, look, perform
+from nnexp.study.jobs import BUSY, Job, complete, ended, look, perform
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -179,14 +180,15 @@ def test_a_record_that_says_nothing_is_no_run(tmp_path: Path, record: str) -> No
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_a_config_is_known_again_from_its_run_folder(path: Path, tmp_path: Path) -> None:
     """config.yaml and run.json of a run have the key of the config that was run."""
-    experiment = load(path).experiment
-    (tmp_path / "config.yaml").write_text(dump(experiment), encoding="utf-8")
-    assert key(load(tmp_path / "config.yaml").experiment) == key(experiment)
-    record = {"status": "completed", "config": experiment.model_dump(mode="json")}
+    config = load(path)
+    key = run_key(config.values(), "d")
+    (tmp_path / "config.yaml").write_text(dump(config.experiment), encoding="utf-8")
+    assert run_key(load(tmp_path / "config.yaml").values(), "d") == key
+    record = {"status": "completed", "config": config.values()}
     (tmp_path / "run.json").write_text(json.dumps(record | {"data": {"sha256": "d"}}))
     standing = look(tmp_path)
     assert standing is not None
-    assert standing.key == key(experiment, "d")
+    assert standing.key == key
 
 
 def test_the_shifted_copies_cost_their_time(tmp_path: Path) -> None:

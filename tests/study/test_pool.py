@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import pickle
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 from sweeping import contents
 
+from nnexp.config.identity import run_key
 from nnexp.config.loader import Config, load
 from nnexp.errors import ConfigError, Problem, RunError
 from nnexp.run.assembly import DataCache, load_data
 from nnexp.run.reader import open_run
 from nnexp.run.session import run
 from nnexp.study.engine import Engine, Report, Settings, start
-from nnexp.study.jobs import BUSY, Done, Job, ended, key, key_of
+from nnexp.study.jobs import BUSY, Done, Job, ended, key_of
 from nnexp.study.pool import Unwatched, run_all
 from nnexp.study.sweep import already_done, plan, run_jobs, still_due
 
@@ -175,19 +176,23 @@ def test_a_run_of_other_data_is_due(study: Study, tmp_path: Path) -> None:
 
 def test_a_run_is_known_again_by_run_json_alone(study: Study) -> None:
     """Reading a folder in full and looking at run.json give the same key."""
-    for run_key, standing in ended(study.runs).items():
-        assert key_of(open_run(standing.folder)) == run_key
+    for key, standing in ended(study.runs).items():
+        assert key_of(open_run(standing.folder)) == key
 
 
 def test_words_do_not_make_another_run_and_anything_else_does(study: Study) -> None:
     """Name, tags, description and reference do not count; a seed and any other key do."""
     path = study.runs.parent / "plain.yaml"
-    known = {key(load(path).experiment)}
+
+    def key(changes: Sequence[str] = (), digest: str = "d") -> str:
+        return run_key(load(path, changes).values(), digest)
+
+    known = {key()}
     words = ["name=other", "tags=[a]", "description=b", "reference={test_accuracy: 90}"]
-    assert {key(load(path, words).experiment)} == known
+    assert {key(words)} == known
     for change in ("seed=7", "eta=0.25", "l2=1", "monitor=[test]", "data.test=0.1", "epochs=5"):
-        assert key(load(path, [change]).experiment) not in known, change
-    assert key(load(path).experiment, "another digest") not in known
+        assert key([change]) not in known, change
+    assert key(digest="another digest") not in known
 
 
 def test_configs_that_differ_in_words_are_one_job(study: Study) -> None:

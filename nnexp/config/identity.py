@@ -1,0 +1,61 @@
+"""When two runs are runs of one arm, and when they are the same run.
+
+A config here is a plain mapping with every key, as JSON has it: that of a dumped `Experiment`, or
+of run.json. The schema is not loaded for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# Keys as versions before 0.2 name them.
+OLD_KEYS = {"temperature": "softmax_scale", "expand": "augment"}
+
+_WORDS = ("name", "description", "tags", "reference")
+_OBSERVED = ("monitor", "monitor_every")
+_NO_SETTINGS = (*_WORDS, *_OBSERVED, "seed")
+# The keys of data that studies of format 1 know; what came later is not in their digests.
+_DATA_V1 = frozenset(
+    ("name", "path", "train", "validation", "test", "target", "task", "standardize", "inline")
+)
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides a result, except the seed and the place of the data.
+
+    >>> settings({"name": "a", "seed": 1, "eta": 0.5, "data": {"path": "d.csv", "test": 0.2}})
+    {'eta': 0.5, 'data': {'test': 0.2}}
+    """
+    decisive = {key: value for key, value in config.items() if key not in _NO_SETTINGS}
+    data = {key: value for key, value in decisive["data"].items() if key != "path"}
+    return decisive | {"data": data}
+
+
+def identity(config: Mapping[str, Any], digest: str) -> str:
+    """Return what the runs of one arm have in common, as a digest.
+
+    Args:
+        config: every key with its value.
+        digest: sha256 of the data. Where it is empty, the path of the data stands for it.
+    """
+    return _sha256([settings(config), digest or config["data"].get("path")])
+
+
+def run_key(config: Mapping[str, Any], digest: str) -> str:
+    """Return what two runs have in common if they are the same run: also seed and monitor."""
+    return _sha256([identity(config, digest), config["seed"], *(config[key] for key in _OBSERVED)])
+
+
+def identity_v1(config: Mapping[str, Any]) -> str:
+    """Return the identity as studies of format 1 have it: with the path and the old keys."""
+    old = {new: key for key, new in OLD_KEYS.items()}
+    values = {old.get(key, key): v for key, v in config.items() if key not in _NO_SETTINGS}
+    values["data"] = {key: v for key, v in config["data"].items() if key in _DATA_V1}
+    return _sha256(values)
+
+
+def _sha256(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
