@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/simulation.py
 
-The verdicts are those of nnexp.stats.comparison.compare; the methods that were not chosen live
+The verdicts are those of nnexp.stats.differences.compare; the methods that were not chosen live
 here. Each figure has its own fixed seed, so that the number of jobs changes nothing.
 """
 
@@ -20,13 +20,12 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from nnexp.nn.types import Array
-from nnexp.stats.arm import Arm
-from nnexp.stats.comparison import Difference, compare
+from nnexp.stats.differences import Difference, compare
 from nnexp.stats.distributions import t_quantile
+from nnexp.stats.effect import attained, power
 from nnexp.stats.estimate import Interval, mean_interval
-from nnexp.stats.paired import sign_flip
-from nnexp.stats.power import attained, power
-from nnexp.stats.shape import find_apart
+from nnexp.stats.sample import Sample, find_apart
+from nnexp.stats.significance import sign_flip
 
 REPETITIONS, QUICK = 2_000, 100
 # Twenty pairs have a million patterns of signs; false claims are rare.
@@ -190,9 +189,9 @@ def _pair(noise: str, other: str | None) -> str:
     return noise if other is None or other == noise else f"{noise} / {other}"
 
 
-def _arm(name: str, noise: Array, first_seed: int = 0) -> Arm:
+def _arm(name: str, noise: Array, first_seed: int = 0) -> Sample:
     values = np.round(0.95 + POINT * noise, 4).tolist()
-    return Arm(name, dict(enumerate(values, first_seed)))
+    return Sample(name, dict(enumerate(values, first_seed)))
 
 
 def claims(

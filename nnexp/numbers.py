@@ -48,7 +48,7 @@ def quantity(metric: str, value: float | None) -> str:
 def spread(metric: str, found: Spread | None) -> str:
     """Write mean ± standard deviation.
 
-    >>> from nnexp.stats.groups import Spread
+    >>> from nnexp.stats.sample import Spread
     >>> spread("test_accuracy", Spread(3, 0.9676, 0.0008, 0.967, 0.968))
     '96.76 ± 0.08'
     """

@@ -20,7 +20,7 @@ from nnexp.names import STATISTICS
 
 if TYPE_CHECKING:
     from nnexp.run.reader import Run
-    from nnexp.stats.target import Target
+    from nnexp.stats.summary import Target
     from nnexp.study.record import StudyRecord
 
 SORTS = ("last", "best-epoch", "peak", "train-cost", "seconds", "runs", "name")
@@ -96,7 +96,7 @@ def compare(
 
 def _target(runs: list[Run], until: str) -> Target:
     from nnexp.errors import OptionError
-    from nnexp.stats.target import parse_target
+    from nnexp.stats.summary import parse_target
 
     try:
         target = parse_target(until)

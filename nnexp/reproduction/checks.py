@@ -11,7 +11,8 @@ from statistics import fmean
 from nnexp.config.identity import settings
 from nnexp.run.layout import DIAGNOSTICS, PARAMETERS
 from nnexp.run.reader import Run
-from nnexp.stats.groups import differing, flatten, never_learned
+from nnexp.stats.diagnosis import never_learned
+from nnexp.stats.selection import differing, flatten
 from nnexp.stats.summary import Point, best, series
 from nnexp.views.published import Published
 from nnexp.views.run import class_names

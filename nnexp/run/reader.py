@@ -167,7 +167,7 @@ class Run:
         known = self.record.get("never_learned", self.record.get("unlearnt"))
         if known is not None:
             return tuple(known)
-        from nnexp.stats.groups import never_learned
+        from nnexp.stats.diagnosis import never_learned
 
         found = self.predictions
         return tuple(never_learned(found["labels"], found["predicted"])) if found else ()

@@ -23,7 +23,7 @@ from nnexp.run.rows import extra_columns
 from nnexp.run.session import Ending, Outcome, Progress, never, proceed
 from nnexp.run.state import State
 from nnexp.run.writer import CLOCK_COLUMNS, RunWriter, now
-from nnexp.stats.groups import differing, flatten
+from nnexp.stats.selection import differing, flatten
 
 # What run.json says of an end that is none any more.
 _ENDING = ("error", "finished_at", "stopped", "epochs", "summary", "never_learned")

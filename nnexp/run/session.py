@@ -27,7 +27,7 @@ from nnexp.run.layout import DIAGNOSTICS, MODEL, PARAMETERS, PREDICTIONS
 from nnexp.run.rows import Row, diagnostic_row, extra_columns, metric_row, parameter_row
 from nnexp.run.state import State
 from nnexp.run.writer import RunWriter, dated, now
-from nnexp.stats.groups import never_learned
+from nnexp.stats.diagnosis import never_learned
 from nnexp.stats.summary import Point, summarize
 
 

@@ -1,8 +1,8 @@
 """Why a network learns slowly, or not at all, in words backed by the figures of its run.
 
-Each rule is a pure function of a `Case` and returns a sentence, or None where it does not apply or
-the run has not logged what it needs. The thresholds were set on the experiments of chapter 3; each
-rule states its own. Adding a rule is one function and one entry in `RULES`.
+Each rule is a pure function of `Measurements` and returns a sentence, or None where it does not
+apply or the run has not logged what it needs. The thresholds were set on the experiments of
+chapter 3; each rule states its own. Adding a rule is one function and one entry in `RULES`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from math import isfinite
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
+from nnexp.nn.types import Array
 from nnexp.stats.summary import Point, Row, best, series
 
 
 @dataclass(frozen=True)
-class Case:
+class Measurements:
     """What is known of a run.
 
     Attributes:
@@ -46,100 +49,100 @@ class Case:
         return values[-1] if values else None
 
 
-Rule = Callable[[Case], "str | None"]
+Rule = Callable[[Measurements], "str | None"]
 
 
-def _finite(case: Case, metric: str) -> list[Point]:
-    return [point for point in series(case.rows, metric) if isfinite(point.value)]
+def _finite(run: Measurements, metric: str) -> list[Point]:
+    return [point for point in series(run.rows, metric) if isfinite(point.value)]
 
 
 def _percent(fraction: float) -> str:
     return f"{fraction * 100:.3g} %"
 
 
-def diverged(case: Case) -> str | None:
+def diverged(run: Measurements) -> str | None:
     """The run ended because its cost or a parameter was no longer finite."""
-    if case.status != "diverged":
+    if run.status != "diverged":
         return None
-    eta = case.config["eta"]
+    eta = run.config["eta"]
     return (
-        f"diverged in epoch {len(case.rows)}: the cost or a parameter is no longer finite; "
+        f"diverged in epoch {len(run.rows)}: the cost or a parameter is no longer finite; "
         f"eta {eta:g} is too large here"
     )
 
 
-def silent_outputs(case: Case) -> str | None:
+def silent_outputs(run: Measurements) -> str | None:
     """Name the classes of which less than half of chance is recognized, and why.
 
     The output is saturated if for more than half of its class's examples it stays below ½ with
     σ'(z) under a hundredth of its maximum.
     """
-    lost = [j for j, r in enumerate(case.recall) if r * 2 * len(case.recall) < 1]
-    if not lost or _few(case) or _chance_accuracy(case) is not None:
+    lost = [j for j, r in enumerate(run.recall) if r * 2 * len(run.recall) < 1]
+    if not lost or _few(run) or _chance_accuracy(run) is not None:
         return None
-    saturated = {j for j in lost if (case.last(f"output_missed_{j}") or 0) > 0.5}
+    saturated = {j for j in lost if (run.last(f"output_missed_{j}") or 0) > 0.5}
     said = [
-        f"output {case.classes[j]} is saturated: mean σ' "
-        f"{case.last(f'output_derivative_{j}') or 0:.2g}, and "
-        f"{_percent(case.last(f'output_missed_{j}') or 0)} of its examples are missed where σ' is "
-        f"near 0; recall of class {case.classes[j]} is {_percent(case.recall[j])}"
+        f"output {run.classes[j]} is saturated: mean σ' "
+        f"{run.last(f'output_derivative_{j}') or 0:.2g}, and "
+        f"{_percent(run.last(f'output_missed_{j}') or 0)} of its examples are missed where σ' is "
+        f"near 0; recall of class {run.classes[j]} is {_percent(run.recall[j])}"
         for j in lost
         if j in saturated
     ]
-    if saturated and case.config.get("cost") == "quadratic":
+    if saturated and run.config.get("cost") == "quadratic":
         said[-1] += (
             ": the quadratic cost's gradient carries σ'(z) and cannot move it; "
             "cross-entropy's does not"
         )
-    rest = [f"{case.classes[j]} ({_percent(case.recall[j])})" for j in lost if j not in saturated]
+    rest = [f"{run.classes[j]} ({_percent(run.recall[j])})" for j in lost if j not in saturated]
     if rest:
         said.append(f"hardly recognized: class {', '.join(rest)}")
-        if not case.diagnostics:
+        if not run.diagnostics:
             said[-1] += "; with diagnostics in monitor the reason could be told"
     return "; ".join(said)
 
 
-def _few(case: Case) -> bool:
+def _few(run: Measurements) -> bool:
     """Tell whether there are too few examples, under ten a class, to speak of chance."""
-    return case.examples < 10 * len(case.recall)
+    return run.examples < 10 * len(run.recall)
 
 
-def _chance_accuracy(case: Case) -> float | None:
+def _chance_accuracy(run: Measurements) -> float | None:
     """Return the training accuracy at the end if it is at chance, else None.
 
     That is within a half of chance and a twentieth of the way to 1.
     """
-    points = _finite(case, "train_accuracy")
-    if not points or len(case.recall) < 2 or _few(case):
+    points = _finite(run, "train_accuracy")
+    if not points or len(run.recall) < 2 or _few(run):
         return None
-    chance = 1 / len(case.recall)
+    chance = 1 / len(run.recall)
     limit = chance + min(chance / 2, (1 - chance) / 20)
     return points[-1].value if points[-1].value < limit else None
 
 
-def nothing_learnt(case: Case) -> str | None:
+def nothing_learned(run: Measurements) -> str | None:
     """Say that the training accuracy ends at chance."""
-    accuracy = _chance_accuracy(case)
+    accuracy = _chance_accuracy(run)
     if accuracy is None:
         return None
-    eta, n_classes = case.config["eta"], len(case.recall)
+    eta, n_classes = run.config["eta"], len(run.recall)
     said = (
         f"nothing was learned: training accuracy {_percent(accuracy)}, chance {100 / n_classes:g} %"
     )
-    decay = case.config.get("l2", 0.0)
-    hidden = case.last("saturated_1")
+    decay = run.config.get("l2", 0.0)
+    hidden = run.last("saturated_1")
     if hidden is not None and hidden > 0.5:
         return f"{said}; {_percent(hidden)} of the first layer's neurons are saturated"
     return f"{said}; look at eta ({eta:g})" + (f" and l2 ({decay:g})" if decay else "")
 
 
-def plateau(case: Case) -> str | None:
+def plateau(run: Measurements) -> str | None:
     """Find a slow start: the training cost makes less than a tenth of its fall for long.
 
     Long is at least a fifth of the epochs evaluated, and at least 3. Nothing is said where the
     cost falls by less than a third in all.
     """
-    points = _finite(case, "train_cost")
+    points = _finite(run, "train_cost")
     if len(points) < 4:
         return None
     first, low = points[0].value, min(point.value for point in points)
@@ -153,22 +156,22 @@ def plateau(case: Case) -> str | None:
         f"a plateau at the start: in the first {points[long - 1].epoch} of {points[-1].epoch} "
         f"epochs the training cost made a tenth of its fall (from {first:.3g} to {low:.3g})"
     )
-    state = case.diagnostics[0] if case.diagnostics else {}
+    state = run.diagnostics[0] if run.diagnostics else {}
     wrong = state.get("confidently_wrong") or 0.0
     wrong = wrong if isfinite(wrong) else 0.0
-    slope = state.get(f"derivative_{len(case.config.get('layers', ())) - 1}")
+    slope = state.get(f"derivative_{len(run.config.get('layers', ())) - 1}")
     if slope is not None and isfinite(slope):
         said += f"; then {_percent(wrong)} of the outputs were confidently wrong" * (wrong > 0)
         said += f"; the output's mean σ' was {slope:.2g} after the first epoch"
     return said
 
 
-def overfitting(case: Case) -> str | None:
+def overfitting(run: Measurements) -> str | None:
     """Find a validation cost whose minimum is long past while the training cost goes on falling.
 
     Long past is in the first half of the epochs; it must have risen by a tenth since.
     """
-    validation, train = _finite(case, "validation_cost"), _finite(case, "train_cost")
+    validation, train = _finite(run, "validation_cost"), _finite(run, "train_cost")
     low = best(validation, "validation_cost")
     if low is None or not train or low.epoch > validation[-1].epoch / 2:
         return None
@@ -183,27 +186,27 @@ def overfitting(case: Case) -> str | None:
     )
 
 
-def dead_relus(case: Case) -> str | None:
+def dead_relus(run: Measurements) -> str | None:
     """Find rectified neurons that are active on less than a hundredth of the examples."""
-    if case.config.get("activation") != "relu":
+    if run.config.get("activation") != "relu":
         return None
-    layers = len(case.config["layers"]) - 2
-    found = {i: case.last(f"saturated_{i}") for i in range(1, layers + 1)}
+    layers = len(run.config["layers"]) - 2
+    found = {i: run.last(f"saturated_{i}") for i in range(1, layers + 1)}
     dead = [f"{_percent(f)} of layer {i}" for i, f in found.items() if f is not None and f >= 0.05]
     if not dead:
         return None
     return f"dead relus: {', '.join(dead)} fire on less than 1 % of the examples"
 
 
-def eta_too_small(case: Case) -> str | None:
+def eta_too_small(run: Measurements) -> str | None:
     """Find a training cost that falls in 19 of 20 epochs and a run that is still learning.
 
     Still learning: the last quarter of the epochs has 15 % or more of the whole fall of the cost,
     or of a rise of the training accuracy by a point or more.
     """
-    costs = [point.value for point in _finite(case, "train_cost")]
-    accuracies = [point.value for point in _finite(case, "train_accuracy")]
-    if len(costs) < 8 or case.status != "completed":
+    costs = [point.value for point in _finite(run, "train_cost")]
+    accuracies = [point.value for point in _finite(run, "train_accuracy")]
+    if len(costs) < 8 or run.status != "completed":
         return None
     falls = sum(b < a for a, b in pairwise(costs))
     if falls < 0.95 * (len(costs) - 1) or costs[-1] >= costs[0]:
@@ -218,7 +221,7 @@ def eta_too_small(case: Case) -> str | None:
         else f"{_percent(rise)} of the accuracy's rise"
     )
     return (
-        f"eta {case.config['eta']:g} may be too small, or the epochs too few: the training cost "
+        f"eta {run.config['eta']:g} may be too small, or the epochs too few: the training cost "
         f"fell in {falls} of {len(costs) - 1} epochs, and the last quarter of them made {share}"
     )
 
@@ -228,15 +231,15 @@ def _late_share(values: Sequence[float]) -> float:
     return (values[-1] - values[len(values) * 3 // 4]) / (values[-1] - values[0])
 
 
-def eta_too_large(case: Case) -> str | None:
+def eta_too_large(run: Measurements) -> str | None:
     """Find a training cost that jumps up and down and no longer falls.
 
     In the second half it rises in 3 of 10 epochs or more, changes by 4 % on average, of the larger
     of two neighbours, and the mean of the last quarter is not 3 % below that of the quarter before.
     """
-    values = [point.value for point in _finite(case, "train_cost")]
+    values = [point.value for point in _finite(run, "train_cost")]
     second = values[len(values) // 2 :]
-    if len(second) < 6 or min(second) <= 0 or _chance_accuracy(case) is not None:
+    if len(second) < 6 or min(second) <= 0 or _chance_accuracy(run) is not None:
         return None
     rises = sum(b > a for a, b in pairwise(second))
     pairs = len(second) - 1
@@ -245,7 +248,7 @@ def eta_too_large(case: Case) -> str | None:
     if rises < 0.3 * pairs or change < 0.04 or fmean(fourth) < 0.97 * fmean(third):
         return None
     return (
-        f"eta {case.config['eta']:g} may be too large: in the second half of the epochs the "
+        f"eta {run.config['eta']:g} may be too large: in the second half of the epochs the "
         f"training cost rose {rises} of {pairs} times, changed by {_percent(change)} an epoch on "
         f"average, and came no further down"
     )
@@ -253,7 +256,7 @@ def eta_too_large(case: Case) -> str | None:
 
 RULES: dict[str, Rule] = {
     "diverged": diverged,
-    "nothing_learnt": nothing_learnt,
+    "nothing_learned": nothing_learned,
     "silent_outputs": silent_outputs,
     "plateau": plateau,
     "dead_relus": dead_relus,
@@ -263,10 +266,27 @@ RULES: dict[str, Rule] = {
 }
 
 
-def diagnose(case: Case) -> list[str]:
+def diagnose(run: Measurements) -> list[str]:
     """Return what the rules find; nothing where they know nothing.
 
-    >>> diagnose(Case({"eta": 9.0, "cost": "quadratic"}, "diverged", [{"epoch": 1}]))
+    >>> diagnose(Measurements({"eta": 9.0, "cost": "quadratic"}, "diverged", [{"epoch": 1}]))
     ['diverged in epoch 1: the cost or a parameter is no longer finite; eta 9 is too large here']
     """
-    return [said for rule in RULES.values() if (said := rule(case)) is not None]
+    return [said for rule in RULES.values() if (said := rule(run)) is not None]
+
+
+def never_learned(labels: Sequence[int] | Array, predicted: Sequence[int] | Array) -> list[int]:
+    """Return the classes of which a network recognizes less than half of what chance would.
+
+    An output that never fires: the sign of a saturated output neuron (Nielsen, chapter 3). With K
+    classes, chance recognizes 1/K of a class's examples. Nothing is said of a class with fewer than
+    ten.
+
+    >>> never_learned([0] * 10 + [1] * 10, [0] * 20)
+    [1]
+    """
+    y, a = np.asarray(labels, np.intp), np.asarray(predicted, np.intp)
+    examples = np.bincount(y)
+    right = np.bincount(y[y == a], minlength=len(examples))
+    classes = np.count_nonzero(examples)
+    return np.flatnonzero((examples >= 10) & (right * 2 * classes < examples)).tolist()

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from nnexp.names import higher_is_better, is_accuracy
 from nnexp.numbers import change, plural, size, span
+from nnexp.stats.effect import LEAST, MOST, least_pairs, seeds_for_margin, seeds_needed
 from nnexp.stats.estimate import ALPHA, Estimate
-from nnexp.stats.power import LEAST, MOST, least_pairs, seeds_for_margin, seeds_needed
 
 WORDS = ("better", "worse", "no practical difference", "cannot tell", "no claim possible")
 
@@ -34,7 +34,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Evidence:
     """What a verdict rests on.
 
     Attributes:
@@ -59,7 +59,7 @@ class Case:
     failures: str = ""
 
 
-Rule = Callable[[Case, Estimate], "Verdict | None"]
+Rule = Callable[[Evidence, Estimate], "Verdict | None"]
 
 
 def default_margin(metric: str) -> float | None:
@@ -67,12 +67,13 @@ def default_margin(metric: str) -> float | None:
     return 0.001 if is_accuracy(metric) else None
 
 
-def judge(case: Case) -> Verdict:
+def decide(case: Evidence) -> Verdict:
     """Return the verdict of the first rule that applies.
 
-    >>> from nnexp.stats.paired import sign_flip
-    >>> case = Case("test_cost", None, sign_flip([-0.2, -0.3, -0.25, -0.2, -0.1, -0.3]), 0.03125)
-    >>> judge(case).word
+    >>> from nnexp.stats.significance import sign_flip
+    >>> costs = sign_flip([-0.2, -0.3, -0.25, -0.2, -0.1, -0.3])
+    >>> case = Evidence("test_cost", None, costs, p_adjusted=0.03125)
+    >>> decide(case).word
     'better'
     """
     if case.estimate is None:
@@ -84,7 +85,7 @@ def judge(case: Case) -> Verdict:
     return verdict
 
 
-def too_few(case: Case, estimate: Estimate) -> Verdict | None:
+def too_few(case: Evidence, estimate: Estimate) -> Verdict | None:
     """Fewer than six pairs, or unpaired fewer than six runs in an arm: no claim possible."""
     n = estimate.n
     if n >= LEAST:
@@ -99,7 +100,7 @@ def too_few(case: Case, estimate: Estimate) -> Verdict | None:
     return Verdict("no claim possible", why, least_pairs(case.comparisons))
 
 
-def uneven_failures(case: Case, estimate: Estimate) -> Verdict | None:
+def uneven_failures(case: Evidence, estimate: Estimate) -> Verdict | None:
     """A claim that would flatter the arm whose runs fail more often is not made: cannot tell.
 
     Failed runs have no value, so that means and differences are those of the runs that survived.
@@ -114,7 +115,7 @@ def uneven_failures(case: Case, estimate: Estimate) -> Verdict | None:
     return Verdict("cannot tell", why)
 
 
-def negligible(case: Case, estimate: Estimate) -> Verdict | None:
+def negligible(case: Evidence, estimate: Estimate) -> Verdict | None:
     """The interval lies wholly inside ±margin: no practical difference.
 
     Also where it excludes 0: such a difference is real, and too small to matter.
@@ -128,7 +129,7 @@ def negligible(case: Case, estimate: Estimate) -> Verdict | None:
     return Verdict("no practical difference", why)
 
 
-def too_many_comparisons(case: Case, _: Estimate) -> Verdict | None:
+def too_many_comparisons(case: Evidence, _: Estimate) -> Verdict | None:
     """So few runs cannot give a p ≤ 0.05 after the correction: no claim possible."""
     if case.p_reachable <= ALPHA:
         return None
@@ -140,7 +141,7 @@ def too_many_comparisons(case: Case, _: Estimate) -> Verdict | None:
     return Verdict("no claim possible", why, needed)
 
 
-def real(case: Case, estimate: Estimate) -> Verdict | None:
+def real(case: Evidence, estimate: Estimate) -> Verdict | None:
     """The interval excludes 0 and the corrected p is at most 0.05: better or worse."""
     interval = estimate.interval
     if interval is None or not interval.excludes_zero() or case.p_adjusted > ALPHA:
@@ -149,7 +150,7 @@ def real(case: Case, estimate: Estimate) -> Verdict | None:
     return Verdict("better" if better else "worse", _figures(case, estimate))
 
 
-def undecided(case: Case, estimate: Estimate) -> Verdict:
+def undecided(case: Evidence, estimate: Estimate) -> Verdict:
     """None of the above: cannot tell, and how many seeds could."""
     needed, outlook = _outlook(case, estimate)
     split = case.p_adjusted <= ALPHA
@@ -167,7 +168,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def _figures(case: Case, estimate: Estimate) -> str:
+def _figures(case: Evidence, estimate: Estimate) -> str:
     """Write the difference, its interval and p."""
     said = f"mean difference {change(case.metric, estimate.mean)}"
     if estimate.interval is not None:
@@ -180,7 +181,7 @@ def _figures(case: Case, estimate: Estimate) -> str:
     return said
 
 
-def _outlook(case: Case, estimate: Estimate) -> tuple[int | None, str]:
+def _outlook(case: Evidence, estimate: Estimate) -> tuple[int | None, str]:
     """Say how many seeds would tell, going by the spread that was measured."""
     difference, sd, margin = abs(estimate.mean), estimate.sd or 0.0, case.margin
     if margin is not None and difference < margin:

@@ -15,7 +15,8 @@ from nnexp.config.plain import data_kind
 from nnexp.names import STATISTICS, higher_is_better
 from nnexp.numbers import NONE
 from nnexp.run.reader import Run
-from nnexp.stats.groups import Flat, Spread, differing, flatten, group
+from nnexp.stats.sample import Spread
+from nnexp.stats.selection import Flat, differing, flatten, group
 from nnexp.views.published import Published, published
 from nnexp.views.table import Column, Table, plain_column
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from nnexp import names
 from nnexp.run.reader import Run
-from nnexp.stats.comparison import Difference
-from nnexp.stats.power import LEAST
-from nnexp.stats.target import Target
+from nnexp.stats.differences import Difference
+from nnexp.stats.effect import LEAST
+from nnexp.stats.summary import Target
 from nnexp.stats.verdict import WORDS
 from nnexp.text import fold
 from nnexp.views import figures

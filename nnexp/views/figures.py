@@ -7,10 +7,10 @@ from typing import Any
 
 from nnexp import names, numbers
 from nnexp.numbers import NONE, change, quantity, span
-from nnexp.stats.arm import ArmSummary, Scored
-from nnexp.stats.comparison import Difference
+from nnexp.stats.differences import Difference
 from nnexp.stats.estimate import Estimate, Interval
-from nnexp.stats.target import Target, TimeToTarget, time_to_target
+from nnexp.stats.sample import SampleSummary, Scored
+from nnexp.stats.summary import Target, TimeToTarget, time_to_target
 from nnexp.views.compare import Group
 from nnexp.views.table import Column, Table
 from nnexp.views.verdicts import Judged
@@ -84,14 +84,14 @@ def differences(judged: Judged, order: Sequence[str]) -> Table[Difference]:
     return Table(columns, shown)
 
 
-def arms(judged: Judged, order: Sequence[str]) -> Table[ArmSummary]:
+def arms(judged: Judged, order: Sequence[str]) -> Table[SampleSummary]:
     """Lay out what each arm comes to by itself."""
     metric = judged.comparison.metric
 
     def number(value: float | None) -> str:
         return numbers.number(metric, value)
 
-    def interval(arm: ArmSummary) -> str:
+    def interval(arm: SampleSummary) -> str:
         if arm.interval is None:
             return NONE
         low, high = arm.interval.low, arm.interval.high
@@ -143,7 +143,7 @@ def _ends(prefix: str, interval: Interval | None) -> dict[str, Any]:
     return {f"{prefix}_low": low, f"{prefix}_high": high}
 
 
-def _raw_arm(arm: ArmSummary) -> dict[str, Any]:
+def _raw_arm(arm: SampleSummary) -> dict[str, Any]:
     best, worst = arm.best, arm.worst
     return {
         "arm": arm.name,

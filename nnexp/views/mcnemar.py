@@ -11,7 +11,7 @@ from nnexp.errors import RunError
 from nnexp.numbers import change
 from nnexp.run.reader import Run
 from nnexp.stats.estimate import ALPHA
-from nnexp.stats.mcnemar import mcnemar
+from nnexp.stats.significance import mcnemar
 from nnexp.views.comparing import Block, written
 from nnexp.views.table import Column, Table, as_csv, json_text
 from nnexp.views.verdicts import incomparable

@@ -15,8 +15,8 @@ from nnexp.nn.metrics import confusion
 from nnexp.numbers import NONE
 from nnexp.run.layout import DIAGNOSTICS
 from nnexp.run.reader import Run
-from nnexp.stats.diagnosis import Case, diagnose
-from nnexp.stats.groups import flatten, never_learned
+from nnexp.stats.diagnosis import Measurements, diagnose, never_learned
+from nnexp.stats.selection import flatten
 from nnexp.stats.summary import Point
 from nnexp.text import sanitize_line, shorten
 from nnexp.views.published import Published
@@ -194,7 +194,7 @@ def diagnosis(run: Run) -> list[str]:
     if run.experiment is None:
         return []
     return diagnose(
-        Case(
+        Measurements(
             flatten(run.experiment.model_dump()),
             run.status,
             run.rows,

@@ -14,7 +14,7 @@ from nnexp.errors import one_of
 from nnexp.names import higher_is_better
 from nnexp.numbers import NONE, plural
 from nnexp.run.reader import Run
-from nnexp.stats.flatness import Flatness, at_edge
+from nnexp.stats.sample import Flatness, at_edge
 from nnexp.study.record import record_of
 from nnexp.study.trials import Search, Trial
 from nnexp.views import comparing

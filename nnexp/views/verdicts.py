@@ -14,9 +14,9 @@ from nnexp import names
 from nnexp.errors import OptionError, did_you_mean
 from nnexp.numbers import name_seeds, plural
 from nnexp.run.reader import Run
-from nnexp.stats.arm import Arm, ArmSummary
-from nnexp.stats.comparison import Comparison, Difference, compare
-from nnexp.stats.groups import differing, flatten
+from nnexp.stats.differences import Comparison, Difference, compare
+from nnexp.stats.sample import Sample, SampleSummary
+from nnexp.stats.selection import differing, flatten
 from nnexp.stats.verdict import default_margin
 from nnexp.text import sanitize_line, shorten
 from nnexp.views.compare import Group, beware, key_value, keys
@@ -78,7 +78,7 @@ class Judged:
         return {difference.arm: difference for difference in self.comparison.differences}
 
     @cached_property
-    def arms(self) -> dict[str, ArmSummary]:
+    def arms(self) -> dict[str, SampleSummary]:
         """What each arm comes to by itself."""
         return {arm.name: arm for arm in self.comparison.arms}
 
@@ -167,7 +167,7 @@ def _point(groups: Sequence[Group], metric: str) -> str:
     return "best-epoch"
 
 
-def _arm(name: str, group: Group, metric: str, at: str) -> Arm:
+def _arm(name: str, group: Group, metric: str, at: str) -> Sample:
     """Take the run of each seed that has ended: its value, or how it failed."""
     values, failures = {}, {}
     for seed, run in sorted(group.ended.items()):
@@ -178,14 +178,14 @@ def _arm(name: str, group: Group, metric: str, at: str) -> Arm:
             failures[seed] = "failed"
         elif point is not None:
             values[seed] = point.value
-    return Arm(name, values, failures)
+    return Sample(name, values, failures)
 
 
 def _baselines(
     named: Mapping[str, Group],
     known: Mapping[str, _Known],
     question: Question,
-    arms: Mapping[str, Arm],
+    arms: Mapping[str, Sample],
 ) -> dict[str, str]:
     """Return the baseline of each group that is to have one.
 
@@ -235,7 +235,7 @@ def _of_study(
     return found
 
 
-def _empty(arm: Arm, baseline: Arm) -> str | None:
+def _empty(arm: Sample, baseline: Sample) -> str | None:
     """Say which of two arms has nothing to compare."""
     for which in (baseline, arm):
         if not which.seeds:

@@ -27,7 +27,7 @@ from nnexp.run.checkpoint import Checkpoint, read_checkpoint
 from nnexp.run.resume import resume
 from nnexp.run.session import run
 from nnexp.run.writer import COLUMNS, RunWriter
-from nnexp.stats.groups import never_learned
+from nnexp.stats.diagnosis import never_learned
 
 if TYPE_CHECKING:
     from conftest import Train

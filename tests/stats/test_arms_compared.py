@@ -14,23 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnexp.errors import OptionError
-from nnexp.stats.arm import Arm, Scored, summarize_arm
-from nnexp.stats.comparison import Comparison, Difference, compare
+from nnexp.stats.differences import Comparison, Difference, compare
 from nnexp.stats.effect import Wins
-from nnexp.stats.holm import holm
-from nnexp.stats.paired import sign_flip
-from nnexp.stats.unpaired import unpaired
+from nnexp.stats.sample import Sample, Scored, summarize_sample
+from nnexp.stats.significance import holm, sign_flip, unpaired
 
 METRIC = "test_accuracy"
 
 
-def arm(name: str, values: list[float], first: int = 0, **failures: str) -> Arm:
+def arm(name: str, values: list[float], first: int = 0, **failures: str) -> Sample:
     """Return an arm with the seeds from `first` up; failures by seed as in s3="diverged"."""
     failed = {int(seed[1:]): why for seed, why in failures.items()}
-    return Arm(name, dict(enumerate(values, first)), failed)
+    return Sample(name, dict(enumerate(values, first)), failed)
 
 
-def drawn(name: str, seed: int, n: int = 8, shift: float = 0.0, first: int = 0) -> Arm:
+def drawn(name: str, seed: int, n: int = 8, shift: float = 0.0, first: int = 0) -> Sample:
     """Return an arm of accuracies as a test set of 10,000 gives them."""
     noise = np.random.default_rng(seed).normal(0.95 + shift, 0.002, n)
     return arm(name, np.round(noise, 4).tolist(), first)
@@ -45,7 +43,7 @@ def only(comparison: Comparison) -> Difference:
 def test_runs_are_paired_by_seed() -> None:
     """The difference is that of the runs with the same seed, in whatever order they come."""
     a, b = drawn("a", 1), drawn("b", 2)
-    shuffled = Arm("b", dict(sorted(b.values.items(), reverse=True)))
+    shuffled = Sample("b", dict(sorted(b.values.items(), reverse=True)))
     found = only(compare([a, shuffled], metric=METRIC, margin=0.001))
     assert found.estimate == sign_flip([b.values[s] - a.values[s] for s in range(8)])
     assert (found.arm, found.baseline, found.seeds) == ("b", "a", tuple(range(8)))
@@ -108,7 +106,7 @@ def test_six_seeds_cannot_carry_many_comparisons() -> None:
 
 def test_an_arm_with_nothing_to_compare_weighs_on_nobody() -> None:
     """An arm all of whose runs failed has no p, and is not corrected for."""
-    dead = Arm("dead", {}, dict.fromkeys(range(8), "diverged"))
+    dead = Sample("dead", {}, dict.fromkeys(range(8), "diverged"))
     found = compare([drawn("a", 1), dead, drawn("b", 2, shift=0.01)], metric=METRIC, margin=None)
     none, other = found.differences
     assert (none.estimate, none.p_adjusted, none.verdict.word) == (None, None, "no claim possible")
@@ -136,11 +134,11 @@ def test_failed_runs_lose_and_are_named() -> None:
 def test_a_fragile_arm_is_not_called_better() -> None:
     """Its surviving runs are better, but it failed more often: on all runs, or on common seeds."""
     base = drawn("base", 1, 10)
-    fragile = Arm("fragile", drawn("x", 2, 7, 0.05).values, dict.fromkeys((7, 8, 9), "diverged"))
+    fragile = Sample("fragile", drawn("x", 2, 7, 0.05).values, dict.fromkeys((7, 8, 9), "diverged"))
     found = only(compare([base, fragile], metric=METRIC, margin=None)).verdict
     assert found.word == "cannot tell"
     assert "leave out the runs that failed" in found.reason
-    failing_elsewhere = Arm("base", base.values, dict.fromkeys(range(20, 40), "diverged"))
+    failing_elsewhere = Sample("base", base.values, dict.fromkeys(range(20, 40), "diverged"))
     assert fragile.fails_more(failing_elsewhere)
     assert failing_elsewhere.fails_more(fragile)
     assert only(compare([fragile, base], metric=METRIC, margin=None)).verdict.word == "cannot tell"
@@ -149,7 +147,7 @@ def test_a_fragile_arm_is_not_called_better() -> None:
 @pytest.mark.parametrize("wild", [nan, inf, -inf, 1e200])
 def test_a_value_that_is_no_number_is_a_failure(wild: float) -> None:
     """It is counted and named, not averaged."""
-    found = summarize_arm(arm("a", [0.9, wild, 0.8]), METRIC)
+    found = summarize_sample(arm("a", [0.9, wild, 0.8]), METRIC)
     assert (found.n, found.failures) == (2, {1: f"ended at {wild:g}"})
     assert found.mean == pytest.approx(0.85)
 
@@ -157,11 +155,11 @@ def test_a_value_that_is_no_number_is_a_failure(wild: float) -> None:
 def test_an_arm_has_its_best_and_worst_seed() -> None:
     """By the direction of the metric; the first of equals."""
     values = [0.2, 0.1, 0.3, 0.1]
-    accuracy = summarize_arm(arm("a", values), METRIC)
-    cost = summarize_arm(arm("a", values), "test_cost")
+    accuracy = summarize_sample(arm("a", values), METRIC)
+    cost = summarize_sample(arm("a", values), "test_cost")
     assert (accuracy.best, accuracy.worst) == (Scored(2, 0.3), Scored(1, 0.1))
     assert (cost.best, cost.worst) == (Scored(1, 0.1), Scored(2, 0.3))
-    empty = summarize_arm(Arm("a", {}), METRIC)
+    empty = summarize_sample(Sample("a", {}), METRIC)
     assert (empty.n, empty.mean, empty.sd, empty.interval, empty.best) == (
         0,
         None,
@@ -228,14 +226,14 @@ def test_every_comparison_is_plain_data(
     values: list[dict[int, float]], metric: str, margin: float | None
 ) -> None:
     """Whatever the runs, it can be written as JSON, without infinities or NaN."""
-    found = compare([Arm(str(i), v) for i, v in enumerate(values)], metric=metric, margin=margin)
+    found = compare([Sample(str(i), v) for i, v in enumerate(values)], metric=metric, margin=margin)
     assert json.loads(json.dumps(asdict(found), allow_nan=False))["metric"] == metric
 
 
 @given(arms)
 def test_swapping_arm_and_baseline_mirrors_the_figures(values: list[dict[int, float]]) -> None:
     """Differences change sign, wins and losses swap, probabilities add up to 1, words turn."""
-    a, b = Arm("a", values[0]), Arm("b", values[1])
+    a, b = Sample("a", values[0]), Sample("b", values[1])
     found = only(compare([a, b], metric=METRIC, margin=0.001))
     swapped = only(compare([b, a], metric=METRIC, margin=0.001))
     turned = {"better": "worse", "worse": "better"}
@@ -279,6 +277,6 @@ def test_false_claims_are_rare(noise: str) -> None:
 
 def test_comparing_does_not_wait_for_scipy() -> None:
     """It takes a fifth of a second to import, and is not needed."""
-    code = "import sys, nnexp.stats.comparison; print('scipy' in sys.modules)"
+    code = "import sys, nnexp.stats.differences; print('scipy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnexp.stats.diagnosis import RULES, Case, diagnose
+from nnexp.stats.diagnosis import RULES, Measurements, diagnose
 
 CONFIG: dict[str, Any] = {
     "eta": 0.5,
@@ -35,7 +35,7 @@ def said(rule: str, log: list[dict[str, float | None]], **known: Any) -> str | N
     """Return what one rule says of a run of CONFIG with these rows."""
     config = CONFIG | known.pop("config", {})
     status = known.pop("status", "completed")
-    return RULES[rule](Case(config, status, log, **known))
+    return RULES[rule](Measurements(config, status, log, **known))
 
 
 def test_divergence_names_epoch_and_eta() -> None:
@@ -65,7 +65,7 @@ def test_nothing_was_learnt_where_accuracy_is_chance(
     """Chance is one in so many classes, and 70 % of two classes is more than nothing."""
     log = rows(train_accuracy=[0.9, accuracy])
     recall = [accuracy] * classes
-    found = said("nothing_learnt", log, recall=recall, examples=1000)
+    found = said("nothing_learned", log, recall=recall, examples=1000)
     assert (found is None) == learned
     if found is not None:
         assert f"chance {100 / classes:g} %; look at eta (0.5)" in found
@@ -76,21 +76,21 @@ def test_nothing_was_learnt_with_its_suspects() -> None:
     """L2 is named where there is some, and saturated neurons before either."""
     log = rows(train_accuracy=[0.25])
     known: dict[str, Any] = {"recall": [0.25] * 4, "examples": 40, "config": {"l2": 5.0}}
-    assert said("nothing_learnt", log, **known) == (
+    assert said("nothing_learned", log, **known) == (
         "nothing was learned: training accuracy 25 %, chance 25 %; look at eta (0.5) and l2 (5)"
     )
     state = rows(saturated_1=[0.2, 0.75, nan])
-    assert said("nothing_learnt", log, diagnostics=state, **known) == (
+    assert said("nothing_learned", log, diagnostics=state, **known) == (
         "nothing was learned: training accuracy 25 %, chance 25 %; "
         "75 % of the first layer's neurons are saturated"
     )
 
 
-@pytest.mark.parametrize("rule", ["nothing_learnt", "silent_outputs"])
+@pytest.mark.parametrize("rule", ["nothing_learned", "silent_outputs"])
 def test_of_few_examples_nothing_is_said(rule: str) -> None:
     """Under ten examples a class, an accuracy near chance or a recall of 0 is no finding."""
     known: dict[str, Any] = {"recall": [0.0, 0.0], "classes": ["no", "yes"]}
-    accuracy = 0.5 if rule == "nothing_learnt" else 0.9
+    accuracy = 0.5 if rule == "nothing_learned" else 0.9
     log = rows(train_accuracy=[accuracy])
     assert said(rule, log, examples=19, **known) is None
     assert said(rule, log, examples=20, **known) is not None
@@ -306,7 +306,7 @@ def test_whatever_the_logs_hold_no_rule_speaks_of_what_is_no_number(
     """Gaps, NaN and infinities raise nothing and are never quoted."""
     names = [str(i) for i in range(len(recall))]
     for activation in ("relu", "sigmoid"):
-        case = Case(
+        case = Measurements(
             CONFIG | {"activation": activation}, "completed", log, state, recall, names, examples
         )
         for sentence in diagnose(case):
@@ -320,6 +320,6 @@ def test_without_the_training_cost_or_accuracy_nothing_is_said(
     log: list[dict[str, float | None]], status: str
 ) -> None:
     """Rules that know nothing are silent."""
-    assert diagnose(Case(CONFIG, status, log)) == []
+    assert diagnose(Measurements(CONFIG, status, log)) == []
     blind = [row | {"train_cost": None, "train_accuracy": nan} for row in log]
-    assert diagnose(Case(CONFIG | {"activation": "relu"}, status, blind)) == []
+    assert diagnose(Measurements(CONFIG | {"activation": "relu"}, status, blind)) == []

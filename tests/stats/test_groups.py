@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnexp.stats.groups import Spread, differing, flatten, group, never_learned
+from nnexp.stats.diagnosis import never_learned
+from nnexp.stats.sample import Spread
+from nnexp.stats.selection import differing, flatten, group
 
 keys = st.sampled_from("abcd")
 flats = st.dictionaries(keys, st.sampled_from([1, 2, "x", None, [1], 0.5]))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from nnexp.stats.mcnemar import mcnemar
+from nnexp.stats.significance import mcnemar
 
 classes = st.integers(0, 2)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from nnexp.stats.estimate import ALPHA
-from nnexp.stats.paired import SAMPLES, sign_flip, subset_sums
+from nnexp.stats.significance import SAMPLES, sign_flip, subset_sums
 
 # Darwin's maize: heights of 15 pairs of crossed and self-fertilized plants, in eighths of an inch.
 MAIZE = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]

@@ -8,8 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from nnexp.stats.holm import holm
-from nnexp.stats.power import (
+from nnexp.stats.effect import (
     LEAST,
     MOST,
     POWER,
@@ -19,6 +18,7 @@ from nnexp.stats.power import (
     seeds_for_margin,
     seeds_needed,
 )
+from nnexp.stats.significance import holm
 
 
 @pytest.mark.parametrize(("effect", "n"), [(0.2, 199), (0.5, 34), (0.8, 15)])

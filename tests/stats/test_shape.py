@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnexp.stats.shape import FAR, find_apart
+from nnexp.stats.sample import FAR, find_apart
 
 GOOD = [0.9651, 0.9668, 0.9659, 0.9662, 0.9671, 0.9655, 0.9664]
 values = st.lists(st.integers(0, 1000).map(float), max_size=12)

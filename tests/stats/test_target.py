@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnexp.errors import OptionError
-from nnexp.stats.target import Reached, Target, parse_target, reach, time_to_target
+from nnexp.stats.summary import Reached, Target, parse_target, reach, time_to_target
 
 Row = dict[str, float | None]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from nnexp.stats.estimate import deviation, mean_interval, skewness, variance
-from nnexp.stats.unpaired import unpaired
+from nnexp.stats.significance import unpaired
 
 # Hours of sleep gained with two drugs by ten patients (Student, Biometrika 6, 1908); R's `sleep`.
 FIRST = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]

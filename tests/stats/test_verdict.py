@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nnexp.stats.effect import seeds_for_margin, seeds_needed
 from nnexp.stats.estimate import ALPHA, Estimate, Interval
-from nnexp.stats.paired import sign_flip
-from nnexp.stats.power import seeds_for_margin, seeds_needed
-from nnexp.stats.verdict import WORDS, Case, Verdict, default_margin, judge
+from nnexp.stats.significance import sign_flip
+from nnexp.stats.verdict import WORDS, Evidence, Verdict, decide, default_margin
 
 HIGHER = Estimate(True, 10, 0.004, 0.003, Interval(0.002, 0.006), 0.004, 2 / 2**10)
 UNSURE = Estimate(True, 10, 0.004, 0.008, Interval(-0.002, 0.01), 0.2, 2 / 2**10)
@@ -19,9 +19,9 @@ UNSURE = Estimate(True, 10, 0.004, 0.008, Interval(-0.002, 0.01), 0.2, 2 / 2**10
 
 def case(
     estimate: Estimate | None, metric: str = "test_accuracy", margin: float | None = 0.001
-) -> Case:
+) -> Evidence:
     """Return the case of a single comparison."""
-    return Case(metric, margin, estimate, p_adjusted=estimate.p if estimate else 1.0)
+    return Evidence(metric, margin, estimate, p_adjusted=estimate.p if estimate else 1.0)
 
 
 def lower(estimate: Estimate) -> Estimate:
@@ -42,30 +42,30 @@ def lower(estimate: Estimate) -> Estimate:
 )
 def test_the_direction_is_the_metrics(estimate: Estimate, metric: str, word: str) -> None:
     """A higher accuracy is better, a higher cost worse, once interval and p agree."""
-    assert judge(case(estimate, metric)).word == word
+    assert decide(case(estimate, metric)).word == word
 
 
 def test_interval_and_corrected_p_must_agree() -> None:
     """One of them alone makes no claim."""
     corrected = replace(case(HIGHER), p_adjusted=0.051, comparisons=13)
-    assert judge(corrected).word == "cannot tell"
-    assert "0.051 corrected for 13 comparisons" in judge(corrected).reason
+    assert decide(corrected).word == "cannot tell"
+    assert "0.051 corrected for 13 comparisons" in decide(corrected).reason
     split = replace(case(replace(HIGHER, interval=Interval(-0.001, 0.009))), p_adjusted=0.01)
-    assert judge(split).word == "cannot tell"
-    assert "do not agree" in judge(split).reason
-    assert judge(replace(case(HIGHER), p_adjusted=0.05)).word == "better"
+    assert decide(split).word == "cannot tell"
+    assert "do not agree" in decide(split).reason
+    assert decide(replace(case(HIGHER), p_adjusted=0.05)).word == "better"
 
 
 def test_a_difference_inside_the_margin_does_not_matter() -> None:
     """The whole interval must lie inside; where it excludes 0, real but small is said."""
     inside = replace(UNSURE, mean=0.0001, interval=Interval(-0.0008, 0.001))
-    assert judge(case(inside)).word == "no practical difference"
-    assert "real" not in judge(case(inside)).reason
-    assert judge(case(replace(inside, interval=Interval(-0.0011, 0.001)))).word == "cannot tell"
+    assert decide(case(inside)).word == "no practical difference"
+    assert "real" not in decide(case(inside)).reason
+    assert decide(case(replace(inside, interval=Interval(-0.0011, 0.001)))).word == "cannot tell"
     small = replace(HIGHER, mean=0.0005, interval=Interval(0.0002, 0.0008))
-    assert judge(case(small)).word == "no practical difference"
-    assert "a real difference, but too small to matter" in judge(case(small)).reason
-    assert judge(case(small, margin=None)).word == "better"
+    assert decide(case(small)).word == "no practical difference"
+    assert "a real difference, but too small to matter" in decide(case(small)).reason
+    assert decide(case(small, margin=None)).word == "better"
 
 
 def test_the_end_of_the_margin_belongs_to_it() -> None:
@@ -81,7 +81,7 @@ def test_the_end_of_the_margin_belongs_to_it() -> None:
     found = sign_flip(d)
     assert found.interval is not None
     assert found.interval.high == pytest.approx(0.001)
-    assert judge(case(found)).word == "no practical difference"
+    assert decide(case(found)).word == "no practical difference"
 
 
 def test_only_accuracies_have_a_margin_of_their_own() -> None:
@@ -94,7 +94,7 @@ def test_only_accuracies_have_a_margin_of_their_own() -> None:
 @pytest.mark.parametrize("n", range(1, 6))
 def test_fewer_than_six_pairs_claim_nothing(n: int) -> None:
     """Even if every seed agrees: p cannot fall below 2/2^n, and the reason says so."""
-    found = judge(case(sign_flip([0.1 + i / 100 for i in range(n)])))
+    found = decide(case(sign_flip([0.1 + i / 100 for i in range(n)])))
     assert found.word == "no claim possible"
     assert f"p cannot fall below 2/2^{n} = {2 / 2**n:.2g}" in found.reason
     assert found.seeds_needed == 6
@@ -102,47 +102,47 @@ def test_fewer_than_six_pairs_claim_nothing(n: int) -> None:
 
 def test_nothing_to_compare_claims_nothing() -> None:
     """Arms without runs get a verdict too, the humblest."""
-    assert judge(case(None)).word == "no claim possible"
+    assert decide(case(None)).word == "no claim possible"
 
 
 def test_six_pairs_that_all_agree_are_enough() -> None:
     """The least number of seeds with which a claim can be made, by its own figures."""
-    assert judge(case(sign_flip([0.01, 0.02, 0.015, 0.012, 0.011, 0.013]))).word == "better"
+    assert decide(case(sign_flip([0.01, 0.02, 0.015, 0.012, 0.011, 0.013]))).word == "better"
 
 
 def test_too_many_comparisons_claim_nothing() -> None:
     """Where the correction leaves no p at or below 0.05 it says so, and how many seeds would do."""
-    found = judge(replace(case(HIGHER), p_adjusted=0.055, p_reachable=0.0547, comparisons=28))
+    found = decide(replace(case(HIGHER), p_adjusted=0.055, p_reachable=0.0547, comparisons=28))
     assert (found.word, found.seeds_needed) == ("no claim possible", 11)
     assert "28 comparisons" in found.reason
     small = replace(HIGHER, mean=0.0005, interval=Interval(0.0002, 0.0008))
-    assert judge(replace(case(small), p_reachable=0.06)).word == "no practical difference"
+    assert decide(replace(case(small), p_reachable=0.06)).word == "no practical difference"
 
 
 def test_cannot_tell_says_how_many_seeds_would() -> None:
     """For a difference above the margin, to see it; below, to bring the interval inside."""
-    found = judge(case(UNSURE))
+    found = decide(case(UNSURE))
     assert found.seeds_needed == seeds_needed(0.004, 0.008)
     assert f"about {found.seeds_needed} seeds to show a difference of this size" in found.reason
     small = replace(UNSURE, mean=0.0002, sd=0.002)
-    found = judge(case(small))
+    found = decide(case(small))
     assert found.seeds_needed == seeds_for_margin(0.0002, 0.002, 0.001)
     assert "bring the interval inside ±0.10 points" in found.reason
 
 
 def test_cannot_tell_never_asks_for_fewer_seeds_than_there_are() -> None:
     """Where p just fails, the advice is more seeds than were run, and enough for the correction."""
-    assert judge(case(replace(UNSURE, mean=0.03))).seeds_needed == 11
+    assert decide(case(replace(UNSURE, mean=0.03))).seeds_needed == 11
     many = replace(case(replace(UNSURE, mean=0.9)), comparisons=100)
-    assert judge(many).seeds_needed == 12
+    assert decide(many).seeds_needed == 12
 
 
 def test_cannot_tell_is_honest_about_tiny_differences() -> None:
     """No number of seeds shows a difference of nothing, and above 10,000 none is named."""
-    equal = judge(case(replace(UNSURE, mean=0.0), "test_cost", None))
+    equal = decide(case(replace(UNSURE, mean=0.0), "test_cost", None))
     assert (equal.word, equal.seeds_needed) == ("cannot tell", None)
     assert "no number of seeds" in equal.reason
-    tiny = judge(case(replace(UNSURE, mean=1e-6), "test_cost", None))
+    tiny = decide(case(replace(UNSURE, mean=1e-6), "test_cost", None))
     assert tiny.seeds_needed is None
     assert "more than 10,000 seeds" in tiny.reason
 
@@ -162,7 +162,7 @@ def test_cannot_tell_is_honest_about_tiny_differences() -> None:
 )
 def test_failures_never_flatter(estimate: Estimate, arm: bool, baseline: bool, word: str) -> None:
     """Who fails more often is not called better, nor as good; that it fails is always said."""
-    found = judge(
+    found = decide(
         replace(
             case(estimate),
             arm_fails_more=arm,
@@ -175,11 +175,11 @@ def test_failures_never_flatter(estimate: Estimate, arm: bool, baseline: bool, w
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn) -> Evidence:
     """Return cases of all kinds."""
     d = draw(st.lists(st.integers(-20, 30).map(lambda x: x / 10_000), min_size=1, max_size=9))
     estimate = sign_flip(d)
-    return Case(
+    return Evidence(
         draw(st.sampled_from(["test_accuracy", "test_cost"])),
         draw(st.sampled_from([None, 0.001, 0.002])),
         estimate,
@@ -197,9 +197,9 @@ def claims(found: Verdict) -> bool:
 
 
 @given(cases())
-def test_every_claim_has_its_grounds(given_case: Case) -> None:
+def test_every_claim_has_its_grounds(given_case: Evidence) -> None:
     """Better and worse exclude 0 with p ≤ 0.05; no practical difference is inside the margin."""
-    found, estimate = judge(given_case), given_case.estimate
+    found, estimate = decide(given_case), given_case.estimate
     assert found.word in WORDS
     assert found.reason
     assert estimate is not None
@@ -217,10 +217,10 @@ def test_every_claim_has_its_grounds(given_case: Case) -> None:
 
 
 @given(cases())
-def test_swapping_the_arms_swaps_the_verdict(given_case: Case) -> None:
+def test_swapping_the_arms_swaps_the_verdict(given_case: Evidence) -> None:
     """Better becomes worse, and every other word stays."""
     assert given_case.estimate is not None
-    swapped = judge(
+    swapped = decide(
         replace(
             given_case,
             estimate=lower(given_case.estimate),
@@ -229,6 +229,6 @@ def test_swapping_the_arms_swaps_the_verdict(given_case: Case) -> None:
         )
     )
     turned = {"better": "worse", "worse": "better"}
-    word = judge(given_case).word
+    word = decide(given_case).word
     assert swapped.word == turned.get(word, word)
-    assert swapped.seeds_needed == judge(given_case).seeds_needed
+    assert swapped.seeds_needed == decide(given_case).seeds_needed

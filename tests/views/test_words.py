@@ -6,7 +6,7 @@ import pytest
 
 from nnexp import numbers
 from nnexp.numbers import NONE
-from nnexp.stats.groups import Spread
+from nnexp.stats.sample import Spread
 from nnexp.stats.summary import Point
 from nnexp.views.published import Published, published
 from nnexp.views.run import against_published, summary_lines

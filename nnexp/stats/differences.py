@@ -9,14 +9,11 @@ from statistics import fmean
 from nnexp.errors import OptionError, did_you_mean, one_of
 from nnexp.names import is_accuracy
 from nnexp.numbers import name_seeds, plural
-from nnexp.stats.arm import Arm, ArmSummary, summarize_arm
-from nnexp.stats.effect import Wins, count_wins, error_reduction, probability_of_improvement
+from nnexp.stats.effect import LEAST, Wins, count_wins, error_reduction, probability_of_improvement
 from nnexp.stats.estimate import Estimate
-from nnexp.stats.holm import holm
-from nnexp.stats.paired import sign_flip
-from nnexp.stats.power import LEAST
-from nnexp.stats.unpaired import unpaired
-from nnexp.stats.verdict import Case, Verdict, judge
+from nnexp.stats.sample import Sample, SampleSummary, summarize_sample
+from nnexp.stats.significance import holm, sign_flip, unpaired
+from nnexp.stats.verdict import Evidence, Verdict, decide
 
 UNRELIABLE = (
     "some runs lie far from the others; where one arm alone gets stuck in 15 % of its runs, "
@@ -58,12 +55,12 @@ class Comparison:
 
     metric: str
     margin: float | None
-    arms: tuple[ArmSummary, ...]
+    arms: tuple[SampleSummary, ...]
     differences: tuple[Difference, ...]
 
 
 def compare(
-    arms: Sequence[Arm],
+    arms: Sequence[Sample],
     *,
     metric: str,
     margin: float | None,
@@ -87,21 +84,21 @@ def compare(
         OptionError: a name is not that of an arm.
         ValueError: two arms have one name, or an arm is its own baseline.
 
-    >>> a = Arm("a", {seed: 0.95 + seed / 1000 for seed in range(8)})
-    >>> b = Arm("b", {seed: 0.96 + seed / 999 for seed in range(8)})
+    >>> a = Sample("a", {seed: 0.95 + seed / 1000 for seed in range(8)})
+    >>> b = Sample("b", {seed: 0.96 + seed / 999 for seed in range(8)})
     >>> compare([a, b], metric="test_accuracy", margin=0.001).differences[0].verdict.word
     'better'
     """
     named = {arm.name: arm for arm in arms}
     if len(named) < len(arms):
         raise ValueError("two arms have the same name")
-    summaries = {name: summarize_arm(arm, metric) for name, arm in named.items()}
+    summaries = {name: summarize_sample(arm, metric) for name, arm in named.items()}
     matches = [_match(named[a], named[b]) for a, b in _pairs(list(named), baseline, pairs)]
     compared = sum(match.estimate is not None for match in matches)
     adjusted = _holm(matches, lambda estimate: estimate.p)
     reachable = _holm(matches, lambda estimate: estimate.floor)
     cases = [
-        Case(
+        Evidence(
             metric=metric,
             margin=margin,
             estimate=match.estimate,
@@ -140,15 +137,15 @@ def _pairs(
 class _Match:
     """An arm, its baseline, and the values that the estimate is of."""
 
-    arm: Arm
-    baseline: Arm
+    arm: Sample
+    baseline: Sample
     shared: tuple[int, ...]
     values: Sequence[float]
     baseline_values: Sequence[float]
     estimate: Estimate | None
 
 
-def _match(arm: Arm, baseline: Arm) -> _Match:
+def _match(arm: Sample, baseline: Sample) -> _Match:
     """Pair runs by seed where enough are shared; where too few are, but enough in all, do not."""
     a, b = arm.finite, baseline.finite
     shared = tuple(sorted(a.keys() & b.keys()))
@@ -166,7 +163,9 @@ def _holm(matches: Sequence[_Match], pick: Callable[[Estimate], float]) -> list[
     return [1.0 if match.estimate is None else next(adjusted) for match in matches]
 
 
-def _difference(match: _Match, case: Case, summaries: Mapping[str, ArmSummary]) -> Difference:
+def _difference(
+    match: _Match, case: Evidence, summaries: Mapping[str, SampleSummary]
+) -> Difference:
     """Put together all that is known of a difference."""
     a, b = match.arm.scores(case.metric), match.baseline.scores(case.metric)
     known = match.estimate is not None
@@ -183,7 +182,7 @@ def _difference(match: _Match, case: Case, summaries: Mapping[str, ArmSummary]) 
         wins=count_wins((a[seed], b[seed]) for seed in a.keys() & b.keys()),
         improvement=probability_of_improvement([*a.values()], [*b.values()]) if a and b else None,
         error_reduction=reduction,
-        verdict=judge(case),
+        verdict=decide(case),
         notes=tuple(_notes(match, apart)),
     )
 

@@ -1,0 +1,306 @@
+"""What several values come to: runs that lie apart, an arm's values by seed, trials of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from math import inf, isfinite, log, sqrt
+from statistics import fmean
+
+from nnexp.names import higher_is_better
+from nnexp.numbers import name_seeds, plural, quantity
+from nnexp.stats.estimate import ROUNDING, Interval, deviation, mean_interval, variance
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Mean and spread of a value over runs; sd (n - 1 in the denominator) needs two of them."""
+
+    n: int
+    mean: float
+    sd: float | None
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> Spread | None:
+        """Summarize the finite values; None when there is none.
+
+        >>> Spread.of([1.0, 2.0, 3.0])
+        Spread(n=3, mean=2.0, sd=1.0, low=1.0, high=3.0)
+        """
+        finite = [value for value in values if value is not None and isfinite(value)]
+        if not finite:
+            return None
+        return cls(len(finite), fmean(finite), deviation(finite), min(finite), max(finite))
+
+
+# Above, squares overflow; a cost that large has diverged in all but name.
+LARGEST = 1e100
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The runs of one config, by seed.
+
+    Attributes:
+        values: of the metric; one that is not finite, or above 1e100, counts as a failure.
+        failures: what became of the runs that have no value, as in "diverged in epoch 3".
+    """
+
+    name: str
+    values: Mapping[int, float]
+    failures: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> set[int]:
+        """The seeds it was run with, whatever became of the runs."""
+        return self.values.keys() | self.failures.keys()
+
+    @cached_property
+    def failed(self) -> dict[int, str]:
+        """What became of every run without a value to reckon with."""
+        wild = {s: f"ended at {v:g}" for s, v in self.values.items() if not abs(v) < LARGEST}
+        return wild | dict(self.failures)
+
+    @cached_property
+    def finite(self) -> dict[int, float]:
+        """The values of the runs that did not fail."""
+        return {seed: value for seed, value in self.values.items() if seed not in self.failed}
+
+    def scores(self, metric: str) -> dict[int, float]:
+        """Return the values so that higher is better; a failed run is worse than any other."""
+        sign = 1 if higher_is_better(metric) else -1
+        return dict.fromkeys(self.failed, -inf) | {s: sign * v for s, v in self.finite.items()}
+
+    def fails_more(self, other: Sample) -> bool:
+        """Tell whether it fails more often: of all runs, or on the seeds both were run with."""
+        rates = [len(arm.failed) / max(len(arm.seeds), 1) for arm in (self, other)]
+        both = self.seeds & other.seeds
+        counts = [len(arm.failed.keys() & both) for arm in (self, other)]
+        return rates[0] > rates[1] or counts[0] > counts[1]
+
+    def failure_count(self) -> str:
+        """Say how many of the runs failed."""
+        return f"{len(self.failed)} of {plural(len(self.seeds), 'run')} of {self.name} failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A run by its seed and value."""
+
+    seed: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSummary:
+    """An arm by itself.
+
+    Attributes:
+        n: runs with a value; mean, sd, interval, best and worst are theirs.
+        interval: Student's 95 % interval of the mean; None for fewer than two.
+        failures: what became of the other runs, by seed.
+        apart: runs that lie far from the others, if any.
+        notes: what a mean hides, in sentences.
+    """
+
+    name: str
+    n: int
+    mean: float | None
+    sd: float | None
+    interval: Interval | None
+    best: Scored | None
+    worst: Scored | None
+    failures: Mapping[int, str]
+    apart: Apart | None
+    notes: tuple[str, ...]
+
+
+def summarize_sample(arm: Sample, metric: str) -> SampleSummary:
+    """Summarize an arm's runs; of equally good ones the first seed is called the best, or worst."""
+    values, scores = arm.finite, arm.scores(metric)
+    x = [values[seed] for seed in sorted(values)]
+    apart = find_apart(values)
+    best = max(sorted(values), key=scores.__getitem__, default=None)
+    worst = min(sorted(values), key=scores.__getitem__, default=None)
+    return SampleSummary(
+        name=arm.name,
+        n=len(x),
+        mean=fmean(x) if x else None,
+        sd=deviation(x),
+        interval=mean_interval(x),
+        best=None if best is None else Scored(best, values[best]),
+        worst=None if worst is None else Scored(worst, values[worst]),
+        failures=arm.failed,
+        apart=apart,
+        notes=tuple(_notes(arm, apart, metric)),
+    )
+
+
+def _notes(arm: Sample, apart: Apart | None, metric: str) -> list[str]:
+    notes = []
+    if apart is not None:
+        notes.append(f"{arm.name}: {apart.sentence(metric, len(arm.finite))}")
+    if arm.failed:
+        named = ", ".join(f"seed {seed} ({why})" for seed, why in sorted(arm.failed.items()))
+        notes.append(f"{arm.failure_count()}: {named}")
+    return notes
+
+
+LEAST_OTHERS = 4
+FAR = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A few runs that lie apart from the others.
+
+    Attributes:
+        kind: "outlier" for one run, "two groups" for more.
+        seeds: those of the few.
+        below: whether the few lie below the others.
+        few: their least and greatest value.
+        others: the others' least and greatest value.
+        gap: the distance between them in standard deviations of the others.
+    """
+
+    kind: str
+    seeds: tuple[int, ...]
+    below: bool
+    few: tuple[float, float]
+    others: tuple[float, float]
+    gap: float
+
+    def sentence(self, metric: str, n: int) -> str:
+        """Say it of an arm of n runs."""
+        few = " to ".join(dict.fromkeys(quantity(metric, value) for value in self.few))
+        others = " to ".join(dict.fromkeys(quantity(metric, value) for value in self.others))
+        lie = "lies" if len(self.seeds) == 1 else "lie"
+        return (
+            f"{len(self.seeds)} of {n} runs {lie} far {'below' if self.below else 'above'} the "
+            f"others: {name_seeds(self.seeds)} at {few}, the others at {others}"
+        )
+
+
+def find_apart(values: Mapping[int, float]) -> Apart | None:
+    """Find runs that lie apart, by seed; None where there are none.
+
+    Sorted, the values are cut in two at each gap; the others are the larger part (with halves,
+    either), at least four runs. The few lie apart if the gap is at least eight standard deviations
+    of the others; of several such cuts the widest in that measure counts. A standard deviation
+    below the smallest step between two values is taken as that step, so that accuracies on a small
+    test set, which come in steps, raise no alarm.
+
+    How often it finds something, in % of the arms (benchmarks/simulation.py; skewed is lognormal
+    with σ = ½, very skewed with σ = 1; stuck runs lie so many deviations low, and at least one and
+    at most half of the runs are):
+
+        runs in the arm       5     6     8    10    15    30
+        normal              1.5   2.0   0.9   0.3   0.0   0.0
+        skewed              4.7   5.5   2.9   1.5   0.5   0.1
+        very skewed          15    17    17    14    10     8
+        15 % stuck 10 low    52    61    63    59    53    29
+        15 % stuck 20 low    74    93   100   100   100   100
+        30 % stuck 20 low    55    78   100   100   100   100
+
+    With runs apart on both sides it may miss both: each widens the others' deviation.
+
+    >>> find_apart({0: 0.967, 1: 0.968, 2: 0.966, 3: 0.765, 4: 0.967, 5: 0.870}).seeds
+    (3, 5)
+    """
+    by_value = sorted(values, key=lambda seed: (values[seed], seed))
+    x = [values[seed] for seed in by_value]
+    step = min((b - a for a, b in pairwise(x) if b > a), default=None)
+    if step is None:
+        return None
+    cuts = (
+        _cut(by_value, x, k, below, step)
+        for k in range(1, min(len(x) // 2, len(x) - LEAST_OTHERS) + 1)
+        for below in (True, False)
+        if _may_be_far(x, k, below, step)
+    )
+    widest = max(cuts, key=lambda cut: cut.gap, default=None)
+    return widest if widest is not None and widest.gap >= FAR else None
+
+
+def _may_be_far(x: Sequence[float], k: int, below: bool, step: float) -> bool:
+    """Tell at a glance whether a cut can lie far enough.
+
+    m values of the range r have a standard deviation of at least r/√(2(m - 1)).
+    """
+    at, m = k if below else len(x) - k, len(x) - k
+    spread = (x[-1] - x[at] if below else x[at - 1] - x[0]) / sqrt(2 * (m - 1))
+    return x[at] - x[at - 1] >= FAR * max(spread, step) * (1 - ROUNDING)
+
+
+def _cut(by_value: Sequence[int], x: Sequence[float], k: int, below: bool, step: float) -> Apart:
+    """Describe the k lowest (or highest) values as if they lay apart."""
+    at = k if below else len(x) - k
+    lower, upper = x[:at], x[at:]
+    few, others = (lower, upper) if below else (upper, lower)
+    return Apart(
+        kind="outlier" if k == 1 else "two groups",
+        seeds=tuple(sorted(by_value[:at] if below else by_value[at:])),
+        below=below,
+        few=(few[0], few[-1]),
+        others=(others[0], others[-1]),
+        gap=(upper[0] - lower[-1]) / max(sqrt(variance(others)), step),
+    )
+
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Flatness:
+    """What the trials of a search came to; a trial without a value is worse than any with one.
+
+    Attributes:
+        best: the best value; None where no trial has one.
+        median: the middle value; of an even number, the mean of both in the middle.
+        worst: the worst value; None where a trial has none.
+        near: how many trials, the best included, lie within 0.1 points of the best (of an
+            accuracy or R²) or within 1 % of it (of a cost).
+        nearby: the same within 1 point, or within 10 %.
+
+    >>> Flatness.of([0.75, None, 0.7495, 0.5], "validation_accuracy")
+    Flatness(best=0.75, median=0.62475, worst=None, near=2, nearby=2)
+    """
+
+    best: float | None
+    median: float | None
+    worst: float | None
+    near: int
+    nearby: int
+
+    @classmethod
+    def of(cls, values: Sequence[float | None], metric: str) -> Flatness:
+        """Summarize the values of a metric, one a trial."""
+        higher = higher_is_better(metric)
+        found = sorted((value for value in values if value is not None), reverse=higher)
+        if not found:
+            return cls(None, None, None, 0, 0)
+        ranked = [*found, *[None] * (len(values) - len(found))]
+        low, high = ranked[(len(ranked) - 1) // 2], ranked[len(ranked) // 2]
+        median = None if low is None or high is None else (low + high) / 2
+        scale = 1.0 if higher else 10 * abs(found[0])
+        near, nearby = (
+            sum(abs(value - found[0]) <= part * scale + _ROUNDING for value in found)
+            for part in (0.001, 0.01)
+        )
+        return cls(found[0], median, ranked[-1], near, nearby)
+
+
+def at_edge(value: float, low: float, high: float, *, logarithmic: bool = False) -> str | None:
+    """Say at which end of a range a value lies: within a twentieth of it.
+
+    >>> at_edge(9.1, 0.01, 10, logarithmic=True), at_edge(9.1, 0, 10), at_edge(0, 0, 10)
+    ('upper', None, 'lower')
+    """
+    if logarithmic:
+        value, low, high = log(value), log(low), log(high)
+    place = (value - low) / (high - low)
+    return "lower" if place <= 0.05 else "upper" if place >= 0.95 else None
