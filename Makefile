@@ -53,8 +53,8 @@ evidence: dev ## the studies of the costs, ten seeds an arm, then docs/evidence.
 test: dev ## run the tests
 	@$(BIN)/python -m pytest -q
 
-torture: dev ## kill runs, fail disks, cut the power, and print what came of it (ten minutes at most)
-	@$(BIN)/python tests/torture $(ARGS)
+torture: dev ## kill runs, fail disks, cut the power, fuzz (ten minutes; SHORT=1: one minute)
+	@$(BIN)/python tests/torture $(if $(SHORT),--short) $(ARGS)
 
 lint: dev ## check style, types and the direction of imports
 	@$(BIN)/ruff check .

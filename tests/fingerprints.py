@@ -1,4 +1,4 @@
-"""What of a run folder is to be the same, however often the run was disturbed."""
+"""What of a run folder must be the same however often the run was disturbed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ import csv
 import json
 from pathlib import Path
 
-CLOCKS = 3
-# What stands in run.json of how a run ended; the rest is when, where and by whom.
+CLOCKS = ("train_seconds", "evaluate_seconds", "finished_at")
+# How a run ended, in run.json; the rest says when, where and by which process.
 ENDING = ("name", "seed", "status", "stopped", "epochs", "summary", "config", "data")
 _OTHERWISE = {"metrics.csv", "run.json", "checkpoint.npz"}
 
 
+def rows(folder: Path) -> list[list[str]]:
+    """Return the cells of metrics.csv, its header first, without the clocks."""
+    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as stream:
+        header, *lines = csv.reader(stream)
+    assert tuple(header[-len(CLOCKS) :]) == CLOCKS
+    return [cells[: -len(CLOCKS)] for cells in (header, *lines)]
+
+
 def fingerprint(folder: Path) -> dict[str, bytes]:
     """Return the bytes of a run's files, but for clocks and for what tells processes apart."""
-    found = {p.name: p.read_bytes() for p in folder.iterdir() if p.name not in _OTHERWISE}
-    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as stream:
-        rows = [row[:-CLOCKS] for row in csv.reader(stream)]
+    files = {p.name: p.read_bytes() for p in folder.iterdir() if p.name not in _OTHERWISE}
     record = json.loads((folder / "run.json").read_text())
-    found["metrics.csv but for the clocks"] = repr(rows).encode()
-    found["run.json: how it ended"] = repr([record.get(key) for key in ENDING]).encode()
-    return found
+    files["metrics.csv without clocks"] = repr(rows(folder)).encode()
+    files["run.json: how it ended"] = repr([record.get(key) for key in ENDING]).encode()
+    return files
 
 
 def differing(first: dict[str, bytes], second: dict[str, bytes]) -> int:

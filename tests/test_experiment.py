@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import yaml
+from fingerprints import rows
 from threadpoolctl import threadpool_info
 
 import nnexp
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
     from conftest import Train
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-CLOCKS = 3
-
-
-def metrics(outcome: Outcome) -> list[list[str]]:
-    """Return the cells of metrics.csv but for the clocks."""
-    lines = (outcome.folder / "metrics.csv").read_text().splitlines()
-    return [line.split(",")[:-CLOCKS] for line in lines]
 
 
 def model(outcome: Outcome) -> dict[str, Any]:
@@ -62,9 +56,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     """A run is decided by its config and seed: metrics and model repeat to the byte."""
     first, same, other = (train(f"seed={seed}", f"dtype={dtype}") for seed in (0, 0, 1))
     files = [(o.folder / "model.npz").read_bytes() for o in (first, same, other)]
-    assert metrics(first) == metrics(same)
+    assert rows(first.folder) == rows(same.folder)
     assert files[0] == files[1]
-    assert metrics(first)[1:] != metrics(other)[1:]
+    assert rows(first.folder)[1:] != rows(other.folder)[1:]
     assert files[0] != files[2]
 
 
@@ -96,7 +90,7 @@ def test_given_parameters_train_as_the_same_parameters_drawn(train: Train, small
     }
     given = train(f"init={yaml.safe_dump(init, default_flow_style=True, width=10**6).strip()}")
     drawn = train()
-    assert metrics(given) == metrics(drawn)
+    assert rows(given.folder) == rows(drawn.folder)
     assert (given.folder / "model.npz").read_bytes() == (drawn.folder / "model.npz").read_bytes()
 
 
@@ -141,7 +135,7 @@ def test_divergence_is_told_and_what_was_logged_is_kept(train: Train) -> None:
     outcome = train("output=linear", "cost=quadratic", "eta=1e6", "epochs=500")
     assert outcome.status == record(outcome)["status"] == "diverged"
     assert 1 <= len(outcome.rows) < 500
-    assert len(metrics(outcome)) == 1 + len(outcome.rows)
+    assert len(rows(outcome.folder)) == 1 + len(outcome.rows)
     assert all(np.isfinite(row["train_cost"]) for row in outcome.rows[:-1])
     assert not np.isfinite(outcome.rows[-1]["train_cost"])
     assert record(outcome)["summary"]["train_cost"]["last"]["value"] is None
@@ -154,7 +148,7 @@ def test_an_interrupted_run_is_the_run_up_to_its_last_epoch(train: Train, epochs
     whole = train(f"epochs={epochs}")
     assert cut.status == record(cut)["status"] == "interrupted"
     assert record(cut)["epochs"] == epochs
-    assert metrics(cut) == metrics(whole)
+    assert rows(cut.folder) == rows(whole.folder)
     for name in ("model.npz", "predictions.npz"):
         assert (cut.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
@@ -190,7 +184,7 @@ def test_an_interrupt_while_an_epoch_is_logged_leaves_it_whole(
         signal.signal(signal.SIGINT, before)
     whole = train("epochs=3")
     assert cut.status == "interrupted"
-    assert metrics(cut) == metrics(whole)
+    assert rows(cut.folder) == rows(whole.folder)
     assert record(cut)["epochs"] == 3
     assert (cut.folder / "model.npz").read_bytes() == (whole.folder / "model.npz").read_bytes()
 
@@ -247,7 +241,7 @@ def test_without_monitored_sets_the_cells_are_empty(train: Train) -> None:
     """`monitor: []` trains as ever, evaluates nothing, and still leaves model and predictions."""
     blind, seeing = train("monitor=[]"), train()
     assert blind.status == "completed"
-    assert [row[1:] for row in metrics(blind)[1:]] == [["0.5", *[""] * 6]] * 4
+    assert [row[1:] for row in rows(blind.folder)[1:]] == [["0.5", *[""] * 6]] * 4
     assert blind.summary == {}
     arrays = model(blind)
     assert set(arrays) == {

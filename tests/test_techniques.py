@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from fingerprints import rows
 from sklearn.metrics import r2_score
 
 from nnexp.nn.network import Network
@@ -16,7 +17,6 @@ from nnexp.run.session import Outcome, run
 if TYPE_CHECKING:
     from conftest import LoadText, Train
 
-CLOCKS = 3
 SETS = ("train", "validation", "test")
 TINY_MNIST = """\
 data: {name: mnist, train: 60, validation: 20, test: 20}
@@ -34,9 +34,7 @@ def file(outcome: Outcome, name: str) -> str:
 
 def result(outcome: Outcome) -> tuple[list[list[str]], bytes]:
     """Return metrics.csv without the clocks, and the bytes of model.npz."""
-    lines = file(outcome, "metrics.csv").splitlines()
-    cells = [line.split(",")[:-CLOCKS] for line in lines]
-    return cells, (outcome.folder / "model.npz").read_bytes()
+    return rows(outcome.folder), (outcome.folder / "model.npz").read_bytes()
 
 
 def model(outcome: Outcome) -> dict[str, Any]:

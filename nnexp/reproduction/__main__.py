@@ -10,6 +10,7 @@ import click
 from nnexp.cli import Group
 from nnexp.cli.options import jobs_option
 from nnexp.cli.outcomes import end_by_signal
+from nnexp.cli.output import say
 
 ROOT_CONFIGS = ("quadratic_30", "quadratic_100", "xent_30", "xent_100")
 QUICK = 15
@@ -48,7 +49,7 @@ def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: boo
     data = DataCache()
     wanted = plan(loaded, runs_dir, data)
     missing = still_due(wanted, runs_dir)
-    click.echo(f"{len(loaded)} experiments; {len(missing)} runs are due in {runs_dir}", err=True)
+    say(f"{len(loaded)} experiments; {len(missing)} runs are due in {runs_dir}", err=True)
     with overview(missing, jobs, quiet=False) as watcher:
         settings = settings_for(runs_dir, jobs, argv=["python", "-m", "nnexp.reproduction"])
         done = run_jobs(missing, data, settings=settings, watcher=watcher)
@@ -63,7 +64,7 @@ def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: boo
     }
     yes, claims = write(named, output, quick=quick)
     said = "QUICK: all ran, nothing is judged" if quick else f"{yes} of {claims} claims repeat"
-    click.echo(f"{said}: {output}")
+    say(f"{said}: {output}")
 
 
 if __name__ == "__main__":

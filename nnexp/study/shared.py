@@ -115,7 +115,8 @@ def _map(folder: Path) -> Dataset:
 def _mapped(path: Path, due: str | None) -> Array | None:
     if due is None:
         return None
-    array: Array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # noqa: TID251 - nnexp wrote it
+    array: Array = np.asarray(mapped)
     if _sum(array) != due:
         raise ValueError(path)
     return array

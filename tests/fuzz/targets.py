@@ -463,25 +463,30 @@ def check_study(folder: Path, case: tuple[bytes, bytes]) -> bool:
 
 @dataclass(frozen=True)
 class Target:
-    """Something that reads what a stranger wrote."""
+    """Something that reads what a stranger wrote.
+
+    Attributes:
+        command: whether a case runs whole commands, which is left to `make torture`.
+    """
 
     cases: Callable[[], st.SearchStrategy[Any]]
     check: Check
+    command: bool = False
 
 
 TARGETS: dict[str, Target] = {
     "config": Target(configs, check_config),
     "override": Target(overrides, check_override),
-    "train": Target(configs, check_train),
+    "train": Target(configs, check_train, command=True),
     "idx": Target(idx_files, check_idx),
     "npz": Target(lambda: archives(NPZ), check_npz),
     "csv": Target(csv_files, check_csv),
     "metrics": Target(metrics_files, check_metrics),
     "record": Target(lambda: records(runs()["run"]["run.json"]), check_record),
-    "study": Target(studies, check_study),
-    "folder": Target(folders, check_folder),
+    "study": Target(studies, check_study, command=True),
+    "folder": Target(folders, check_folder, command=True),
     "index": Target(indexes, check_index),
-    "resume": Target(checkpoints, check_resume),
+    "resume": Target(checkpoints, check_resume, command=True),
 }
 
 

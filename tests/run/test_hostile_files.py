@@ -155,9 +155,6 @@ def test_no_pickle_is_loaded_from_anywhere(tmp_path: Path) -> None:
         np.save(stream, array)
         path = npz(tmp_path / "a.npz", stream.getvalue())
         refused(path, "contains pickled objects, which nnexp never loads")
-    hits = re.compile(r"pickle\.load|allow_pickle=True|yaml\.load\(|joblib")
-    sources = Path(idx.__file__).parents[1].rglob("*.py")
-    assert not [path for path in sources if hits.search(path.read_text())]
 
 
 def test_a_gzip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from fingerprints import rows
 
 from nnexp.errors import BusyError, RunError
 from nnexp.run.reader import open_run
@@ -36,10 +37,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def results(folder: Path) -> dict[str, object]:
     """Return what a run came to, without its clocks."""
-    found = contents(folder)
-    log = [line.split(b",")[:-3] for line in found["metrics.csv"].splitlines()]
-    return {"log": log} | {
-        name: found[name] for name in ("model.npz", "predictions.npz", "diagnostics.csv")
+    files = contents(folder)
+    return {"log": rows(folder)} | {
+        name: files[name] for name in ("model.npz", "predictions.npz", "diagnostics.csv")
     }
 
 

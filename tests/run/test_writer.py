@@ -12,6 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import fingerprints
 import numpy as np
 import pytest
 from conftest import train_config
@@ -32,18 +33,11 @@ from nnexp.stats.diagnosis import never_learned
 if TYPE_CHECKING:
     from conftest import Train
 
-CLOCKS = {"train_seconds", "evaluate_seconds", "finished_at"}
-
 
 def rows(folder: Path) -> list[dict[str, str]]:
     """Read metrics.csv with the standard library."""
     with (folder / "metrics.csv").open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
-
-
-def without_clocks(folder: Path) -> list[dict[str, str]]:
-    """Read metrics.csv but for the wall-clock columns."""
-    return [{k: v for k, v in row.items() if k not in CLOCKS} for row in rows(folder)]
 
 
 def create(runs: Path) -> RunWriter:
@@ -100,7 +94,7 @@ def test_the_config_of_a_run_repeats_it_to_the_byte(train: Train, folder: Path) 
     first = train("seed=3", "dtype=float32", "batch_size=7")
     config = load(first.folder / "config.yaml")
     second = run(config, load_data(config), folder / "again")
-    assert without_clocks(second.folder) == without_clocks(first.folder)
+    assert fingerprints.rows(second.folder) == fingerprints.rows(first.folder)
     for name in ("model.npz", "predictions.npz", "config.yaml"):
         assert (second.folder / name).read_bytes() == (first.folder / name).read_bytes()
 

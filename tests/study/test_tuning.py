@@ -18,6 +18,7 @@ import numpy as np
 import optuna
 import pytest
 from click.testing import CliRunner
+from fingerprints import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,7 +39,6 @@ from nnexp.study.sweep import settings_for
 from nnexp.study.trials import MIN_COMPLETE, Pruning, Search, Trial, medians
 from nnexp.study.tuning import claim, claim_confirmation, confirmation, prepare, search_all
 
-CLOCKS = 3
 CONFIGS = Path(__file__).parents[2] / "configs"
 TEXT = """\
 description: which cost, when both are tuned?
@@ -89,10 +89,9 @@ def contents(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for run in sorted(path.parent for path in folder.rglob("run.json")):
         record = json.loads((run / "run.json").read_text())
-        rows = (run / "metrics.csv").read_text().splitlines()
         found[str(run.relative_to(folder))] = {
             "record": {key: record[key] for key in ("status", "stopped", "epochs", "summary")},
-            "rows": [row.split(",")[:-CLOCKS] for row in rows],
+            "rows": rows(run),
             "files": {
                 name: (run / name).read_bytes()
                 for name in ("config.yaml", "model.npz", "predictions.npz")
@@ -211,8 +210,8 @@ def test_pruning_is_that_of_optunas_median_pruner(
         if trial.should_prune():
             due = epoch
             break
-    rows = [{"epoch": float(i), metric: value} for i, value in enumerate(now, 1)]
-    ending = Pruning(metric, medians(trials, epochs=6)).end(rows)
+    log = [{"epoch": float(i), metric: value} for i, value in enumerate(now, 1)]
+    ending = Pruning(metric, medians(trials, epochs=6)).end(log)
     assert (ending[0] if ending else None) == due
 
 

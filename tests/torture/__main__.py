@@ -1,10 +1,11 @@
 """Attack what is promised of a run folder, and print what came of it.
 
     python tests/torture            all of it, ten minutes at most
-    python tests/torture --short    a taste of it
+    python tests/torture --short    each attack once in a while, a minute
     python tests/torture kills      one part
 
-Each part prints a line of JSON; a table of all ends it. The exit code is 1 where a promise broke.
+Each part prints a line of JSON; a table of all ends it. The exit code is 1 where a promise broke or
+an attack did nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 # One thread, so that children can be forked from here; before NumPy is loaded.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # What is attacked is the tree this file is in.
+sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "fuzz"))
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
 
@@ -37,16 +39,16 @@ import power
 import price
 import sweeps
 from scenes import IMAGES, POINTS, Figures, known_once, scene, stop_at, time_is_up
+from targets import TARGETS
 
 from nnexp import data
 from nnexp.run import blas, provenance
 
 # What is left of ten minutes is for the price.
 BOUND = 480
-# Fuzzed at a time.
+# Fuzzed at a time; whole commands take thirty times as long as a reader.
 CASES = 1000
 FUZZING = Path(__file__).resolve().parents[1] / "fuzz" / "fuzzing.py"
-FUZZED = ("config", "idx", "npz", "csv", "metrics", "record")
 PRICE = "price"
 _SHOWN = 10
 Part = Callable[[bool], "Figures | None"]
@@ -106,9 +108,10 @@ class _Fuzzed(Figures):
 
 def _fuzz(name: str, short: bool) -> Figures:
     """Fuzz one of the readers; a defect ends it with its traceback."""
-    figures, due = _Fuzzed(), 20 if short else 10 * CASES
-    while figures.cases < due and not time_is_up():
-        words = [sys.executable, str(FUZZING), "--cases", str(min(due, CASES)), name]
+    whole = CASES if TARGETS[name].command else 10 * CASES
+    figures, cases = _Fuzzed(), 200 if short else whole
+    while figures.cases < cases and not time_is_up():
+        words = [sys.executable, str(FUZZING), "--cases", str(min(cases, CASES)), name]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             figures.problems.append(f"{name}: {done.stderr[-2000:]}")
@@ -131,7 +134,20 @@ PARTS: dict[str, tuple[str, Part]] = {
     "owners": ("two processes that resume one run", _owners),
     "sweeps": ("sweeps killed at random moments, and two over one study", _sweeps),
     "crowd": ("runs begun in one second in one folder", _crowd),
-    **{f"fuzz-{name}": (f"fuzzing {name}", partial(_fuzz, name)) for name in FUZZED},
+    **{f"fuzz-{name}": (f"fuzzing {name}", partial(_fuzz, name)) for name in TARGETS},
+}
+# What each part must have done at least, to have done anything.
+DONE = {
+    "faults": "injected",
+    "calls": "kills",
+    "kills": "kills",
+    "power": "states",
+    "tmpfs": "resumed",
+    "sizes": "resumed",
+    "owners": "refused",
+    "crowd": "folders",
+    "sweeps": "runs",
+    **{f"fuzz-{name}": "accepted" for name in TARGETS},
 }
 
 
@@ -145,6 +161,8 @@ def _attack(name: str, short: bool) -> Record:
     how = {"seconds": round(monotonic() - began, 1), "cpu_seconds": round(sum(spent[:4]), 1)}
     if found is None:
         return {"part": name, "permitted": False, "broken": 0} | how
+    if not getattr(found, DONE[name]) and not time_is_up():
+        found.problems.append(f"this attack did nothing: {DONE[name]} 0")
     for problem in found.problems[:_SHOWN]:
         print(f"torture: {name}: {problem}", file=sys.stderr)
     figures = {f.name: getattr(found, f.name) for f in fields(found) if f.name != "problems"}
@@ -203,7 +221,9 @@ def main() -> None:
     known = [*PARTS, PRICE]
     parser = argparse.ArgumentParser(description="Attack what is promised of a run folder.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(known))
-    parser.add_argument("--short", action="store_true", help="a taste of it, in seconds")
+    parser.add_argument(
+        "--short", action="store_true", help="each attack once in a while, a minute"
+    )
     parser.add_argument("--within", type=float, default=BOUND, help="seconds it may take")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(known):
