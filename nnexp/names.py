@@ -1,4 +1,4 @@
-"""The vocabulary: metrics, statistics, statuses, formats. It imports nothing."""
+"""The vocabulary: metrics, statistics, statuses. It imports nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ STATISTICS = ("last", "best-epoch", "peak")
 OLD_STATISTICS = {"best-validation": "best-epoch"}
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
-FORMATS = ("table", "csv", "json", "md")
 MAX_SEED = 2**63 - 1
 
 _BY_PREFERENCE = tuple(f"{name}_{kind}" for kind in ("accuracy", "cost") for name in reversed(SETS))

@@ -1,11 +1,14 @@
-"""How numbers are written: accuracies in percent and points, costs as they are, times.
+"""How numbers are written for people: the one place that formats them.
 
-The one place that formats numbers for people.
+Accuracies are fractions; they are written in percent with two decimals, and their differences in
+points. Other metrics have three significant digits or, in a column, the decimals that all of its
+values share. Trailing zeros are kept, and zero has no sign.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import floor, isfinite, log10
 from typing import Protocol
 
 from nnexp.names import is_accuracy
@@ -25,15 +28,60 @@ class Spread(Protocol):
         """The standard deviation."""
 
 
-def number(metric: str, value: float | None) -> str:
-    """Write a metric's value without its unit.
+def fixed(value: float, decimals: int, sign: str = "") -> str:
+    """Write a number with so many decimals; `sign="+"` writes a plus, but zero has no sign.
 
-    >>> number("test_accuracy", 0.9682), number("train_cost", 0.01234)
-    ('96.82', '0.0123')
+    >>> fixed(0.5, 2), fixed(0.5, 2, "+"), fixed(-0.001, 2), fixed(0.001, 2, "+")
+    ('0.50', '+0.50', '0.00', '0.00')
+    """
+    text = f"{value:{sign}.{decimals}f}"
+    return text if text.strip("+-0.") else text.lstrip("+-")
+
+
+def significant(value: float, digits: int = 3, sign: str = "") -> str:
+    """Write a number with so many significant digits, trailing zeros kept.
+
+    >>> significant(0.64), significant(0.01234), significant(1234.5), significant(-0.0)
+    ('0.640', '0.0123', '1234', '0')
+    >>> significant(0.00001), significant(2e9), significant(0.5, 2, "+")
+    ('1.00e-05', '2.00e+09', '+0.50')
+    """
+    if not value or not isfinite(value):
+        return f"{value or 0:.0f}"
+    if not 1e-4 <= abs(value) < 1e5:
+        return f"{value:{sign}.{digits - 1}e}"
+    return fixed(value, _decimals(value, digits), sign)
+
+
+def _decimals(value: float, digits: int = 3) -> int:
+    return max(0, digits - 1 - floor(log10(abs(value))))
+
+
+def shared_decimals(metric: str, values: Iterable[float | None]) -> int | None:
+    """Return the decimals for a column of values; None where they differ too much in size.
+
+    >>> shared_decimals("test_cost", [0.64, 0.643, 1.2]), shared_decimals("test_cost", [1e-5, 7])
+    (3, None)
+    """
+    if is_accuracy(metric):
+        return 2
+    sizes = [abs(value) for value in values if value and isfinite(value)]
+    if not sizes or min(sizes) < 1e-4 or max(sizes) >= min(1e5, min(sizes) * 1000):
+        return None
+    return _decimals(min(sizes))
+
+
+def number(metric: str, value: float | None, decimals: int | None = None) -> str:
+    """Write a metric's value without its unit, with the decimals of its column if they are given.
+
+    >>> number("test_accuracy", 0.9682), number("train_cost", 0.64), number("train_cost", 0.6, 2)
+    ('96.82', '0.640', '0.60')
     """
     if value is None:
         return NONE
-    return f"{value * 100:.2f}" if is_accuracy(metric) else f"{value:.3g}"
+    if is_accuracy(metric):
+        return fixed(value * 100, 2)
+    return significant(value) if decimals is None else fixed(value, decimals)
 
 
 def quantity(metric: str, value: float | None) -> str:
@@ -45,21 +93,75 @@ def quantity(metric: str, value: float | None) -> str:
     return number(metric, value) + (" %" if is_accuracy(metric) and value is not None else "")
 
 
-def spread(metric: str, found: Spread | None) -> str:
-    """Write mean ± standard deviation.
+def spread(metric: str, values: Spread | None, decimals: int | None = None) -> str:
+    """Write mean ± standard deviation, both with the same decimals.
 
     >>> from nnexp.stats.sample import Spread
     >>> spread("test_accuracy", Spread(3, 0.9676, 0.0008, 0.967, 0.968))
     '96.76 ± 0.08'
+    >>> spread("test_cost", Spread(3, 0.64, 0.02, 0.62, 0.66))
+    '0.640 ± 0.020'
     """
-    if found is None:
+    if values is None:
         return NONE
-    mean = number(metric, found.mean)
-    if found.sd is None:
-        return mean
-    decimals = len(mean.partition(".")[2]) if "e" not in mean else 0
-    sd = f"{found.sd:.{decimals}f}" if decimals and not is_accuracy(metric) else None
-    return f"{mean} ± {sd or number(metric, found.sd)}"
+    if decimals is None:
+        decimals = shared_decimals(metric, [values.mean])
+    mean = number(metric, values.mean, decimals)
+    return mean if values.sd is None else f"{mean} ± {number(metric, values.sd, decimals)}"
+
+
+def size(metric: str, value: float) -> str:
+    """Write a difference without a sign, as short as it is exact to three digits.
+
+    >>> size("test_accuracy", 0.0035), size("test_cost", 0.01)
+    ('0.35 points', '0.01')
+    """
+    return f"{fixed(value * 100, 2)} points" if is_accuracy(metric) else f"{value:.3g}"
+
+
+def change(metric: str, value: float) -> str:
+    """Write a difference with its sign.
+
+    >>> change("test_accuracy", -0.0035), change("test_cost", 0.01234)
+    ('-0.35 points', '+0.0123')
+    """
+    if is_accuracy(metric):
+        return f"{fixed(value * 100, 2, '+')} points"
+    return significant(value, sign="+")
+
+
+def span(metric: str, low: float, high: float) -> str:
+    """Write an interval of differences.
+
+    >>> span("test_accuracy", -0.001, 0.0035), span("test_cost", -0.1, 0.012)
+    ('-0.10 to +0.35 points', '-0.100 to +0.012')
+    """
+    if is_accuracy(metric):
+        return f"{fixed(low * 100, 2, '+')} to {change(metric, high)}"
+    decimals = shared_decimals(metric, [max(abs(low), abs(high))])
+    if decimals is None:
+        return f"{change(metric, low)} to {change(metric, high)}"
+    return f"{fixed(low, decimals, '+')} to {fixed(high, decimals, '+')}"
+
+
+def p_value(p: float | None) -> str:
+    """Write a p value with two significant digits.
+
+    >>> p_value(0.0312), p_value(0.5), p_value(1e-7), p_value(None)
+    ('0.031', '0.50', '<0.0001', '–')
+    """
+    if p is None:
+        return NONE
+    return "<0.0001" if p < 1e-4 else significant(p, 2)
+
+
+def percent(fraction: float | None, decimals: int = 0) -> str:
+    """Write a fraction in percent.
+
+    >>> percent(0.125), percent(0.125, 1), percent(None)
+    ('12 %', '12.5 %', '–')
+    """
+    return NONE if fraction is None else f"{fixed(fraction * 100, decimals)} %"
 
 
 def duration(seconds: float) -> str:
@@ -78,38 +180,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def size(metric: str, value: float) -> str:
-    """Write a difference without a sign.
-
-    >>> size("test_accuracy", 0.0035), size("test_cost", 0.01234)
-    ('0.35 points', '0.0123')
-    """
-    return f"{value * 100:.2f} points" if is_accuracy(metric) else f"{value:.3g}"
-
-
-def change(metric: str, value: float) -> str:
-    """Write a difference with its sign.
-
-    >>> change("test_accuracy", -0.0035), change("test_cost", 0.01234)
-    ('-0.35 points', '+0.0123')
-    """
-    return f"{value * 100:+.2f} points" if is_accuracy(metric) else f"{value:+.3g}"
-
-
-def span(metric: str, low: float, high: float) -> str:
-    """Write an interval of differences.
-
-    >>> span("test_accuracy", -0.001, 0.0035)
-    '-0.10 to +0.35 points'
-    """
-    return f"{change(metric, low).removesuffix(' points')} to {change(metric, high)}"
-
-
 def plural(n: int, noun: str) -> str:
     """Write a number and its noun.
 
-    >>> plural(1, "run"), plural(2, "run")
-    ('1 run', '2 runs')
+    >>> plural(1, "run"), plural(2000, "run")
+    ('1 run', '2,000 runs')
     """
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
@@ -120,5 +195,5 @@ def name_seeds(seeds: Iterable[int]) -> str:
     >>> name_seeds([3, 1]), name_seeds([7])
     ('seeds 1, 3', 'seed 7')
     """
-    found = sorted(seeds)
-    return f"seed{'s' * (len(found) != 1)} {', '.join(map(str, found))}"
+    ordered = sorted(seeds)
+    return f"seed{'s' * (len(ordered) != 1)} {', '.join(map(str, ordered))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -36,8 +37,8 @@ def shorten(text: str, length: int = 60) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def fold(text: str, width: int) -> str:
-    """Break a text at blanks; lines after the first are indented by two more blanks.
+def fold(text: str, width: int, hanging: str = "  ") -> str:
+    """Break a text at blanks; lines after the first are indented by `hanging` as well.
 
     >>> print(fold("  a bb ccc dddd", 8))
       a bb
@@ -52,7 +53,7 @@ def fold(text: str, width: int) -> str:
             line += f" {word}"
         else:
             lines.append(line)
-            line = f"{indent}  {word}"
+            line = f"{indent}{hanging}{word}"
     return "\n".join([*lines, line])
 
 
@@ -65,3 +66,20 @@ def quoted(value: Any) -> str:
     words = {True: "true", False: "false", None: "nothing"}
     text = words[value] if isinstance(value, bool) or value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def shorten_apart(texts: Sequence[str], length: int = 60) -> list[str]:
+    """Shorten texts, at the end or in the middle, so that different ones stay different.
+
+    Where that cannot be, they are returned whole.
+
+    >>> shorten_apart(["experiment a", "experiment b", "short"], 9)
+    ['expe…nt a', 'expe…nt b', 'short']
+    """
+    different = len(set(texts))
+    half = (length - 1) // 2
+    ends = [shorten(text, length) for text in texts]
+    if len(set(ends)) == different:
+        return ends
+    middles = [t if len(t) <= length else f"{t[:half]}…{t[half + 1 - length :]}" for t in texts]
+    return middles if len(set(middles)) == different else list(texts)

@@ -17,6 +17,7 @@ from nnexp.cli.options import (
 )
 from nnexp.cli.output import say, say_note
 from nnexp.names import STATISTICS
+from nnexp.views.formats import FORMATS
 
 if TYPE_CHECKING:
     from nnexp.run.reader import Run
@@ -87,7 +88,7 @@ def compare(
         study=study,
     )
     noted = [len(run.problems) for run in found]
-    text = page(found, question, format_, target=target, sort=sort, per_run=per_run)
+    text = FORMATS[format_].write(page(found, question, target=target, sort=sort, per_run=per_run))
     for run, known in zip(found, noted, strict=True):
         for problem in run.problems[known:]:
             say_note(f"{run.folder}: {problem}")
@@ -159,4 +160,4 @@ def _mcnemar(runs: list[Run], given: tuple[object, ...], format_: str) -> str:
         raise OptionError("--mcnemar: compares predictions, and goes with --format alone")
     if len(runs) != 2:
         raise OptionError(f"--mcnemar: two runs are due; {len(runs):,} were named")
-    return page(runs[0], runs[1], format_)
+    return FORMATS[format_].write(page(runs[0], runs[1]))

@@ -9,6 +9,7 @@ import click
 from nnexp.cli.options import format_options, runs_dir_option, uncollected
 from nnexp.cli.output import say, say_note
 from nnexp.names import STATUSES
+from nnexp.views.formats import FORMATS
 
 
 @click.command("list", epilog="Example: nnexp list --status completed --tag eta")
@@ -30,7 +31,6 @@ def list_(
     from nnexp.run.find import by_age, folders
     from nnexp.run.index import open_many
     from nnexp.views.listing import table
-    from nnexp.views.table import FORMATS
 
     click.get_current_context().with_resource(uncollected())
     opened = open_many(reversed(by_age(folders(runs_dir))))
@@ -45,7 +45,7 @@ def list_(
         and status in (None, run.status)
     ]
     if kept or format_ != "table":
-        say(FORMATS[format_](table(kept, runs_dir)), nl=False)
+        say(FORMATS[format_].table(table(kept, runs_dir)), nl=False)
     elif opened.runs:
         say(f"none of the {len(opened.runs)} runs under {runs_dir} fits", err=True)
     else:

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from nnexp.cli.output import say_note
-from nnexp.names import FORMATS
+from nnexp.views.formats import FORMATS, Format
 
 if TYPE_CHECKING:
     from nnexp.run.index import Opened
@@ -64,19 +64,28 @@ def complete_runs(
     return items or [CompletionItem(incomplete, type="file")]
 
 
-def format_options(command: F) -> F:
-    """Add --format and --json, its short form."""
-    command = click.option(
+def _format_option(formats: list[Format]) -> Callable[[F], F]:
+    words = ", ".join(f"{format_.name} ({format_.words})" for format_ in formats)
+    return click.option(
         "--format",
         "format_",
-        type=click.Choice(FORMATS),
+        type=click.Choice([format_.name for format_ in formats]),
         default="table",
         show_default=True,
-        help="How to print the result.",
-    )(command)
+        help=f"How to print the result: {words}.",
+    )
+
+
+def format_options(command: F) -> F:
+    """Add --format with every format, and --json, its short form."""
+    command = _format_option(list(FORMATS.values()))(command)
     return click.option("--json", "format_", flag_value="json", help="The same as --format json.")(
         command
     )
+
+
+# For results that are more than one table.
+page_format_option = _format_option([f for f in FORMATS.values() if not f.only_tables])
 
 
 @contextmanager

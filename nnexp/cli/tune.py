@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nnexp.cli.options import choose_metric, find_runs, jobs_option, runs_dir_option
+from nnexp.cli.options import (
+    choose_metric,
+    find_runs,
+    jobs_option,
+    page_format_option,
+    runs_dir_option,
+)
 from nnexp.cli.outcomes import DIVERGED, end_by_signal
 from nnexp.cli.output import is_live, say, say_note
 from nnexp.cli.overview import overview
 from nnexp.text import sanitize
+from nnexp.views.formats import FORMATS
 
 if TYPE_CHECKING:
     from nnexp.config.study import Study
@@ -23,21 +30,12 @@ if TYPE_CHECKING:
     from nnexp.study.trials import Search, Trial
     from nnexp.study.tuning import Plan
 
-FORMATS = ("table", "json", "md")
-
 
 @click.command(epilog="Example: nnexp tune configs/studies/cost_tuned.yaml --dry-run")
 @click.argument("study", type=click.Path(path_type=Path))
 @runs_dir_option
 @jobs_option
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="How to print the result.",
-)
+@page_format_option
 @click.option("--dry-run", is_flag=True, help="Print what is to be run, and for how long.")
 @click.option("-y", "--yes", is_flag=True, help="Allow more than 10,000 runs.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; print only the result.")
@@ -61,8 +59,7 @@ def tune(
     from nnexp.config.study import load_study
     from nnexp.run.assembly import DataCache
     from nnexp.study.tuning import CONFIRM, claim, confirmation, prepare
-    from nnexp.views.tuning import FORMATS as WRITERS
-    from nnexp.views.tuning import Page
+    from nnexp.views.tune import Tuned, page
 
     loaded = load_study(study, many=yes)
     folder, data = runs_dir / loaded.name, DataCache()
@@ -82,7 +79,7 @@ def tune(
         raise
     runs = find_runs((str(folder / CONFIRM),), runs_dir) if tuned.arms else []
     metric = choose_metric(runs, tuned.metric) if runs else ""
-    say(WRITERS[format_](Page(tuned, searches, runs, metric)), nl=False)
+    say(FORMATS[format_].write(page(Tuned(tuned, searches, runs, metric))), nl=False)
     statuses = {one.status for one in done}
     if "failed" in statuses:
         ctx.exit(1)
@@ -178,12 +175,12 @@ class _Lines(_Silent):
 def _said(search: Search, trial: Trial) -> str:
     from nnexp import names, numbers
     from nnexp.numbers import plural
-    from nnexp.views.tuning import shown
+    from nnexp.views.tune import setting_text
 
     metric = search.tune.metric
     point = trial.best(metric)
     reached = f", {names.label(metric)} {numbers.quantity(metric, point.value)}" if point else ""
-    tried = ", ".join(f"{key} {shown(value)}" for key, value in trial.settings.items())
+    tried = ", ".join(f"{key} {setting_text(value)}" for key, value in trial.settings.items())
     epochs = plural(trial.epochs, "epoch")
     return f"{search.arm.name}: {tried}: {trial.state} after {epochs}{reached}"
 
@@ -235,7 +232,7 @@ def _print_plan(study: Study, searches: Sequence[Search], jobs: int) -> None:
     from nnexp.config.study import confirm_seeds
     from nnexp.study.tuning import expected
     from nnexp.views.table import Column, Table, as_text, plain_column, terminal_width
-    from nnexp.views.tuning import space_lines
+    from nnexp.views.tune import space_lines
 
     tune, seeds = searches[0].tune, len(confirm_seeds(study))
     plans = [expected(study, search) for search in searches]

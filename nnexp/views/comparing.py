@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from nnexp import names
 from nnexp.run.reader import Run
@@ -12,13 +10,12 @@ from nnexp.stats.differences import Difference
 from nnexp.stats.effect import LEAST
 from nnexp.stats.summary import Target
 from nnexp.stats.verdict import WORDS
-from nnexp.text import fold
 from nnexp.views import figures
 from nnexp.views.compare import beware, caption, groups, sort_key, table
-from nnexp.views.table import FORMATS, Table, markdown, terminal_width
+from nnexp.views.formats import Block, Page
+from nnexp.views.table import Table
 from nnexp.views.verdicts import Judged, Question, judge, listed
 
-_WIDEST = 100
 # With more, the page begins with a summary of the verdicts, and the reasons stand at its end.
 _FEW = 6
 _LINKS = {"better": "is better than", "worse": "is worse than"}
@@ -29,31 +26,20 @@ _POINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A part of a page: sentences, or notes below a title, and a table."""
-
-    lines: Sequence[str]
-    table: Table[Any] | None = None
-    title: str = ""
-
-
 def page(
     runs: Sequence[Run],
     question: Question,
-    form: str,
     *,
     target: Target | None = None,
     sort: str | None = None,
     per_run: bool = False,
     brief: bool = False,
-) -> str:
+) -> Page:
     """Compare runs.
 
     Args:
         runs: at least one.
         question: what is asked of them.
-        form: one of `FORMATS`.
         target: a value whose time is told, too.
         sort: a statistic or another of `sort_key`.
         per_run: a row a run, without verdicts.
@@ -69,18 +55,16 @@ def page(
         shown.sort(key=sort_key(sort))
     columns = [*table(shown, question.metric, per_run=per_run).columns]
     columns += figures.target_columns(target) if target else []
-    if form in ("csv", "json"):
-        columns += figures.raw_columns(judged) if judged else []
-        return FORMATS[form](Table(columns, shown))
+    data = Table([*columns, *(figures.raw_columns(judged) if judged else [])], shown)
     settings = Block(caption(question.metric, found), Table(columns, shown))
     if judged is None:
         notes = [note for group in shown for note in beware(group.name, group)]
-        return written([settings, _beware(notes)], form)
+        return Page([settings, _beware(notes)], data)
     names = {id(group): name for name, group in judged.groups.items()}
     blocks = _blocks(judged, [names[id(group)] for group in shown], settings)
     if brief and judged.comparison.differences:
         blocks.remove(settings)
-    return written(blocks, form)
+    return Page(blocks, data)
 
 
 def _blocks(judged: Judged, order: Sequence[str], settings: Block) -> list[Block]:
@@ -164,32 +148,3 @@ def _notes(judged: Judged, order: Sequence[str]) -> list[str]:
 
 def _beware(notes: Sequence[str]) -> Block:
     return Block(notes, title="Beware:" if notes else "")
-
-
-def written(blocks: Sequence[Block], form: str) -> str:
-    """Write a page as text for a terminal, or as Markdown."""
-    write = _as_markdown if form == "md" else _as_text
-    parts = [
-        part
-        for block in blocks
-        for part in (
-            write(block),
-            FORMATS[form](block.table).rstrip("\n") if block.table else "",
-        )
-    ]
-    return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def _as_text(block: Block) -> str:
-    """Fold sentences at the terminal's width."""
-    width = min(terminal_width() or _WIDEST, _WIDEST)
-    margin = "  " if block.title else ""
-    title = [block.title] if block.title else []
-    return "\n".join([*title, *(fold(f"{margin}{line}", width) for line in block.lines)])
-
-
-def _as_markdown(block: Block) -> str:
-    lines = [markdown(line.strip()) for line in block.lines]
-    if block.title or len(lines) > 1:
-        lines = [f"- {line}" for line in lines]
-    return "\n".join([*([f"{block.title}\n"] if block.title else []), *lines])

@@ -12,8 +12,7 @@ from nnexp.numbers import change
 from nnexp.run.reader import Run
 from nnexp.stats.estimate import ALPHA
 from nnexp.stats.significance import mcnemar
-from nnexp.views.comparing import Block, written
-from nnexp.views.table import Column, Table, as_csv, json_text
+from nnexp.views.formats import Block, Page
 from nnexp.views.verdicts import incomparable
 
 LIMIT = (
@@ -22,18 +21,14 @@ LIMIT = (
 )
 
 
-def page(first: Run, second: Run, form: str) -> str:
+def page(first: Run, second: Run) -> Page:
     """Compare the predictions of two runs after their last epoch.
 
     Raises:
         RunError: a run has none, or they are not of the same examples.
     """
     found = record(first, second)
-    if form == "json":
-        return json_text(found) + "\n"
-    if form == "csv":
-        return as_csv(Table([Column("", str, lambda found: found)], [found]))
-    return written([Block(sentences(found))], form)
+    return Page([Block(sentences(found))], found)
 
 
 def record(first: Run, second: Run) -> dict[str, Any]:

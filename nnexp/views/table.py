@@ -1,7 +1,6 @@
-"""A table of records, and the formats it can be written in.
+"""A table of records, and how it is written as text, CSV, JSON and Markdown.
 
-A column shows a cell as text for people, and gives it as raw values for programs. Adding a format
-is one function and one entry in `FORMATS`.
+A column shows a cell as text for people, and gives it as raw values for programs.
 """
 
 from __future__ import annotations
@@ -19,13 +18,15 @@ from typing import Any, Generic, TextIO, TypeVar
 from unicodedata import combining, east_asian_width
 
 from nnexp.numbers import NONE
-from nnexp.text import sanitize, sanitize_line, shorten
+from nnexp.text import sanitize, sanitize_line, shorten_apart
 
 T = TypeVar("T")
 
 # Where a spreadsheet would take a text for a formula: at its beginning, or behind what other
 # spreadsheets than its writer's take for the end of a cell or a line.
 _FORMULA = re.compile(r"(?:^|(?<=[;\n]))(?=\s*[=+\-@＝＋－＠])")
+# A file name is at most so long.
+_LONGEST_NAME = 255
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~&@$^]")
 
 
@@ -36,25 +37,25 @@ class Column(Generic[T]):
     Attributes:
         title: its heading.
         show: a record -> the cell's text.
-        raw: a record -> the cell's values by name, for CSV and JSON.
+        raw: a record -> the cell's values by name, for CSV and JSON; by default none.
         left: whether the text is flush left (words) or right (numbers).
     """
 
     title: str
     show: Callable[[T], str]
-    raw: Callable[[T], Mapping[str, Any]]
+    raw: Callable[[T], Mapping[str, Any]] = lambda record: {}
     left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Table(Generic[T]):
-    """Columns and the records they show."""
+    """Columns and the records they show; the first column names the record."""
 
     columns: Sequence[Column[T]]
     records: Sequence[T]
 
     def raw(self) -> list[dict[str, Any]]:
-        """Return the raw values, one mapping a record."""
+        """Return the raw values, one mapping per record."""
         rows: list[dict[str, Any]] = []
         for record in self.records:
             row: dict[str, Any] = {}
@@ -63,8 +64,8 @@ class Table(Generic[T]):
             rows.append(row)
         return rows
 
-    def shown(self) -> list[list[str]]:
-        """Return the cells' texts."""
+    def cells(self) -> list[list[str]]:
+        """Return the texts of the cells, row by row."""
         return [[column.show(record) for column in self.columns] for record in self.records]
 
 
@@ -74,8 +75,8 @@ def plain_column(
     """Return a column whose text is its value as it stands."""
 
     def show(record: T) -> str:
-        found = value(record)
-        return NONE if found is None else str(found)
+        text = value(record)
+        return NONE if text is None else str(text)
 
     return Column(title, show, lambda record: {key: value(record)}, left)
 
@@ -100,11 +101,20 @@ def _draw(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[boo
     return [top, "  ".join("─" * width for width in widths), *below]
 
 
+def _short_cells(table: Table[T]) -> list[list[str]]:
+    """Return cells of one short line each; what names a record, or tells two apart, stays."""
+    rows = [list(map(sanitize_line, row)) for row in table.cells()]
+    names, *others = zip(*rows, strict=True) if rows else [()]
+    columns = [shorten_apart(names, _LONGEST_NAME), *map(shorten_apart, others)]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
 def as_text(table: Table[T], width: int | None = None) -> str:
     """Draw the table for people.
 
     Where it is wider than the terminal, rows become columns: first cells on top, as many side by
-    side as there is room for.
+    side as fit. Names are written whole, so that they can be typed; other cells are cut where that
+    does not make two of them equal.
 
     Args:
         table: what to draw.
@@ -112,20 +122,20 @@ def as_text(table: Table[T], width: int | None = None) -> str:
     """
     head = [column.title for column in table.columns]
     left = [column.left for column in table.columns]
-    rows = [[shorten(sanitize_line(cell)) for cell in row] for row in table.shown()]
+    rows = _short_cells(table)
     lines = _draw(head, rows, left)
     if width is None or all(_width(line) <= width for line in lines):
         return "\n".join(lines) + "\n"
     blocks: list[list[str]] = []
     while rows:
-        fitting = len(rows)
+        count = len(rows)
         while True:
-            block = _turned(head, rows[:fitting])
-            if fitting == 1 or all(_width(line) <= width for line in block):
+            block = _turned(head, rows[:count])
+            if count == 1 or all(_width(line) <= width for line in block):
                 break
-            fitting -= 1
+            count -= 1
         blocks.append(block)
-        rows = rows[fitting:]
+        rows = rows[count:]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
@@ -135,7 +145,7 @@ def _turned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def terminal_width() -> int | None:
-    """Return the width of the terminal that stdout is, or None where it is none."""
+    """Return the width of the terminal, or None where stdout is not one."""
     stdout: TextIO | None = sys.stdout  # None where the shell has closed it
     return get_terminal_size().columns if stdout is not None and stdout.isatty() else None
 
@@ -158,32 +168,39 @@ def as_csv(table: Table[T]) -> str:
 def _defused(value: Any) -> Any:
     """Keep a spreadsheet from calculating a text: a quotation mark goes before it."""
     if value is None or isinstance(value, (int, float)):
-        return value
+        return value + 0.0 if isinstance(value, float) else value  # zero has no sign
     return _FORMULA.sub("'", sanitize(str(value)))
 
 
 def as_json(table: Table[T]) -> str:
-    """Write the raw values as a JSON list of objects; a value that is not finite is null."""
-
-    def plain(value: Any) -> Any:
-        return None if isinstance(value, float) and not isfinite(value) else value
-
-    rows = [{key: plain(value) for key, value in row.items()} for row in table.raw()]
-    return json_text(rows) + "\n"
+    """Write the raw values as a JSON list of objects."""
+    return json_text(table.raw()) + "\n"
 
 
 def json_text(value: Any) -> str:
     r"""Write JSON of printable characters alone; the others are escaped, so that none is lost.
 
-    >>> print(json_text(["é\x9b\ud800"]))
+    A number that is not finite becomes null, and zero has no sign.
+
+    >>> print(json_text(["é\x9b\ud800", float("nan"), -0.0]))
     [
-      "é\u009b\ud800"
+      "é\u009b\ud800",
+      null,
+      0.0
     ]
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    text = json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str)
     return "\n".join(
         line if line.isprintable() else "".join(map(_escaped, line)) for line in text.split("\n")
     )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value + 0.0 if isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return list(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
 def _escaped(char: str) -> str:
@@ -201,7 +218,7 @@ def as_markdown(table: Table[T]) -> str:
 
     head = line(escaped([column.title for column in table.columns]))
     rule = line([":---" if column.left else "---:" for column in table.columns])
-    return head + rule + "".join(line(escaped(row)) for row in table.shown())
+    return head + rule + "".join(line(escaped(row)) for row in table.cells())
 
 
 def markdown(text: str) -> str:
@@ -211,11 +228,3 @@ def markdown(text: str) -> str:
     a\_b\|\<b\>
     """
     return _MARKUP.sub(r"\\\g<0>", sanitize_line(text))
-
-
-FORMATS: dict[str, Callable[[Table[Any]], str]] = {
-    "table": lambda table: as_text(table, terminal_width()),
-    "csv": as_csv,
-    "json": as_json,
-    "md": as_markdown,
-}

@@ -17,7 +17,8 @@ from nnexp.stats.summary import Point
 from nnexp.study.proposals import State
 from nnexp.study.trials import Search, Trial
 from nnexp.study.tuning import prepare
-from nnexp.views.tuning import Page, as_json_page, as_markdown_page, as_text_page
+from nnexp.views.formats import FORMATS, text_page
+from nnexp.views.tune import Tuned, page
 
 if TYPE_CHECKING:
     from conftest import Nnexp
@@ -59,7 +60,7 @@ def trial(search: Search, number: int, eta: float, reached: list[float], state: 
     return Trial(settings, state, points, number, folder, len(reached))
 
 
-def page_of(study: Path) -> Page:
+def tuned(study: Path) -> Tuned:
     """Make up what two searches came to."""
     loaded = load_study(study)
     searches = prepare(loaded, Path("runs"), DataCache())
@@ -72,12 +73,12 @@ def page_of(study: Path) -> Page:
         for n, (eta, values, state) in enumerate(zip(etas, reached, states, strict=True))
     ]
     with_momentum.trials[:] = [trial(with_momentum, n, 3.0, [0.1], "diverged") for n in range(6)]
-    return Page(loaded, searches, [], "test_accuracy")
+    return Tuned(loaded, searches, [], "test_accuracy")
 
 
 def test_the_page_is_that_of_its_golden_file(study: Path) -> None:
     """At 80 columns, with what was pruned, what diverged, and an optimum at the edge."""
-    said = as_text_page(page_of(study), 80)
+    said = text_page(page(tuned(study)).blocks, 80)
     if REWRITE:
         PAGE.write_text(said, encoding="utf-8")
     assert said == PAGE.read_text(encoding="utf-8")
@@ -86,10 +87,12 @@ def test_the_page_is_that_of_its_golden_file(study: Path) -> None:
 
 def test_every_format_has_the_whole_page(study: Path) -> None:
     """Markdown has the words and cells of the text, JSON the values behind them."""
-    page = page_of(study)
-    words = as_text_page(page, 1000).replace("─", "").split()
-    assert set(words) <= set(as_markdown_page(page).replace("\\", "").split())
-    found = json.loads(as_json_page(page))
+    described = page(tuned(study))
+    words = text_page(described.blocks, 1000).replace("─", "").split()
+    for format_ in FORMATS.values():
+        if format_.page:
+            assert set(words) <= set(format_.page(described.blocks).replace("\\", "").split())
+    found = json.loads(FORMATS["json"].write(described))
     assert found["tune"]["space"] == {"eta": {"log": [0.01, 10]}, "batch_size": [1, 2, 4]}
     without, with_momentum = found["arms"]
     assert without["chosen"] == {"eta": 9.4, "batch_size": 2}
@@ -128,9 +131,9 @@ def test_a_search_is_one_page_on_stdout_and_is_not_made_twice(nnexp: Nnexp, stud
     assert (json.loads(again.stdout), again.stderr) == (found, "")
     assert {p: p.stat().st_mtime_ns for p in Path("runs").rglob("run.json")} == folders
 
-    page = " ".join(nnexp("tune", study, "-q").stdout.split())
-    assert "Confirmed with 1 fresh seed (100) and 5 epochs. The settings were chosen for 4" in page
-    assert page.startswith("does momentum help when the learning rate of each arm is tuned? Each")
+    text = " ".join(nnexp("tune", study, "-q").stdout.split())
+    assert "Confirmed with 1 fresh seed (100) and 5 epochs. The settings were chosen for 4" in text
+    assert text.startswith("does momentum help when the learning rate of each arm is tuned? Each")
     planned = nnexp("tune", study, "--dry-run").stdout
     assert [line.split()[:3] for line in planned.splitlines()[5:7]] == [
         ["without", "2", "2"],
@@ -142,9 +145,7 @@ def test_a_dry_run_begins_nothing(nnexp: Nnexp, study: Path, folder: Path) -> No
     """It prints the space, the trials and runs of each arm and a time, and makes no file."""
     before = sorted(folder.rglob("*"))
     planned = nnexp("tune", study, "--dry-run").stdout
-    assert planned.startswith(
-        "- eta: 0.01 to 10, on a logarithmic scale\n- batch_size: 1, 2 or 4\n"
-    )
+    assert planned.startswith("eta: 0.01 to 10, on a logarithmic scale\nbatch_size: 1, 2 or 4\n")
     assert "with_momentum       6     0       4" in planned
     assert "2 x 5" in planned
     assert "less what is pruned" in planned
@@ -157,7 +158,7 @@ def test_where_no_setting_can_be_trained_the_page_says_so(nnexp: Nnexp, study: P
     text = STUDY.replace("[1, 3, 2]", wild).replace("trials: 6", "trials: 1")
     study.write_text(text.replace("{log: [0.01, 10]}", "[1.0e+200]"))
     said = nnexp("tune", study, "-q", "--jobs", "1", code=3).stdout
-    assert said.count("it needs another space") == 2
+    assert said.count("there are no settings to confirm") == 2
     assert "Confirmed" not in said
     assert not Path("runs/momentum/confirm").exists()
 

@@ -22,9 +22,9 @@ from nnexp.views.compare import (
     sort_key,
     table,
 )
+from nnexp.views.formats import FORMATS
 from nnexp.views.plot import check_format, draw
 from nnexp.views.run import as_record, class_names, page
-from nnexp.views.table import FORMATS
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -67,7 +67,7 @@ def test_only_completed_runs_are_counted_where_there_are_any(make: Make) -> None
     assert group.figures["last"].mean == pytest.approx(0.85)
     assert group.seconds is not None
     assert group.seconds.mean == 1.5
-    cells = dict(zip(titles([group]), table([group], "test_accuracy").shown()[0], strict=True))
+    cells = dict(zip(titles([group]), table([group], "test_accuracy").cells()[0], strict=True))
     assert cells["runs"] == "2, 1 interrupted"
 
 
@@ -75,7 +75,7 @@ def test_without_completed_runs_the_others_are_counted_and_said_to_be(make: Make
     """A group of interrupted runs shows what it has, marked as what it is."""
     (group,) = groups([make("interrupted", 0, [0.5]), make("diverged", 1, [0.7])], "test_accuracy")
     assert group.figures["last"].mean == pytest.approx(0.6)
-    cells = dict(zip(titles([group]), table([group], "test_accuracy").shown()[0], strict=True))
+    cells = dict(zip(titles([group]), table([group], "test_accuracy").cells()[0], strict=True))
     assert cells["runs"] == "1 interrupted, 1 diverged"
 
 
@@ -98,7 +98,7 @@ def test_a_key_is_a_column_where_it_differs(make: Make) -> None:
     one, two = make("completed", 0, [0.5]), make("completed", 0, [0.5], layers=[784, 7, 10])
     found = groups([one, two], "test_accuracy")
     assert titles(found)[:3] == ["name", "layers", "runs"]
-    assert [row[1] for row in table(found, "test_accuracy").shown()] == ["784-30-10", "784-7-10"]
+    assert [row[1] for row in table(found, "test_accuracy").cells()] == ["784-30-10", "784-7-10"]
     assert "layers" not in titles(groups([one], "test_accuracy"))
 
 
@@ -107,7 +107,7 @@ def test_data_of_different_kinds_are_one_column(make: Make) -> None:
     own = make("completed", 0, [0.5])
     inline = make("completed", 0, [0.5], data={"inline": {"x": [[0, 0]], "y": [0]}})
     found = groups([own, inline], "test_accuracy")
-    assert [row[1] for row in table(found, "test_accuracy").shown()] == [
+    assert [row[1] for row in table(found, "test_accuracy").cells()] == [
         "mnist",
         "inline, 1 examples",
     ]
@@ -168,7 +168,7 @@ def test_classes_that_were_not_learnt_are_named_by_their_names(train: Train) -> 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_can_write_a_comparison_and_a_list(runs: list[Run], name: str) -> None:
     """A comparison of every kind of run is written in every format."""
-    text = FORMATS[name](table(groups(runs, "test_accuracy"), "test_accuracy"))
+    text = FORMATS[name].table(table(groups(runs, "test_accuracy"), "test_accuracy"))
     assert all(word in text for word in ("small", "quick", "cut", "wild"))
 
 

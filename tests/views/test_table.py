@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnexp.views.table import FORMATS, Column, Table, as_text, plain_column
+from nnexp.views.formats import FORMATS
+from nnexp.views.table import Column, Table, as_text, plain_column
 
 Record = dict[str, Any]
 
@@ -37,7 +38,7 @@ def width(text: str) -> int:
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_format_shows_every_cell(name: str) -> None:
     """Whatever the format, no record and no value is lost."""
-    text = FORMATS[name](table([{"a": "one", "n": 1.5}, {"a": "two", "n": None}], "a", "n"))
+    text = FORMATS[name].table(table([{"a": "one", "n": 1.5}, {"a": "two", "n": None}], "a", "n"))
     assert all(word in text for word in ("one", "two", "1.5"))
     assert text.endswith("\n")
 
@@ -45,7 +46,7 @@ def test_each_format_shows_every_cell(name: str) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_format_writes_a_table_without_records(name: str) -> None:
     """Nothing found is a table without rows, and not an error."""
-    text = FORMATS[name](table([], "a", "n"))
+    text = FORMATS[name].table(table([], "a", "n"))
     assert text.endswith("\n")
     assert "None" not in text
 
@@ -96,16 +97,16 @@ def test_a_column_may_give_several_raw_values() -> None:
     """A shown cell such as `0.5 ± 0.1` is two columns for programs."""
     column: Column[Record] = Column("x", lambda r: "0.5 ± 0.1", lambda r: {"mean": 0.5, "sd": 0.1})
     found = Table([plain_column("A", "a", lambda r: r["a"]), column], [{"a": "one"}])
-    assert json.loads(FORMATS["json"](found)) == [{"a": "one", "mean": 0.5, "sd": 0.1}]
-    (row,) = csv.DictReader(io.StringIO(FORMATS["csv"](found)))
+    assert json.loads(FORMATS["json"].table(found)) == [{"a": "one", "mean": 0.5, "sd": 0.1}]
+    (row,) = csv.DictReader(io.StringIO(FORMATS["csv"].table(found)))
     assert row == {"a": "one", "mean": "0.5", "sd": "0.1"}
-    assert "0.5 ± 0.1" in FORMATS["md"](found)
+    assert "0.5 ± 0.1" in FORMATS["md"].table(found)
 
 
 @given(st.lists(st.fixed_dictionaries({"a": texts, "n": st.none() | st.integers()})))
 def test_json_is_read_back_as_it_was_and_is_printable(records: list[Record]) -> None:
     """Signs of all languages survive; what could steer a terminal is escaped."""
-    text = FORMATS["json"](table(records, "a", "n"))
+    text = FORMATS["json"].table(table(records, "a", "n"))
     assert json.loads(text) == records
     assert text.replace("\n", "").isprintable()
 
@@ -113,7 +114,7 @@ def test_json_is_read_back_as_it_was_and_is_printable(records: list[Record]) -> 
 @given(st.lists(st.fixed_dictionaries({"a": texts, "n": st.none() | st.integers()})))
 def test_csv_is_read_back_as_it_was_but_for_the_mark_before_formulas(records: list[Record]) -> None:
     """Commas, quotes, lines and negative numbers survive; no text is a formula or steers."""
-    text = FORMATS["csv"](table(records, "a", "n"))
+    text = FORMATS["csv"].table(table(records, "a", "n"))
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["n"] for row in rows] == ["" if r["n"] is None else str(r["n"]) for r in records]
     for row, record in zip(rows, records, strict=True):
@@ -147,7 +148,7 @@ def test_csv_is_read_back_as_it_was_but_for_the_mark_before_formulas(records: li
 def test_a_text_that_looks_like_a_formula_is_defused_in_csv(text: str, due: str) -> None:
     """A spreadsheet takes it for text; a number of the same looks stays a number."""
     (row,) = csv.DictReader(
-        io.StringIO(FORMATS["csv"](table([{"a": text, "n": -0.5}], "a", "n")), newline="")
+        io.StringIO(FORMATS["csv"].table(table([{"a": text, "n": -0.5}], "a", "n")), newline="")
     )
     assert row == {"a": due, "n": "-0.5"}
 
@@ -155,14 +156,14 @@ def test_a_text_that_looks_like_a_formula_is_defused_in_csv(text: str, due: str)
 def test_json_has_no_nan() -> None:
     """A value that is no number is null: NaN and Infinity are no JSON."""
     values = [float("nan"), float("inf"), -float("inf"), 0.5]
-    text = FORMATS["json"](table([{"n": value} for value in values], "n"))
+    text = FORMATS["json"].table(table([{"n": value} for value in values], "n"))
     assert [row["n"] for row in json.loads(text)] == [None, None, None, 0.5]
 
 
 @given(texts)
 def test_a_markdown_cell_is_one_cell_and_no_markup(cell: str) -> None:
     """Whatever a cell holds, its line has the head's columns, and no sign of markup in it."""
-    *_, line = FORMATS["md"](table([{"a": cell, "n": 1}], "a", "n")).splitlines()
+    *_, line = FORMATS["md"].table(table([{"a": cell, "n": 1}], "a", "n")).splitlines()
     inner = line.removeprefix("| ").removesuffix(" | 1 |")
     assert line == f"| {inner} | 1 |"
     plain = re.sub(r"\\[!-/:-@\[-`{-~]", "", inner)
@@ -172,7 +173,7 @@ def test_a_markdown_cell_is_one_cell_and_no_markup(cell: str) -> None:
 
 def test_markdown_shows_what_the_cell_holds() -> None:
     """Escaped, not left out."""
-    text = FORMATS["md"](table([{"a": "x|y_<b>\n![z](u)", "n": 1}], "a", "n"))
+    text = FORMATS["md"].table(table([{"a": "x|y_<b>\n![z](u)", "n": 1}], "a", "n"))
     assert text.splitlines() == [
         "| A | N |",
         "| :--- | ---: |",
