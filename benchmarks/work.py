@@ -10,10 +10,9 @@ import numpy.typing as npt
 
 from nnexp import data
 from nnexp.data import Dataset
-from nnexp.nn.examples import Examples
-from nnexp.nn.initializers import scaled
-from nnexp.nn.network import Network
+from nnexp.nn.network import Network, scaled
 from nnexp.nn.training import streams
+from nnexp.nn.types import Examples
 
 Array = npt.NDArray[Any]
 Layers = list[tuple[Array, Array]]

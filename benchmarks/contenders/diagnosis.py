@@ -7,7 +7,7 @@ from time import perf_counter
 from work import Work
 
 from contenders import ours
-from nnexp.nn.diagnostics import diagnose
+from nnexp.nn.metrics import diagnose
 
 
 class Contender:

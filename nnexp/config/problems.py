@@ -15,7 +15,7 @@ from nnexp.config.yaml import Key
 from nnexp.data.embedded import CLASSES, INPUTS
 from nnexp.errors import did_you_mean, one_of
 from nnexp.nn.costs import legal_costs, legal_outputs
-from nnexp.nn.initializers import INITIALIZERS
+from nnexp.nn.network import INITIALIZERS
 from nnexp.text import quoted
 
 Finding = tuple[Key, str]

@@ -24,7 +24,7 @@ from nnexp.data.embedded import SIZES
 from nnexp.names import EXTRAS, MAX_SEED, OLD_STATISTICS, SETS, STATISTICS
 from nnexp.nn.activations import HIDDEN, OUTPUT
 from nnexp.nn.costs import COSTS
-from nnexp.nn.initializers import INITIALIZERS
+from nnexp.nn.network import INITIALIZERS
 from nnexp.nn.types import DTYPES
 
 # What early stopping can watch.

@@ -16,8 +16,7 @@ from nnexp.data.parts import MAX_CLASSES, Options, Part, Parts, Reader
 from nnexp.errors import DataError
 from nnexp.io.npz import MAX_BYTES
 from nnexp.nn.costs import COSTS
-from nnexp.nn.examples import Examples
-from nnexp.nn.types import Array
+from nnexp.nn.types import Array, Examples
 from nnexp.text import shorten
 
 READERS: dict[str, Reader] = {

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.nn.examples import Examples
-from nnexp.nn.types import Array
+from nnexp.nn.types import Array, Examples
 
 # So many images at a time keep every intermediate array in the cache: ten times faster than 1,000.
 _BLOCK = 32

@@ -1,4 +1,8 @@
-"""Cost and accuracy of a network on a whole set, chunk by chunk."""
+"""What is measured on a network: cost and accuracy, gradients and saturation.
+
+Gradients and saturation show why a network learns slowly. They are measured on a fixed sample of
+the training set. σ' is called near 0 below a hundredth of its largest value.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnexp.nn.activations import ACTIVATIONS
+from nnexp.nn.backprop import backpropagate, forward
 from nnexp.nn.costs import COSTS
-from nnexp.nn.examples import CHUNK, Examples
 from nnexp.nn.network import Network
-from nnexp.nn.types import Array
+from nnexp.nn.types import CHUNK, Array, Examples
 
 # BLAS kernels work on tiles of this many columns; 30 hidden units are multiplied faster as 32.
 _TILE = 16
+
+SAMPLE = 1000
+NEAR_ZERO = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +127,71 @@ def evaluate(network: Network, cost: str, examples: Examples) -> Evaluation:
                 predicted = None
     accuracy = None if predicted is None else float(np.mean(predicted == examples.labels))
     return Evaluation(total / n, accuracy, predicted)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDiagnostics:
+    """A layer after the input, over the sample.
+
+    Attributes:
+        gradient: Euclidean norm of ∂C_0/∂[W | b], the gradient of the mean cost.
+        derivative: mean |σ'(z)| of each neuron, (units,).
+        saturated: fraction of its neurons whose mean |σ'(z)| is near 0.
+    """
+
+    gradient: float
+    derivative: Array
+    saturated: float
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """A network over the sample.
+
+    Attributes:
+        layers: one state per layer, the output's last.
+        confidently_wrong: fraction of all outputs with |a - y| > ½ while σ'(z) is near 0: the
+            learning slowdown of chapter 3 as a number.
+        missed: for each output, the fraction of its targets above ½ for which it stays below ½
+            while σ'(z) is near 0, (n_out,); NaN where it has no such target.
+    """
+
+    layers: tuple[LayerDiagnostics, ...]
+    confidently_wrong: float
+    missed: Array
+
+
+def _derivative(name: str, a: Array) -> Array:
+    # Softmax's Jacobian is full; its diagonal has the sigmoid's form.
+    return ACTIVATIONS["sigmoid" if name == "softmax" else name].derivative(a)
+
+
+def diagnose(network: Network, cost: str, examples: Examples) -> Diagnostics:
+    """Measure gradients and saturation of a network on (at most) the first `SAMPLE` examples.
+
+    >>> net = Network.explicit([np.array([[2.0]])], [np.array([8.0])], activation="sigmoid",
+    ...     output="sigmoid", dtype=np.float64)
+    >>> state = diagnose(net, "quadratic", Examples(np.array([[1.0]]), np.array([[0.0]])))
+    >>> state.confidently_wrong, state.layers[0].saturated
+    (1.0, 1.0)
+    """
+    n = min(SAMPLE, len(examples))
+    x = examples.x[:n] * np.asarray(examples.scale, network.parameters.dtype)
+    y = examples.y[:n]
+    with np.errstate(over="ignore", invalid="ignore"):
+        z, a = forward(network, x)
+        gradients = backpropagate(network, cost, y, z, a)
+    layers = []
+    for name, sigma, biases, weights in zip(
+        network.activations, a[1:], gradients.biases, gradients.weights, strict=True
+    ):
+        norm = float(np.sqrt(np.square(weights).sum() + np.square(biases).sum()))
+        mean = np.abs(_derivative(name, sigma)).mean(axis=0)
+        saturated = float((mean < NEAR_ZERO * ACTIVATIONS[name].steepest).mean())
+        layers.append(LayerDiagnostics(norm, mean, saturated))
+    flat = _derivative(network.output, a[-1]) < NEAR_ZERO * ACTIVATIONS[network.output].steepest
+    wrong = flat & (np.abs(a[-1] - y) > 0.5)
+    expected = y > 0.5
+    with np.errstate(invalid="ignore"):
+        missed = (wrong & expected).sum(axis=0) / expected.sum(axis=0)
+    return Diagnostics(tuple(layers), float(wrong.mean()), missed)

@@ -1,16 +1,80 @@
-"""A fully connected network: its parameters and the forward pass."""
+"""A fully connected network: its parameters, and how they are initialized.
+
+An initializer takes a Generator, the layer's n_in and n_out, and returns W (n_out, n_in) and
+b (n_out,) in float64; the network rounds them to its own precision, so that runs in float32 and
+in float64 start from the same point. Adding one is one function and one entry in `INITIALIZERS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from nnexp.nn.activations import ACTIVATIONS
-from nnexp.nn.initializers import Initializer
 from nnexp.nn.types import Array
+
+Initializer = Callable[[np.random.Generator, int, int], tuple[Array, Array]]
+
+
+def large(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Draw W and b from N(0, 1): the book's chapter 1, network2's `large_weight_initializer`.
+
+    >>> W, b = large(np.random.default_rng(0), 784, 30)
+    >>> W.shape, b.shape, round(W.std(), 1)
+    ((30, 784), (30,), np.float64(1.0))
+    """
+    return rng.standard_normal((n_out, n_in)), rng.standard_normal(n_out)
+
+
+def scaled(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Draw W from N(0, 1/n_in), b from N(0, 1): z starts of order 1 (Nielsen, chapter 3).
+
+    >>> W, b = scaled(np.random.default_rng(0), 400, 30)
+    >>> round(W.std() * 400**0.5, 1)
+    np.float64(1.0)
+    """
+    return rng.standard_normal((n_out, n_in)) / np.sqrt(n_in), rng.standard_normal(n_out)
+
+
+def glorot(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Draw W from U(-r, r) with r² = 6 / (n_in + n_out), b = 0 (Glorot and Bengio 2010, eq. 16).
+
+    >>> W, b = glorot(np.random.default_rng(0), 300, 300)
+    >>> bool(abs(W).max() <= 0.1), bool(b.any())
+    (True, False)
+    """
+    bound = np.sqrt(6 / (n_in + n_out))
+    return rng.uniform(-bound, bound, (n_out, n_in)), np.zeros(n_out)
+
+
+def he(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Draw W from N(0, 2/n_in), b = 0: for rectified units (He et al. 2015, eq. 10).
+
+    >>> W, b = he(np.random.default_rng(0), 200, 30)
+    >>> round(W.std() * 10, 1)
+    np.float64(1.0)
+    """
+    return rng.standard_normal((n_out, n_in)) * np.sqrt(2 / n_in), np.zeros(n_out)
+
+
+def zeros(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Return W = 0 and b = 0: for an output layer; hidden neurons would stay alike for ever.
+
+    >>> zeros(np.random.default_rng(0), 2, 1)
+    (array([[0., 0.]]), array([0.]))
+    """
+    return np.zeros((n_out, n_in)), np.zeros(n_out)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "large": large,
+    "scaled": scaled,
+    "glorot": glorot,
+    "he": he,
+    "zeros": zeros,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +109,6 @@ class Network:
     ) -> Network:
         """Draw a network, layer after layer; the last one by `output_initializer`, if given.
 
-        >>> import numpy as np
-        >>> from nnexp.nn.initializers import scaled
         >>> net = Network.random([784, 30, 10], activation="sigmoid", output="softmax",
         ...     initializer=scaled, rng=np.random.default_rng(0), dtype=np.float32)
         >>> net.parameters.size, net.weights[0].shape, net.biases[1].shape
@@ -85,8 +147,8 @@ class Network:
 
         >>> net = Network.explicit([np.array([[2.0]])], [np.array([0.5])], activation="sigmoid",
         ...     output="linear", dtype=np.float64)
-        >>> net(np.array([[3.0]]))
-        array([[6.5]])
+        >>> net.sizes, net.parameters
+        ((1, 1), array([2. , 0.5]))
         """
         sizes = (weights[0].shape[1], *(len(w) for w in weights))
         for w, b, n_in, n_out in zip(weights, biases, sizes[:-1], sizes[1:], strict=True):
@@ -124,24 +186,6 @@ class Network:
     def activations(self) -> list[str]:
         """The activation of each layer after the input."""
         return [self.activation] * (len(self.sizes) - 2) + [self.output]
-
-    def logits(self, x: Array) -> Array:
-        """Return z of the output layer times the softmax_scale, (n, n_out), for inputs x (n, n_in).
-
-        Raises:
-            ValueError: x has another number of columns than the network has inputs.
-        """
-        if x.ndim != 2 or x.shape[1] != self.sizes[0]:
-            raise ValueError(f"x has the shape {x.shape} where (n, {self.sizes[0]}) is due")
-        a = x.astype(self.parameters.dtype, copy=False)
-        for weights, biases, name in zip(self.weights, self.biases, self.activations, strict=True):
-            z = a @ weights.T + biases
-            a = ACTIVATIONS[name](z)
-        return z if self.softmax_scale == 1 else z * self.softmax_scale
-
-    def __call__(self, x: Array) -> Array:
-        """Return the outputs a, (n, n_out), for inputs x (n, n_in)."""
-        return ACTIVATIONS[self.output](self.logits(x))
 
     def copy(self) -> Network:
         """Return a network with parameters of its own."""

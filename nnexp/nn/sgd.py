@@ -1,33 +1,30 @@
 """Stochastic gradient descent by mini-batches: the hot loop of the whole project.
 
-Every array is allocated once. A step is one BLAS product forward, one for the gradient and, but for
-the first layer, one backward for each layer, a handful of element-wise calls on arrays that fit the
-first cache, and one subtraction from the flat vector of all parameters. What a technique needs
-beyond that is put into the step when it is built; one that is off costs nothing.
+A step is backpropagation as in `backprop`, compiled: every array is allocated once, and the lines
+of the step carry the numbers of the same equations. It is one BLAS product forward, one for the
+gradient and, except for the first layer, one backward per layer, a handful of element-wise calls
+on arrays that fit the first cache, and the update. What a technique needs beyond that is put into
+the step when it is built; one that is off costs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from math import nan
 
 import numpy as np
 
-from nnexp.nn.activations import ACTIVATIONS
+from nnexp.nn.activations import ACTIVATIONS, Activation
 from nnexp.nn.costs import COSTS
-from nnexp.nn.examples import CHUNK, Examples
 from nnexp.nn.network import Network
-from nnexp.nn.regularizers import Penalty
-from nnexp.nn.types import Array
+from nnexp.nn.types import CHUNK, Array, Examples
+from nnexp.nn.update import Penalty, Update
 
 Batch = tuple[Array, Array, Array]
-Operation = tuple[Callable[..., object], tuple[Array, ...]]
 Step = Callable[[Array, Array, Array], None]
-
-# A quarter of a small second-level cache, bytes.
-_CROWDED = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +33,11 @@ class Techniques:
 
     Attributes:
         penalty: L1 and L2 regularization.
-        momentum: μ in v <- μ v - η ∂C/∂θ, θ <- θ + v (Nielsen, eq. 107 and 108).
-        nesterov: take the gradient at θ + μ v (Sutskever et al. 2013, eq. 3 and 4). The parameters
-            kept are θ + μ v, as is usual.
-        dropout: the fraction of each hidden layer's neurons that is left out in a step; the others
+        momentum: the momentum coefficient μ; see `update` for the rule.
+        nesterov: take the gradient at θ + μ v. The parameters kept are θ + μ v, as is usual.
+        dropout: the fraction of each hidden layer's neurons that a step excludes; the others
             are divided by the fraction that stays, so that evaluation needs no change.
-        dropped: the random stream of dropout.
+        dropout_stream: the random stream of dropout.
         augment: changes a chunk of inputs (m, n_in) in place before it is trained on.
     """
 
@@ -49,8 +45,45 @@ class Techniques:
     momentum: float = 0.0
     nesterov: bool = False
     dropout: tuple[float, ...] = ()
-    dropped: np.random.Generator | None = None
+    dropout_stream: np.random.Generator | None = None
     augment: Callable[[Array], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A layer after the input, as the step for batches of m examples sees it.
+
+    Arrays of examples lie unit by unit (Fortran order), so that np.dot can write the transposes,
+    which are named with _t. An extended array has one more column, for the biases of the next
+    layer: ones in `a`; in the errors numbers that one product computes with the rest, never used.
+
+    Attributes:
+        theta: [W | b], (units, n_in + 1).
+        gradient: η ∂C_0/∂[W | b], of theta's shape.
+        z: the weighted inputs, (m, units).
+        sigma: σ(z), (m, units), before any dropout. A hidden layer computes it in the memory of z.
+        a: the activations, extended; those of the output are σ(z).
+        delta: the errors times η/m, (m, units).
+        error_t: the memory of delta, extended.
+        work: scratch space of delta's shape.
+        activate: computes `a` from z.
+        derive: takes (delta, sigma, work) and turns ∂C/∂a into ∂C/∂z in place.
+    """
+
+    theta: Array
+    theta_t: Array
+    gradient: Array
+    z: Array
+    z_t: Array
+    sigma: Array
+    a: Array
+    a_t: Array
+    delta: Array
+    delta_t: Array
+    error_t: Array
+    work: Array
+    activate: Callable[[], None]
+    derive: Callable[[Array, Array, Array], None]
 
 
 class SGD:
@@ -76,89 +109,14 @@ class SGD:
         self.network = network
         self.cost = COSTS[cost]
         self.batch_size = batch_size
-        self.techniques = techniques or Techniques()
-        self.change = np.zeros_like(network.parameters)
-        if self.techniques.momentum and velocity is None:
-            velocity = np.zeros_like(self.change)
-        self.velocity = velocity
+        self.techniques = t = techniques or Techniques()
+        self._update = Update(
+            network, t.penalty, momentum=t.momentum, nesterov=t.nesterov, velocity=velocity
+        )
+        self.velocity = self._update.velocity
         self._eta = nan
-        self._update = self._plan_update()
         self._steps: dict[int, Step] = {}
         self._rates: dict[int, Array] = {}
-
-    def _plan_update(self) -> list[Operation]:
-        """List the array operations that turn the change, (η/m) Σ ∂C_0/∂θ, into new parameters.
-
-        Without momentum, L2 shrinks the weights before the change is subtracted, one pass; with
-        it, the penalties' gradients belong into the velocity. The coefficients are vectors with an
-        entry a parameter, 0 (or 1) for biases; `_set_eta` fills them.
-        """
-        t, theta, change = self.techniques, self.network.parameters, self.change
-        self._decay, self._shrink = np.zeros_like(theta), np.zeros_like(theta)
-        scratch = np.empty_like(theta)
-        plan: list[Operation] = []
-        if t.penalty.l1:
-            plan += [
-                (np.sign, (theta, scratch)),
-                (np.multiply, (scratch, self._shrink, scratch)),
-                (np.add, (change, scratch, change)),
-            ]
-        if self.velocity is None:
-            if t.penalty.l2:
-                plan += self._shrink_weights()
-            return [*plan, (np.subtract, (theta, change, theta))]
-        if t.penalty.l2:
-            plan += [
-                (np.multiply, (theta, self._decay, scratch)),
-                (np.add, (change, scratch, change)),
-            ]
-        mu = np.asarray(t.momentum, theta.dtype)
-        velocity = self.velocity
-        plan += [
-            (np.multiply, (velocity, mu, velocity)),
-            (np.subtract, (velocity, change, velocity)),
-        ]
-        if t.nesterov:
-            return [
-                *plan,
-                (np.subtract, (theta, change, theta)),
-                (np.multiply, (velocity, mu, scratch)),
-                (np.add, (theta, scratch, theta)),
-            ]
-        return [*plan, (np.add, (theta, velocity, theta))]
-
-    def _shrink_weights(self) -> list[Operation]:
-        """List the operations that multiply the weights by 1 - ηλ/n and leave the biases.
-
-        One product with a vector of factors; where parameters and factors together would crowd the
-        cache, one product with a number, between saving the biases and putting them back.
-        """
-        theta, biases = self.network.parameters, self.network.biases
-        if theta.nbytes <= _CROWDED:
-            return [(np.multiply, (theta, self._decay, theta))]
-        saved = [np.empty(len(b), theta.dtype) for b in biases]
-        pairs = list(zip(saved, biases, strict=True))
-        return [
-            *((np.copyto, (kept, b)) for kept, b in pairs),
-            (np.multiply, (theta, self._decay[:1].reshape(()), theta)),
-            *((np.copyto, (b, kept)) for kept, b in pairs),
-        ]
-
-    def _set_eta(self, eta: float) -> None:
-        """Fill what depends on η: the rate of each batch size and the penalties' coefficients."""
-        self._eta = eta
-        penalty = self.techniques.penalty
-        decay, shrink = eta * penalty.l2 / penalty.n, eta * penalty.l1 / penalty.n
-        rest = 1.0 if self.velocity is None else 0.0
-        self._decay.fill(rest)
-        self._shrink.fill(0)
-        for decays, shrinks in zip(
-            self.network.split(self._decay), self.network.split(self._shrink), strict=True
-        ):
-            decays[:, :-1] = rest - decay if self.velocity is None else decay
-            shrinks[:, :-1] = shrink
-        for m, rate in self._rates.items():
-            rate[...] = eta * self.network.softmax_scale / m
 
     def epoch(self, examples: Examples, order: Array, *, eta: float) -> Iterator[int]:
         """Take one step for each batch of `order`, yielding the examples seen after each chunk.
@@ -199,10 +157,13 @@ class SGD:
             if size not in self._steps:
                 self._steps[size] = self._compile(size)
                 self._eta = nan
-        # The limits of exp are the right values; a diverging run is told by its cost.
+        # The limits of exp are the right values; a diverging run is recognized by its cost.
         with np.errstate(over="ignore", invalid="ignore"):
             if eta != self._eta:
-                self._set_eta(eta)
+                self._eta = eta
+                self._update.set_eta(eta)
+                for m, rate in self._rates.items():
+                    rate[...] = eta * self.network.softmax_scale / m
             *whole, last = batches
             step = self._steps[len(batches[0][0])]
             for x, x_t, y in whole:
@@ -211,130 +172,124 @@ class SGD:
             self._steps[len(last[0])](*last)
 
     def _compile(self, m: int) -> Step:
-        """Allocate the buffers for batches of m examples and return the step that uses them.
-
-        Buffers are (m, units) in Fortran order, so that their transposes are what np.dot writes to.
-        A hidden layer's activations carry a last column of ones, the biases' input; the error that
-        arrives there is computed with the rest, in one product, and never used.
-        """
+        """Allocate the buffers for batches of m examples and return the step that uses them."""
         network = self.network
-        dtype = network.parameters.dtype
-        sizes = network.sizes[1:]
-
-        def buffers(units: Iterable[int]) -> list[Array]:
-            return [np.ones((m, n), dtype, order="F") for n in units]
-
-        extended = buffers(n + 1 for n in sizes[:-1])
-        hidden = [
-            self._hidden_layer(a[:, :-1], rate)
-            for a, rate in zip(extended, self._dropout_rates(), strict=True)
-        ]
-        extended_errors = buffers(n + 1 for n in sizes[:-1])
-        z_out, a_out, error_out = buffers([sizes[-1]] * 3)
-        errors = [e[:, :-1] for e in extended_errors] + [error_out]
-        work = buffers(sizes)
-
-        thetas, changes = network.layers, network.split(self.change)
-        zs = [*(layer.z for layer in hidden), z_out]
-        forward = [
-            (hidden[i - 1].activate, thetas[i], extended[i - 1].T, zs[i].T)
-            for i in range(1, len(sizes))
-        ]
-        backward = [
-            (
-                errors[i].T,
-                extended[i - 1],
-                changes[i],
-                thetas[i].T,
-                extended_errors[i - 1].T,
-                hidden[i - 1].derive,
-                hidden[i - 1].z,
-                errors[i - 1],
-                work[i - 1],
-            )
-            for i in range(len(sizes) - 1, 0, -1)
-        ]
-        theta_first, z_first = thetas[0], zs[0].T
-        error_first, change_first = errors[0].T, changes[0]
-        rate = self._rates[m] = np.empty((), dtype)
-        activate_out = self._output_activation()
+        layers = self._layers(m)
+        first, output = layers[0], layers[-1]
+        upwards = list(pairwise(layers))
+        downwards = upwards[::-1]
+        rate = self._rates[m] = np.empty((), network.parameters.dtype)
         output_error = self.cost.output_error(network.output)
-        work_out = work[-1]
-        update = self._update
+        operations = self._update.operations
         dot, multiply = np.dot, np.multiply
 
         def step(x: Array, x_t: Array, y: Array) -> None:
-            dot(theta_first, x_t, z_first)
-            for activate, theta, a_t, z_t in forward:
-                activate()
-                dot(theta, a_t, z_t)
-            activate_out(z_out, a_out)
-            output_error(z_out, a_out, y, error_out, work_out)
-            multiply(error_out, rate, error_out)
-            for error_t, a_in, gradient, theta_t, below_t, derive, a, below, scratch in backward:
-                dot(error_t, a_in, gradient)
-                dot(theta_t, error_t, below_t)
-                derive(below, a, scratch)
-            dot(error_first, x, change_first)
-            for operation, operands in update:
+            # (25)   z^l = [W | b] [a^(l-1) | 1]ᵀ,  a^l = σ(z^l)
+            dot(first.theta, x_t, first.z_t)
+            for below, layer in upwards:
+                below.activate()
+                dot(layer.theta, below.a_t, layer.z_t)
+            output.activate()
+            # (BP1)  δ^L = ∂C_x/∂a^L ⊙ σ'(z^L), times η/m, and c of a softmax
+            output_error(output.z, output.a, y, output.delta, output.work)
+            multiply(output.delta, rate, output.delta)
+            for below, layer in downwards:
+                # (BP3, BP4)  η ∂C_0/∂[W | b] = Σ_x δ^l [a^(l-1) | 1]ᵀ
+                dot(layer.delta_t, below.a, layer.gradient)
+                # (BP2)  δ^(l-1) = Wᵀ δ^l ⊙ σ'(z^(l-1))
+                dot(layer.theta_t, layer.delta_t, below.error_t)
+                below.derive(below.delta, below.sigma, below.work)
+            dot(first.delta_t, x, first.gradient)
+            # θ <- θ - η∇C, or what `update` makes of it
+            for operation, operands in operations:
                 operation(*operands)
 
         return step
 
-    def _dropout_rates(self) -> tuple[float, ...]:
-        return self.techniques.dropout or (0.0,) * (len(self.network.sizes) - 2)
+    def _layers(self, m: int) -> list[_Layer]:
+        """Allocate the buffers of each layer for batches of m examples."""
+        network = self.network
+        hidden = len(network.sizes) - 2
+        dropout = (*(self.techniques.dropout or (0.0,) * hidden), 0.0)
+        gradients = network.split(self._update.gradient)
+        return [
+            self._layer(m, theta, gradient, rate, is_output=i == hidden)
+            for i, (theta, gradient, rate) in enumerate(
+                zip(network.layers, gradients, dropout, strict=True)
+            )
+        ]
 
-    def _output_activation(self) -> Callable[[Array, Array], None]:
-        forward = ACTIVATIONS[self.network.output].forward
-        if self.network.softmax_scale == 1:
-            return forward
-        softmax_scale = np.asarray(self.network.softmax_scale, self.network.parameters.dtype)
+    def _layer(
+        self, m: int, theta: Array, gradient: Array, dropout: float, *, is_output: bool
+    ) -> _Layer:
+        units, network = len(theta), self.network
 
-        def activate(z: Array, out: Array) -> None:
-            np.multiply(z, softmax_scale, z)
-            forward(z, out)
+        def buffer(columns: int) -> Array:
+            return np.ones((m, columns), theta.dtype, order="F")
 
-        return activate
+        a, error = buffer(units + (not is_output)), buffer(units + (not is_output))
+        sigma, delta = a[:, :units], error[:, :units]
+        z = buffer(units) if is_output else sigma
+        activation = ACTIVATIONS[network.output if is_output else network.activation]
+        activate: Callable[[], None] = partial(activation.forward, z, sigma)
+        derive = activation.backward
+        if is_output and network.softmax_scale != 1:
+            activate = _scaled(activate, z, network.softmax_scale)
+        if dropout:
+            z = sigma = np.empty_like(sigma)
+            activate, derive = self._with_dropout(activation, sigma, a[:, :units], dropout)
+        return _Layer(
+            theta=theta,
+            theta_t=theta.T,
+            gradient=gradient,
+            z=z,
+            z_t=z.T,
+            sigma=sigma,
+            a=a,
+            a_t=a.T,
+            delta=delta,
+            delta_t=delta.T,
+            error_t=error.T,
+            work=buffer(units),
+            activate=activate,
+            derive=derive,
+        )
 
-    def _hidden_layer(self, a: Array, dropout: float) -> _Hidden:
-        """Return the functions of a hidden layer whose activations, (m, units), go into `a`."""
-        sigma = ACTIVATIONS[self.network.activation]
-        forward, backward = sigma.forward, sigma.backward
-        if not dropout:
-            return _Hidden(a, partial(forward, a, a), backward)
-        rng = self.techniques.dropped
+    def _with_dropout(
+        self, activation: Activation, sigma: Array, a: Array, rate: float
+    ) -> tuple[Callable[[], None], Callable[[Array, Array, Array], None]]:
+        """Return `activate` and `derive` of a hidden layer that excludes a fraction of neurons."""
+        rng = self.techniques.dropout_stream
         if rng is None:
             raise ValueError("dropout needs its random stream")
-        z, drawn = np.empty_like(a), np.empty(a.T.shape, a.dtype)
+        forward, backward = activation.forward, activation.backward
+        drawn = np.empty(a.T.shape, a.dtype)
         mask = drawn.T
-        stays = np.asarray(1 - dropout, a.dtype)
-        scale = np.asarray(1 / (1 - dropout), a.dtype)
+        keep = np.asarray(1 - rate, a.dtype)
+        scale = np.asarray(1 / (1 - rate), a.dtype)
 
         def activate() -> None:
-            forward(z, z)
+            forward(sigma, sigma)
+            # The mask is 1/(1 - rate) where a uniform number + (1 - rate) reaches 1, else 0.
             rng.random(out=drawn, dtype=drawn.dtype)
-            np.add(drawn, stays, drawn)
+            np.add(drawn, keep, drawn)
             np.floor(drawn, drawn)
             np.multiply(drawn, scale, drawn)
-            np.multiply(z, mask, a)
+            np.multiply(sigma, mask, a)
 
-        def derive(delta: Array, z: Array, work: Array) -> None:
+        def derive(delta: Array, sigma: Array, work: Array) -> None:
             np.multiply(delta, mask, delta)
-            backward(delta, z, work)
+            backward(delta, sigma, work)
 
-        return _Hidden(z, activate, derive)
+        return activate, derive
 
 
-@dataclass(frozen=True, slots=True)
-class _Hidden:
-    """A hidden layer in a step.
+def _scaled(activate: Callable[[], None], z: Array, softmax_scale: float) -> Callable[[], None]:
+    """Return `activate` on logits that are multiplied by the softmax scale first, in place."""
+    c = np.asarray(softmax_scale, z.dtype)
 
-    Attributes:
-        z: where its z goes and, after `activate`, σ(z) before any dropout.
-        activate: makes the layer's activations of z.
-        derive: turns ∂C/∂a into ∂C/∂z in place; takes it, `z` and scratch space.
-    """
+    def scale_and_activate() -> None:
+        np.multiply(z, c, z)
+        activate()
 
-    z: Array
-    activate: Callable[[], None]
-    derive: Callable[[Array, Array, Array], None]
+    return scale_and_activate

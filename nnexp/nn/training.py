@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnexp.nn.examples import Examples
 from nnexp.nn.metrics import Evaluation, evaluate
 from nnexp.nn.network import Network
 from nnexp.nn.schedules import Patience, Schedule, constant
 from nnexp.nn.sgd import SGD, Techniques
-from nnexp.nn.types import Array
+from nnexp.nn.types import Array, Examples
 
 STREAMS = ("init", "shuffle", "dropout", "augment")
 
@@ -162,7 +161,7 @@ def train(
         on_trained: called between an epoch's training and its evaluation.
         on_progress: called with the number of examples seen in this epoch, about every thousand.
 
-    >>> from nnexp.nn.initializers import scaled
+    >>> from nnexp.nn.network import scaled
     >>> rng = np.random.default_rng(0)
     >>> net = Network.random([1, 1], activation="sigmoid", output="sigmoid", initializer=scaled,
     ...     rng=rng, dtype=np.float64)

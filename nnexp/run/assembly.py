@@ -12,14 +12,12 @@ from nnexp.config.loader import Config
 from nnexp.config.schema import Experiment, ExplicitInit, HalveSchedule, LayerwiseInit
 from nnexp.data import Dataset, MisfitError, augmentation
 from nnexp.errors import DataError
-from nnexp.nn.examples import Examples
-from nnexp.nn.initializers import INITIALIZERS
-from nnexp.nn.network import Network
-from nnexp.nn.regularizers import Penalty
+from nnexp.nn.network import INITIALIZERS, Network
 from nnexp.nn.schedules import Patience, Schedule, schedule
 from nnexp.nn.sgd import Techniques
 from nnexp.nn.training import EarlyStopping, streams
-from nnexp.nn.types import DTYPES
+from nnexp.nn.types import DTYPES, Examples
+from nnexp.nn.update import Penalty
 
 
 def read_data(experiment: Experiment) -> Dataset:
@@ -157,7 +155,7 @@ def techniques(
         momentum=experiment.momentum,
         nesterov=experiment.nesterov,
         dropout=experiment.dropouts(),
-        dropped=random["dropout"],
+        dropout_stream=random["dropout"],
         augment=augment,
     )
 

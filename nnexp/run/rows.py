@@ -10,10 +10,11 @@ import numpy as np
 from nnexp.config.schema import Experiment
 from nnexp.data import Dataset
 from nnexp.names import SETS
-from nnexp.nn.diagnostics import State
-from nnexp.nn.examples import Examples
+from nnexp.nn.backprop import forward
+from nnexp.nn.metrics import Diagnostics
 from nnexp.nn.network import Network
 from nnexp.nn.training import EpochRecord
+from nnexp.nn.types import Examples
 
 Row = dict[str, Any]
 MAX_OUTPUTS = 100
@@ -57,21 +58,21 @@ def parameter_row(epoch: int, network: Network, examples: Examples) -> Row:
         row |= {f"w{i}[{j},{k}]": float(w[j, k]) for j in range(len(w)) for k in range(w.shape[1])}
         row |= {f"b{i}[{j}]": float(value) for j, value in enumerate(b)}
     first = min(len(examples), MAX_OUTPUT_EXAMPLES)
-    outputs = network(examples.x[:first] * np.float64(examples.scale))
+    outputs = forward(network, examples.x[:first] * np.float64(examples.scale)).a[-1]
     return row | {f"a[{i},{j}]": float(v) for i, a in enumerate(outputs) for j, v in enumerate(a)}
 
 
-def diagnostic_row(state: State) -> Row:
+def diagnostic_row(diagnostics: Diagnostics) -> Row:
     """Write gradients and saturation of each layer, and of each output, as columns."""
     row: Row = {}
-    for i, layer in enumerate(state.layers, 1):
+    for i, layer in enumerate(diagnostics.layers, 1):
         row[f"gradient_{i}"] = layer.gradient
         row[f"derivative_{i}"] = float(layer.derivative.mean())
         row[f"saturated_{i}"] = layer.saturated
-    row["confidently_wrong"] = state.confidently_wrong
-    outputs = range(min(len(state.missed), MAX_OUTPUTS))
-    row |= {f"output_derivative_{j}": float(state.layers[-1].derivative[j]) for j in outputs}
-    return row | {f"output_missed_{j}": _number(state.missed[j]) for j in outputs}
+    row["confidently_wrong"] = diagnostics.confidently_wrong
+    outputs = range(min(len(diagnostics.missed), MAX_OUTPUTS))
+    row |= {f"output_derivative_{j}": float(diagnostics.layers[-1].derivative[j]) for j in outputs}
+    return row | {f"output_missed_{j}": _number(diagnostics.missed[j]) for j in outputs}
 
 
 def _number(value: float) -> float | None:

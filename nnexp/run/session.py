@@ -16,8 +16,7 @@ from nnexp.config.schema import Experiment
 from nnexp.data import Dataset
 from nnexp.errors import RunError
 from nnexp.names import METRICS
-from nnexp.nn.diagnostics import diagnose
-from nnexp.nn.metrics import Evaluation, evaluate
+from nnexp.nn.metrics import Evaluation, diagnose, evaluate
 from nnexp.nn.training import EpochRecord, train
 from nnexp.nn.types import Array
 from nnexp.run import blas, provenance

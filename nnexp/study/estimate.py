@@ -10,10 +10,10 @@ import numpy as np
 
 from nnexp.config.schema import Experiment
 from nnexp.data import Dataset
-from nnexp.nn.examples import Examples
 from nnexp.nn.metrics import evaluate
 from nnexp.nn.sgd import SGD
 from nnexp.nn.training import streams
+from nnexp.nn.types import Examples
 from nnexp.run import blas
 from nnexp.run.assembly import DataCache, initial_network, techniques, training_set
 from nnexp.study.jobs import Job

@@ -19,8 +19,7 @@ import numpy as np
 
 from nnexp.config.schema import Experiment
 from nnexp.data import Dataset
-from nnexp.nn.examples import Examples
-from nnexp.nn.types import Array
+from nnexp.nn.types import Array, Examples
 from nnexp.run.assembly import data_key, read_data
 
 _META = "meta.json"

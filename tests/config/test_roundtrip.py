@@ -18,7 +18,7 @@ from nnexp.errors import NnexpError
 from nnexp.names import SETS
 from nnexp.nn.activations import HIDDEN
 from nnexp.nn.costs import COSTS
-from nnexp.nn.initializers import INITIALIZERS
+from nnexp.nn.network import INITIALIZERS
 from nnexp.nn.types import DTYPES
 
 LETTERS = "abcxyzEON0189"

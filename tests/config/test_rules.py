@@ -10,7 +10,7 @@ from nnexp.config.schema import ExplicitInit
 from nnexp.errors import ConfigError, did_you_mean, one_of
 from nnexp.nn.activations import HIDDEN, OUTPUT
 from nnexp.nn.costs import COSTS
-from nnexp.nn.initializers import INITIALIZERS
+from nnexp.nn.network import INITIALIZERS
 from nnexp.nn.types import DTYPES
 from nnexp.text import quoted
 

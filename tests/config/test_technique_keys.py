@@ -15,7 +15,7 @@ from nnexp.config.json_schema import json_schema
 from nnexp.config.loader import dump, load
 from nnexp.config.schema import WATCHED, Experiment, HalveSchedule
 from nnexp.errors import NnexpError
-from nnexp.nn.initializers import INITIALIZERS
+from nnexp.nn.network import INITIALIZERS
 from nnexp.run.assembly import early_stopping, initial_network, learning_rates
 
 if TYPE_CHECKING:

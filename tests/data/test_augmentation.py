@@ -13,11 +13,9 @@ import scipy.ndimage
 from nnexp.config.loader import load
 from nnexp.data.augmentation import RANDOM, affine, augmenter, elastic, rotate, with_shifts
 from nnexp.errors import ConfigError
-from nnexp.nn.examples import Examples
-from nnexp.nn.initializers import scaled
-from nnexp.nn.network import Network
+from nnexp.nn.network import Network, scaled
 from nnexp.nn.sgd import SGD, Batch, Techniques
-from nnexp.nn.types import Array
+from nnexp.nn.types import Array, Examples
 from nnexp.run.assembly import load_data
 from nnexp.run.session import run
 

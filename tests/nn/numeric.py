@@ -9,8 +9,7 @@ import numpy as np
 
 from nnexp.nn.activations import ACTIVATIONS, HIDDEN
 from nnexp.nn.costs import COSTS, legal_outputs
-from nnexp.nn.initializers import scaled
-from nnexp.nn.network import Network
+from nnexp.nn.network import Network, scaled
 from nnexp.nn.types import Array
 
 H = 1e-5

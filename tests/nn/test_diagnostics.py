@@ -8,10 +8,9 @@ from numeric import PAIRS, H, combinations, differentiate, draw_smooth, forward,
 
 from nnexp.nn.activations import ACTIVATIONS
 from nnexp.nn.costs import COSTS
-from nnexp.nn.diagnostics import SAMPLE, diagnose
-from nnexp.nn.examples import Examples
+from nnexp.nn.metrics import SAMPLE, diagnose
 from nnexp.nn.network import Network
-from nnexp.nn.types import Array
+from nnexp.nn.types import Array, Examples
 
 SIZES = [3, 5, 4, 3]
 

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from nnexp.nn.activations import ACTIVATIONS
-from nnexp.nn.examples import Examples
-from nnexp.nn.initializers import scaled
+from nnexp.nn.backprop import forward
 from nnexp.nn.metrics import evaluate
-from nnexp.nn.network import Network
+from nnexp.nn.network import Network, scaled
 from nnexp.nn.sgd import SGD, Techniques
 from nnexp.nn.training import streams, train
-from nnexp.nn.types import Array
+from nnexp.nn.types import Array, Examples
 
 
 def draw(sizes: list[int], dtype: type[np.floating] = np.float64) -> Network:
@@ -31,7 +30,7 @@ def changes(network: Network, x: Array, rates: tuple[float, ...], seed: int) -> 
     """Take one step of η = 1 towards a cost of slope -1 at the output; return -∂C/∂[W | b]."""
     # Quadratic cost with targets z + 1: ∂C/∂z = -1.
     stepped = network.copy()
-    techniques = Techniques(dropout=rates, dropped=np.random.default_rng(seed))
+    techniques = Techniques(dropout=rates, dropout_stream=np.random.default_rng(seed))
     sgd = SGD(stepped, cost="quadratic", batch_size=len(x), techniques=techniques)
     list(sgd.epoch(Examples(x, np.ones((len(x), 1))), np.arange(len(x)), eta=1.0))
     return stepped.split(stepped.parameters - network.parameters)
@@ -90,7 +89,7 @@ def test_masks_are_fresh_for_each_example_and_each_step() -> None:
     """No two examples or steps share a mask, and the same seed gives the same masks again."""
     network = blind([2, 300, 1])
     x = np.ones((1, 2))
-    techniques = Techniques(dropout=(0.5,), dropped=np.random.default_rng(4))
+    techniques = Techniques(dropout=(0.5,), dropout_stream=np.random.default_rng(4))
     sgd = SGD(network, cost="quadratic", batch_size=1, techniques=techniques)
     seen = []
     for _ in range(4):
@@ -111,16 +110,16 @@ def test_a_rate_of_zero_changes_no_byte_and_draws_nothing() -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 12, 3))
     for dtype in (np.float32, np.float64):
         ends = []
-        for given in ({}, {"dropout": (0.0, 0.0), "dropped": np.random.default_rng(5)}):
+        for given in ({}, {"dropout": (0.0, 0.0), "dropout_stream": np.random.default_rng(5)}):
             network = draw([3, 5, 4, 3], dtype)
             techniques = Techniques(**given)  # type: ignore[arg-type]
             sgd = SGD(network, cost="quadratic", batch_size=5, techniques=techniques)
             list(sgd.epoch(Examples(x, y), np.arange(12), eta=0.5))
             ends.append(network.parameters.tobytes())
         assert ends[0] == ends[1]
-        assert techniques.dropped is not None
+        assert techniques.dropout_stream is not None
         unused = np.random.default_rng(5).bit_generator.state
-        assert techniques.dropped.bit_generator.state == unused
+        assert techniques.dropout_stream.bit_generator.state == unused
 
 
 def test_the_masks_do_not_shift_the_shuffle_and_evaluation_has_none() -> None:
@@ -139,9 +138,11 @@ def test_the_masks_do_not_shift_the_shuffle_and_evaluation_has_none() -> None:
             batch_size=4,
             shuffle=random["shuffle"],
             monitored={"train": examples},
-            techniques=Techniques(dropout=rates, dropped=random["dropout"]),
+            techniques=Techniques(dropout=rates, dropout_stream=random["dropout"]),
         ):
-            whole = np.square(network(examples.x) - examples.y).sum(axis=1).mean() / 2
+            whole = (
+                np.square(forward(network, examples.x).a[-1] - examples.y).sum(axis=1).mean() / 2
+            )
             assert record.evaluations["train"].cost == pytest.approx(whole, rel=1e-12)
         state = random["dropout"].bit_generator.state
         assert evaluate(network, "quadratic", examples) == evaluate(network, "quadratic", examples)
@@ -164,7 +165,7 @@ def test_dropout_needs_its_stream_and_a_rate_for_each_layer() -> None:
     examples = Examples(np.ones((1, 3)), np.ones((1, 1)))
     for techniques, message in (
         (Techniques(dropout=(0.5,)), "random stream"),
-        (Techniques(dropout=(0.5, 0.5), dropped=np.random.default_rng(0)), "argument"),
+        (Techniques(dropout=(0.5, 0.5), dropout_stream=np.random.default_rng(0)), "argument"),
     ):
         sgd = SGD(draw([3, 4, 1]), cost="quadratic", batch_size=1, techniques=techniques)
         with pytest.raises(ValueError, match=message):

@@ -9,11 +9,10 @@ import pytest
 
 from nnexp.nn.activations import ACTIVATIONS
 from nnexp.nn.costs import COSTS, legal_outputs
-from nnexp.nn.examples import Examples
 from nnexp.nn.metrics import evaluate
 from nnexp.nn.network import Network
 from nnexp.nn.sgd import SGD
-from nnexp.nn.types import DTYPES, Array
+from nnexp.nn.types import DTYPES, Array, Examples
 
 PAIRS = [(cost, output) for cost in COSTS for output in legal_outputs(cost)]
 

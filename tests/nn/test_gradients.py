@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from nnexp.nn.activations import ACTIVATIONS, HIDDEN, OUTPUT
+from nnexp.nn.backprop import forward
 from nnexp.nn.costs import COSTS, legal_costs, legal_outputs
-from nnexp.nn.examples import Examples
-from nnexp.nn.initializers import scaled
-from nnexp.nn.network import Network
+from nnexp.nn.network import Network, scaled
 from nnexp.nn.sgd import SGD
-from nnexp.nn.types import Array
+from nnexp.nn.types import Array, Examples
 
 PAIRS = [(cost, output) for cost in COSTS for output in legal_outputs(cost)]
 H = 1e-5
@@ -65,7 +64,7 @@ def numeric_gradient(network: Network, cost: str, x: Array, y: Array) -> Array:
         around = []
         for h in (H, -H):
             network.parameters[i] = kept + h
-            z = network.logits(x)
+            z = forward(network, x).z[-1]
             around.append(COSTS[cost].value(network.output, z, y).mean())
         network.parameters[i] = kept
         gradient[i] = (around[0] - around[1]) / (2 * H)

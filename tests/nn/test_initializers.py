@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nnexp.nn.initializers import INITIALIZERS, glorot, he, large, scaled, zeros
-from nnexp.nn.network import Network
+from nnexp.nn.network import INITIALIZERS, Network, glorot, he, large, scaled, zeros
 from nnexp.nn.types import Array
 
 

@@ -14,12 +14,12 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from nnexp.nn.activations import ACTIVATIONS
+from nnexp.nn.backprop import forward
 from nnexp.nn.costs import COSTS
-from nnexp.nn.examples import Examples
 from nnexp.nn.metrics import confusion, evaluate, predicted_class
 from nnexp.nn.network import Network
 from nnexp.nn.sgd import SGD
-from nnexp.nn.types import Array
+from nnexp.nn.types import Array, Examples
 
 logits = arrays(
     np.float64,
@@ -96,7 +96,7 @@ def test_metrics(classes: int) -> None:
         network, "log_likelihood", Examples(x, one_hot(labels, classes), labels=labels)
     )
     assert found.predicted is not None
-    outputs, every = network(x), range(classes)
+    outputs, every = forward(network, x).a[-1], range(classes)
     assert found.cost == pytest.approx(log_loss(labels, outputs, labels=every), rel=1e-12)
     np.testing.assert_array_equal(found.predicted, outputs.argmax(axis=1))
     assert found.accuracy == accuracy_score(labels, found.predicted)
@@ -112,7 +112,7 @@ def test_metrics_of_a_single_output() -> None:
     x, labels = rng.normal(size=(300, 4)), rng.integers(2, size=300)
     network = small_network([4, 1], "sigmoid", "sigmoid", rng)
     found = evaluate(network, "cross_entropy", Examples(x, labels[:, None] * 1.0, labels=labels))
-    outputs = network(x)[:, 0]
+    outputs = forward(network, x).a[-1][:, 0]
     assert found.cost == pytest.approx(log_loss(labels, outputs), rel=1e-12)
     assert found.accuracy == accuracy_score(labels, (outputs > 0.5).astype(int))
     assert predicted_class(np.array([[0.5], [0.51]])).tolist() == [0, 1]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from nnexp.nn.activations import HIDDEN
+from nnexp.nn.backprop import forward
 from nnexp.nn.costs import COSTS, legal_outputs
-from nnexp.nn.examples import CHUNK, Examples
-from nnexp.nn.initializers import large
 from nnexp.nn.metrics import evaluate
-from nnexp.nn.network import Network
+from nnexp.nn.network import Network, large
+from nnexp.nn.types import CHUNK, Examples
 
 PAIRS = [(cost, output) for cost in COSTS for output in legal_outputs(cost)]
 # Around one tile of 16 columns, and no hidden layer at all.
@@ -32,7 +32,7 @@ def check(network: Network, cost: str, examples: Examples, tolerance: float) -> 
     exact = Network(
         network.sizes, network.activation, network.output, network.parameters.astype(np.float64)
     )
-    z, y = exact.logits(examples.inputs), examples.y.astype(np.float64)
+    z, y = forward(exact, examples.inputs).z[-1], examples.y.astype(np.float64)
     due = COSTS[cost].value(network.output, z, y).mean()
     found = evaluate(network, cost, examples)
     assert found.cost == pytest.approx(due, rel=tolerance)

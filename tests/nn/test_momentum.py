@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnexp.nn.examples import Examples
-from nnexp.nn.initializers import scaled
-from nnexp.nn.network import Network
-from nnexp.nn.regularizers import Penalty
+from nnexp.nn.network import Network, scaled
 from nnexp.nn.sgd import SGD, Techniques
-from nnexp.nn.types import Array
+from nnexp.nn.types import Array, Examples
+from nnexp.nn.update import Penalty
 
 ETAS = (0.5, 0.25, 1.0, 0.125)
 N, BATCH = 7, 3

@@ -8,13 +8,13 @@ from math import inf, nan, sqrt
 import numpy as np
 import pytest
 
-from nnexp.nn.examples import Examples
 from nnexp.nn.metrics import Evaluation
 from nnexp.nn.network import Network
-from nnexp.nn.regularizers import Penalty
 from nnexp.nn.schedules import SCHEDULES, Patience, Schedule, schedule
 from nnexp.nn.sgd import Techniques
 from nnexp.nn.training import EarlyStopping, EpochRecord, score, train
+from nnexp.nn.types import Examples
+from nnexp.nn.update import Penalty
 
 ONE = Examples(np.ones((1, 1)), np.zeros((1, 1)))
 

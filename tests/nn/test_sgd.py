@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnexp.nn.examples import CHUNK, Examples
-from nnexp.nn.initializers import scaled
-from nnexp.nn.network import Network
+from nnexp.nn.network import Network, scaled
 from nnexp.nn.sgd import SGD, Batch
-from nnexp.nn.types import Array
+from nnexp.nn.types import CHUNK, Array, Examples
 
 # (examples, batch size): around the chunk that is gathered at once, and everything in one batch.
 CUTS = [

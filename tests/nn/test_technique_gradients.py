@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from numeric import PAIRS, combinations, differentiate, draw_smooth, forward, targets
 
+import nnexp.nn.backprop
 from nnexp.nn.costs import COSTS
-from nnexp.nn.examples import Examples
-from nnexp.nn.initializers import scaled
-from nnexp.nn.network import Network
-from nnexp.nn.regularizers import Penalty
+from nnexp.nn.network import Network, scaled
 from nnexp.nn.sgd import SGD, Techniques
-from nnexp.nn.types import Array
+from nnexp.nn.types import Array, Examples
+from nnexp.nn.update import Penalty
 
 SIZES, BATCH, N = [3, 5, 4, 3], 7, 20
 RATES = (0.3, 0.5)
@@ -68,7 +67,7 @@ def test_a_step_is_the_numeric_gradient_of_the_penalized_cost(
             y,
             penalty=Penalty(l1, l2, N),
             dropout=rates,
-            dropped=np.random.default_rng(5),
+            dropout_stream=np.random.default_rng(5),
         )
         due = differentiate(value, network.parameters)
         message = f"{activation}, softmax_scale {softmax_scale}"
@@ -114,7 +113,7 @@ def test_biases_are_never_penalized(dtype: type[np.floating], momentum: float) -
         dtype=dtype,
     )
     x = np.array([[1.0, 2.0], [0.5, -4.0]], dtype)
-    examples = Examples(x, network(x))
+    examples = Examples(x, nnexp.nn.backprop.forward(network, x).a[-1])
     before = network.copy()
     techniques = Techniques(penalty=Penalty(0.5, 0.25, 2), momentum=momentum)
     list(

@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from nnexp.nn.examples import Examples
-from nnexp.nn.initializers import INITIALIZERS, Initializer, large, scaled
-from nnexp.nn.network import Network
+from nnexp.nn.network import INITIALIZERS, Initializer, Network, large, scaled
 from nnexp.nn.training import STREAMS, EpochRecord, streams, train
-from nnexp.nn.types import Array
+from nnexp.nn.types import Array, Examples
 
 XOR = Examples(
     np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]),

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from nnexp.cli import cli
 from nnexp.config.study import load_study
 from nnexp.errors import NnexpError, RunError
-from nnexp.nn.examples import Examples
 from nnexp.nn.metrics import Evaluation, evaluate
+from nnexp.nn.types import Examples
 from nnexp.run.assembly import DataCache
 from nnexp.run.reader import open_run
 from nnexp.run.rows import Row
