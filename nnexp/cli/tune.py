@@ -174,13 +174,13 @@ class _Lines(_Silent):
 
 def _said(search: Search, trial: Trial) -> str:
     from nnexp import names, numbers
+    from nnexp.config.space import flow
     from nnexp.numbers import plural
-    from nnexp.views.tune import setting_text
 
     metric = search.tune.metric
     point = trial.best(metric)
     reached = f", {names.label(metric)} {numbers.quantity(metric, point.value)}" if point else ""
-    tried = ", ".join(f"{key} {setting_text(value)}" for key, value in trial.settings.items())
+    tried = ", ".join(f"{key} {flow(value)}" for key, value in trial.settings.items())
     epochs = plural(trial.epochs, "epoch")
     return f"{search.arm.name}: {tried}: {trial.state} after {epochs}{reached}"
 

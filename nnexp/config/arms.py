@@ -18,8 +18,7 @@ import numpy as np
 from nnexp.config.identity import identity
 from nnexp.config.loader import Config, assign, is_study, read, validate
 from nnexp.config.problems import Finding
-from nnexp.config.space import draw, samples
-from nnexp.config.study_file import Overrides, StudyFile, problem, refuse, specs
+from nnexp.config.study_file import Overrides, StudyFile, problem, refuse
 from nnexp.config.yaml import Document, Key, dotted
 from nnexp.errors import ConfigError, OptionError, Problem, did_you_mean, one_of
 from nnexp.text import quoted
@@ -50,11 +49,11 @@ class Arm:
 
 def _draws(given: StudyFile) -> list[Overrides]:
     """Return the random settings, equal ones once: of a key, draw i is the same whatever n is."""
-    due = specs(given)
     drawn: dict[str, Overrides] = {}
-    for i in range(given.random.get("n", 1)):
+    for i in range(given.random.n if given.random else 1):
         values = {
-            key: draw(spec, np.random.default_rng([i, *key.encode()])) for key, spec in due.items()
+            key: space.draw(np.random.default_rng([i, *key.encode()]))
+            for key, space in given.draws.items()
         }
         drawn.setdefault(json.dumps(values), values)
     return list(drawn.values())
@@ -244,9 +243,9 @@ def misfits(
     document: Document, path: Path, arms: Sequence[Arm], given: StudyFile
 ) -> Iterator[Finding]:
     """Try what is to be searched, each value by itself, in each arm."""
-    for name, spec in (given.tune.space if given.tune else {}).items():
+    for name, space in (given.tune.space if given.tune else {}).items():
         key: Key = ("tune", "space", name)
-        for arm, value in product(arms, samples(spec)):
+        for arm, value in product(arms, space.samples()):
             try:
                 validate(_changed(arm.config.document, document, path, {key: value}), path)
             except ConfigError as error:

@@ -142,6 +142,8 @@ _ALLOWED: dict[str, Callable[[Any, Key, Mapping[str, Any]], str]] = {
 
 def _word(error: Any, key: Key, values: Mapping[str, Any]) -> str:
     kind = error["type"]
+    if kind == "value_error":
+        return f"expected {error['ctx']['error']}, got {quoted(error['input'])}"
     if kind in _SENTENCES:
         return _SENTENCES[kind](error, key, values)
     if kind in _TYPES and len(key) == 1 and key[0] in _FORMS:

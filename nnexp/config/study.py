@@ -87,7 +87,7 @@ def confirm_seeds(study: Study) -> list[int]:
 def _refuse_many(path: Path, given: StudyFile, seeds: int, *, many: bool) -> None:
     """Count the runs before any of them takes memory."""
     arms = len(given.arms) or 1
-    settings = prod(map(len, given.grid.values())) * given.random.get("n", 1)
+    settings = prod(map(len, given.grid.values())) * (given.random.n if given.random else 1)
     runs = arms * settings * seeds
     counted = f"{path}: {runs:,} runs (arms {arms:,} x settings {settings:,} x seeds {seeds:,})"
     if runs > MOST:

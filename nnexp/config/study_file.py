@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from nnexp.config.problems import Finding, worded
 from nnexp.config.schema import WATCHED, Choice, Natural, Statistic, Strength, Strict, Word
 from nnexp.config.seeds import seeds_in
-from nnexp.config.space import SPACE, Space, space_problem
+from nnexp.config.space import Space, SpaceField
 from nnexp.config.yaml import Document, Key, dotted
 from nnexp.errors import ConfigError, Problem
 from nnexp.names import SETS
@@ -27,23 +27,25 @@ Overrides = dict[str, Any]
 _SEEDS = [{"type": "integer", "minimum": 0}, {"type": "string"}, {"type": "array", "minItems": 1}]
 Seeds = Annotated[Any, WithJsonSchema({"anyOf": _SEEDS})]
 Base = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})]
-Draws = Annotated[
-    dict[str, Any],
-    WithJsonSchema(
-        {
-            "type": "object",
-            "properties": {"n": {"type": "integer", "minimum": 1}},
-            "required": ["n"],
-            "additionalProperties": SPACE,
-        }
-    ),
-]
+
+
+class Draws(BaseModel):
+    """Random settings: `n` draws; every other key is a key of the config, with its space."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    __pydantic_extra__: dict[str, SpaceField] = Field(init=False)
+    n: Natural
+
+    @property
+    def spaces(self) -> dict[str, Space]:
+        """The keys of the config, each with its space."""
+        return self.__pydantic_extra__
 
 
 class Tune(Strict):
     """How each arm's hyper-parameters are searched."""
 
-    space: dict[str, Space] = Field(min_length=1, description="key -> the values it may take")
+    space: dict[str, SpaceField] = Field(min_length=1, description="key -> the values it may take")
     trials: Natural = Field(20, description="for each arm")
     metric: Annotated[str, Choice(WATCHED)] = Field(
         "validation_accuracy", description="of the validation set: what a trial is judged by"
@@ -70,8 +72,8 @@ class StudyFile(Strict):
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         {}, description="key -> its values; every combination, in each arm"
     )
-    random: Draws = Field(
-        {}, description="key -> the values it may take; and `n`, how many draws, in each arm"
+    random: Draws | None = Field(
+        None, description="key -> the values it may take; and `n`, how many draws, in each arm"
     )
     seeds: Seeds = Field("0", description="of every arm's runs, as in 0-9 or [0, 3, 5]")
     baseline: str | None = Field(
@@ -82,6 +84,11 @@ class StudyFile(Strict):
     margin: Strength | None = Field(None, description="a difference within it does not matter")
     tune: Tune | None = Field(None, description="search each arm's settings first: see Tune")
     confirm: Confirm | None = Field(None, description="the runs of the tuned arms: see Confirm")
+
+    @property
+    def draws(self) -> dict[str, Space]:
+        """What is drawn at random."""
+        return self.random.spaces if self.random else {}
 
 
 _MODELS: dict[Key, type[BaseModel]] = {(): StudyFile, ("tune",): Tune, ("confirm",): Confirm}
@@ -123,42 +130,20 @@ def seeds_of(given: Any) -> list[int]:
     return seeds_in(",".join(map(str, parts)))
 
 
-def specs(given: StudyFile) -> dict[str, Any]:
-    """Return what is to be drawn at random."""
-    return {key: spec for key, spec in given.random.items() if key != "n"}
-
-
 def _base_is_a_config(given: StudyFile) -> Iterator[Finding]:
     if not isinstance(given.base, str | dict):
         yield ("base",), f"{quoted(given.base)} is not allowed: a file's path or a config is due"
 
 
 def _nothing_is_empty(given: StudyFile) -> Iterator[Finding]:
-    for key in ("arms", "grid", "random"):
+    for key in ("arms", "grid"):
         if key in given.model_fields_set and not getattr(given, key):
             yield (key,), "is empty; fill it, or leave it out"
 
 
 def _draws_are_counted(given: StudyFile) -> Iterator[Finding]:
-    n = given.random.get("n")
-    if not given.random:
-        return
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        came = f"{quoted(n)} is not allowed" if "n" in given.random else "is missing"
-        yield ("random", "n"), f"{came}: how many draws, a whole number from 1"
-    if not specs(given):
+    if given.random and not given.draws:
         yield ("random",), "names no key to draw, as in {eta: {log: [0.01, 10]}, n: 20}"
-
-
-def _spaces_are_sound(given: StudyFile) -> Iterator[Finding]:
-    named: dict[Key, Mapping[str, Any]] = {("random",): specs(given)}
-    if given.tune:
-        named["tune", "space"] = given.tune.space
-    for holder, spaces in named.items():
-        for key, spec in spaces.items():
-            wrong = space_problem(spec)
-            if wrong:
-                yield (*holder, key), f"{quoted(spec)} is not allowed: {wrong}"
 
 
 def _grid_values_are_given_once(given: StudyFile) -> Iterator[Finding]:
@@ -170,7 +155,7 @@ def _grid_values_are_given_once(given: StudyFile) -> Iterator[Finding]:
 
 
 def _name_and_seed_are_the_studys(given: StudyFile) -> Iterator[Finding]:
-    named: dict[Key, Iterable[str]] = {("grid",): given.grid, ("random",): given.random}
+    named: dict[Key, Iterable[str]] = {("grid",): given.grid, ("random",): given.draws}
     named |= {("arms", arm): overrides or {} for arm, overrides in given.arms.items()}
     if given.tune:
         named["tune", "space"] = given.tune.space
@@ -181,13 +166,13 @@ def _name_and_seed_are_the_studys(given: StudyFile) -> Iterator[Finding]:
 
 
 def _keys_are_given_once(given: StudyFile) -> Iterator[Finding]:
-    for key in specs(given):
+    for key in given.draws:
         if key in given.grid:
             yield ("random", key), "stands in grid as well; one of the two is due"
     for arm, overrides in given.arms.items():
         for key in overrides or {}:
-            for holder in ("grid", "random"):
-                if key in getattr(given, holder):
+            for holder, keys in (("grid", given.grid), ("random", given.draws)):
+                if key in keys:
                     yield ("arms", arm, key), f"stands in {holder} as well, which would undo it"
 
 
@@ -224,7 +209,6 @@ _RULES = (
     _base_is_a_config,
     _nothing_is_empty,
     _draws_are_counted,
-    _spaces_are_sound,
     _grid_values_are_given_once,
     _name_and_seed_are_the_studys,
     _keys_are_given_once,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from math import inf, isfinite, log, sqrt
+from math import inf, isfinite, sqrt
 from statistics import fmean
 
 from nnexp.names import higher_is_better
@@ -292,15 +292,3 @@ class Flatness:
             for part in (0.001, 0.01)
         )
         return cls(found[0], median, ranked[-1], near, nearby)
-
-
-def at_edge(value: float, low: float, high: float, *, logarithmic: bool = False) -> str | None:
-    """Say at which end of a range a value lies: within a twentieth of it.
-
-    >>> at_edge(9.1, 0.01, 10, logarithmic=True), at_edge(9.1, 0, 10), at_edge(0, 0, 10)
-    ('upper', None, 'lower')
-    """
-    if logarithmic:
-        value, low, high = log(value), log(low), log(high)
-    place = (value - low) / (high - low)
-    return "lower" if place <= 0.05 else "upper" if place >= 0.95 else None

@@ -16,13 +16,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nnexp.config.space import rounded
+from nnexp.config.space import Space
 from nnexp.errors import NnexpError
 from nnexp.names import higher_is_better
 from nnexp.stats.summary import Point, best
 
 State = Literal["complete", "pruned", "diverged"]
-Space = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,9 @@ class Tried:
         return None if self.state == "diverged" else best(self.values, metric)
 
 
-def propose(space: Space, tried: Sequence[Tried], *, metric: str, seed: int) -> dict[str, Any]:
+def propose(
+    space: Mapping[str, Space], tried: Sequence[Tried], *, metric: str, seed: int
+) -> dict[str, Any]:
     """Return the settings of the next trial.
 
     Tree-structured Parzen estimator (Bergstra et al., Algorithms for Hyper-Parameter Optimization,
@@ -61,13 +62,13 @@ def propose(space: Space, tried: Sequence[Tried], *, metric: str, seed: int) -> 
         NnexpError: Optuna is not installed.
     """
     with _quiet_optuna() as optuna:
-        kinds = {key: _distribution(optuna, spec) for key, spec in space.items()}
+        kinds = {key: one.distribution(optuna.distributions) for key, one in space.items()}
         sampler = optuna.samplers.TPESampler(seed=_seed(seed, len(tried)))
         direction = "maximize" if higher_is_better(metric) else "minimize"
         study = optuna.create_study(sampler=sampler, direction=direction)
         study.add_trials([_told(optuna, space, kinds, one, metric) for one in tried])
         asked = study.ask(kinds).params
-    return {key: _value(spec, asked[key]) for key, spec in space.items()}
+    return {key: one.decode(asked[key]) for key, one in space.items()}
 
 
 def require_optuna() -> None:
@@ -94,28 +95,8 @@ def _seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
-def _distribution(optuna: Any, spec: Any) -> Any:
-    if isinstance(spec, list):
-        # By their places: a value may be a list or a mapping.
-        return optuna.distributions.CategoricalDistribution(range(len(spec)))
-    ((kind, (low, high)),) = spec.items()
-    if kind == "int":
-        return optuna.distributions.IntDistribution(low, high)
-    return optuna.distributions.FloatDistribution(low, high, log=kind == "log")
-
-
-def _value(spec: Any, asked: Any) -> Any:
-    if isinstance(spec, list):
-        return spec[asked]
-    ((kind, (low, high)),) = spec.items()
-    return int(asked) if kind == "int" else rounded(asked, low, high)
-
-
-def _told(optuna: Any, space: Space, kinds: Any, tried: Tried, metric: str) -> Any:
-    params = {
-        key: spec.index(tried.settings[key]) if isinstance(spec, list) else tried.settings[key]
-        for key, spec in space.items()
-    }
+def _told(optuna: Any, space: Mapping[str, Space], kinds: Any, tried: Tried, metric: str) -> Any:
+    params = {key: one.encode(tried.settings[key]) for key, one in space.items()}
     known: dict[str, Any] = {"params": params, "distributions": kinds}
     states = optuna.trial.TrialState
     point = tried.best(metric)

@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 from nnexp.config.loader import Config, assign, validate
-from nnexp.config.space import rounded, samples
+from nnexp.config.space import Choices
 from nnexp.config.study import Arm, Study, Tune
 from nnexp.config.yaml import Document
 from nnexp.errors import RunError
@@ -252,44 +252,32 @@ class Search:
             return None
         known = run.experiment.model_dump()
         settings: dict[str, Any] = {}
-        for key, spec in self.tune.space.items():
+        for key, space in self.tune.space.items():
             there = _part(known, key)
-            if isinstance(spec, list):
+            if isinstance(space, Choices):
                 fitting = [value for value, filled in self._filled[key] if filled == there]
-                if not fitting:
-                    return None
-                settings[key] = fitting[0]
             else:
-                ((kind, (low, high)),) = spec.items()
-                if not isinstance(there, int | float) or not low <= there <= high:
-                    return None
-                settings[key] = int(there) if kind == "int" else there
+                value = space.match(there)
+                fitting = [] if value is None else [value]
+            if not fitting:
+                return None
+            settings[key] = fitting[0]
         return settings
 
     @cached_property
     def _filled(self) -> dict[str, list[tuple[Any, Any]]]:
         """The values of each list, with what they are in a config that has been filled in."""
-        first = {key: samples(spec)[0] for key, spec in self.tune.space.items()}
+        first = {key: space.samples()[0] for key, space in self.tune.space.items()}
 
         def filled(key: str, value: Any) -> Any:
             config = configured(self.study, self.arm, first | {key: value})
             return _part(config.experiment.model_dump(), key)
 
-        lists = {key: spec for key, spec in self.tune.space.items() if isinstance(spec, list)}
-        return {key: [(v, filled(key, v)) for v in values] for key, values in lists.items()}
-
-
-def within(spec: Any, place: float) -> Any:
-    """Return the value of a range at a place between 0 and 1.
-
-    >>> within({"log": [1, 100]}, 0.5), within({"int": [1, 9]}, 0.5)
-    (10.0, 5)
-    """
-    ((kind, (low, high)),) = spec.items()
-    if kind == "int":
-        return round(low + place * (high - low))
-    x = low * (high / low) ** place if kind == "log" else low + place * (high - low)
-    return rounded(x, low, high)
+        return {
+            key: [(value, filled(key, value)) for value in space.values]
+            for key, space in self.tune.space.items()
+            if isinstance(space, Choices)
+        }
 
 
 def configured(study: Study, arm: Arm, settings: Mapping[str, Any], **more: Any) -> Config:

@@ -22,7 +22,7 @@ import numpy as np
 
 import nnexp
 from nnexp.config.identity import identity
-from nnexp.config.space import draw, samples
+from nnexp.config.space import Choices, Space
 from nnexp.config.study import MANY, Arm, Study, Tune, confirm_seeds
 from nnexp.config.yaml import Key
 from nnexp.errors import OptionError, RunError
@@ -38,7 +38,7 @@ from nnexp.study.pool import Watcher
 from nnexp.study.proposals import require_optuna
 from nnexp.study.record import claim_folder, read_study, record_of
 from nnexp.study.sweep import run_jobs
-from nnexp.study.trials import Search, Trial, configured, within
+from nnexp.study.trials import Search, Trial, configured
 from nnexp.text import quoted
 
 TRIALS, CONFIRM, TUNE = "trials", "confirm", "tune.json"
@@ -118,18 +118,18 @@ def _check_space(search: Search) -> None:
                 raise study.error(key, message)
 
 
-def _probes(space: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _probes(spaces: Mapping[str, Space]) -> Iterator[dict[str, Any]]:
     """Yield settings at the ends of the space, every combination if they are few, and inside."""
-    outer = {key: samples(spec) for key, spec in space.items()}
+    outer = {key: space.samples() for key, space in spaces.items()}
     first = {key: values[0] for key, values in outer.items()}
     if prod(map(len, outer.values())) <= _CORNERS:
         for values in product(*outer.values()):
             yield dict(zip(outer, values, strict=True))
     else:
         yield from (first | {key: value} for key, values in outer.items() for value in values)
-    for key, spec in space.items():
-        if not isinstance(spec, list):
-            yield from (first | {key: within(spec, place)} for place in _INSIDE)
+    for key, space in spaces.items():
+        if not isinstance(space, Choices):
+            yield from (first | {key: space.at(place)} for place in _INSIDE)
 
 
 def _refuse_twins(study: Study, tune: Tune) -> None:
@@ -262,7 +262,7 @@ def expected(study: Study, search: Search) -> Plan:
     search.following()
     done, tune = len(search.trials), search.tune
     drawn = [
-        {key: draw(spec, rng) for key, spec in tune.space.items()}
+        {key: space.draw(rng) for key, space in tune.space.items()}
         for rng in map(np.random.default_rng, range(_DRAWS))
     ]
     seconds = fmean(estimate((search.job(settings, 0) for settings in drawn), search.data))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nnexp import names, numbers
+from nnexp.config.space import flow
 from nnexp.config.study import Study, Tune
-from nnexp.errors import one_of
 from nnexp.names import higher_is_better
 from nnexp.numbers import NONE, plural
 from nnexp.run.reader import Run
-from nnexp.stats.sample import Flatness, at_edge
+from nnexp.stats.sample import Flatness
 from nnexp.study.record import record_of
-from nnexp.study.trials import Search, Trial
+from nnexp.study.trials import Search
 from nnexp.views import comparing
 from nnexp.views.formats import Block, Page
 from nnexp.views.table import Column, Table, plain_column
@@ -44,37 +43,9 @@ class Tuned:
         return self.searches[0].tune
 
 
-def range_of(spec: Any) -> str:
-    """Write the values of a space's key.
-
-    >>> range_of({"log": [0.01, 10]}), range_of([5, 10])
-    ('0.01 to 10, on a logarithmic scale', '5 or 10')
-    """
-    if isinstance(spec, list):
-        return one_of(map(setting_text, spec))
-    ((kind, (low, high)),) = spec.items()
-    scale = {"log": ", on a logarithmic scale", "int": ", integers"}.get(kind, "")
-    return f"{setting_text(low)} to {setting_text(high)}{scale}"
-
-
-def setting_text(value: Any) -> str:
-    """Write a setting as a config has it, in one line.
-
-    >>> [setting_text(value) for value in (0.5, "large", {"name": "step", "every": 5}, None)]
-    ['0.5', 'large', '{name: step, every: 5}', 'null']
-    """
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {setting_text(part)}" for key, part in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(setting_text, value)) + "]"
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def space_lines(tune: Tune) -> list[str]:
     """Say what each key of the space may be."""
-    return [f"{key}: {range_of(spec)}" for key, spec in tune.space.items()]
+    return [f"{key}: {space.words()}" for key, space in tune.space.items()]
 
 
 def _effort(tuned: Tuned) -> str:
@@ -144,7 +115,7 @@ def _chosen(search: Search) -> dict[str, Any]:
 def _setting(key: str) -> Column[Search]:
     def show(search: Search) -> str:
         trial = search.best()
-        return setting_text(trial.settings[key]) if trial else NONE
+        return flow(trial.settings[key]) if trial else NONE
 
     return Column(key, show)
 
@@ -187,27 +158,16 @@ def doubts(search: Search) -> Iterator[str]:
             "to confirm, and the arm needs another space"
         )
         return
-    for key, spec in search.tune.space.items():
-        end = _end(trial, key, spec)
+    for key, space in search.tune.space.items():
+        end = space.edge(trial.settings[key])
         if end:
-            value = setting_text(trial.settings[key])
+            value = flow(trial.settings[key])
             yield (
                 f"{arm}: {key} {value} is at the {end} end of its space, which may be too narrow"
             )
-    different = {setting_text(one.settings) for one in search.trials}
+    different = {flow(one.settings) for one in search.trials}
     if len(different) < len(search.trials):
         yield f"{arm}: its {len(search.trials)} trials had only {len(different)} different settings"
-
-
-def _end(trial: Trial, key: str, spec: Any) -> str | None:
-    value = trial.settings[key]
-    if not isinstance(spec, list):
-        ((kind, (low, high)),) = spec.items()
-        return at_edge(value, low, high, logarithmic=kind == "log")
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in spec)
-    if not numbers or len(set(spec)) < 3 or min(spec) < value < max(spec):
-        return None
-    return "lower" if value == min(spec) else "upper"
 
 
 def _confirmed(tuned: Tuned) -> str:

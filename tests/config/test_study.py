@@ -18,7 +18,7 @@ from nnexp.config import study_file
 from nnexp.config.arms import label
 from nnexp.config.loader import STUDY_KEYS, is_study
 from nnexp.config.schema import Experiment
-from nnexp.config.space import draw, space_problem
+from nnexp.config.space import Log, parse
 from nnexp.config.study import Study, confirm_seeds, load_study
 from nnexp.errors import ConfigError, OptionError
 from nnexp.names import METRICS
@@ -142,8 +142,7 @@ def test_equal_draws_are_one_arm(study: Any) -> None:
 def test_a_draw_lies_between_the_ends(kind: str, low: int, more: int, seed: int) -> None:
     """A value drawn from a range is in it, whatever its rounding, and of its type."""
     spec = {kind: [low, low + more]}
-    assert space_problem(spec) is None
-    value = draw(spec, np.random.default_rng(seed))
+    value = parse(spec).draw(np.random.default_rng(seed))
     assert low <= value <= low + more
     assert type(value) is (int if kind == "int" else float)
 
@@ -151,7 +150,7 @@ def test_a_draw_lies_between_the_ends(kind: str, low: int, more: int, seed: int)
 def test_a_logarithmic_draw_is_as_often_in_each_decade() -> None:
     """Of 3,000 draws from [0.01, 10], a third falls into each power of ten, within 4 sigma."""
     rng = np.random.default_rng(0)
-    values = [draw({"log": [0.01, 10]}, rng) for _ in range(3000)]
+    values = [Log(0.01, 10).draw(rng) for _ in range(3000)]
     counts = np.histogram(np.log10(values), bins=[-2, -1, 0, 1])[0]
     assert abs(counts - 1000).max() < 4 * np.sqrt(3000 * (1 / 3) * (2 / 3))
 

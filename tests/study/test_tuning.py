@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnexp.cli import cli
+from nnexp.config.space import Choices, Integers, Log, Space, Uniform
 from nnexp.config.study import load_study
 from nnexp.errors import NnexpError, RunError
 from nnexp.nn.metrics import Evaluation, evaluate
@@ -134,7 +135,7 @@ def tried(settings: dict[str, Any], value: float | None) -> Tried:
 
 def test_a_search_finds_the_good_region_and_keeps_out_of_the_one_that_diverges() -> None:
     """On a smooth hill the last trials are near its top, and few of them where all diverge."""
-    space = {"eta": {"log": [1e-4, 100.0]}, "batch_size": [5, 10]}
+    space: dict[str, Space] = {"eta": Log(1e-4, 100.0), "batch_size": Choices([5, 10])}
     trials: list[Tried] = []
     for _ in range(40):
         chosen = propose(space, trials, metric="validation_accuracy", seed=0)
@@ -149,7 +150,11 @@ def test_a_search_finds_the_good_region_and_keeps_out_of_the_one_that_diverges()
 
 def test_a_proposal_depends_on_the_trials_and_the_seed_alone() -> None:
     """Asked again it is the same; with another seed or another history it is another."""
-    space = {"eta": {"log": [0.01, 10]}, "l2": {"uniform": [0, 1]}, "layers.1": {"int": [3, 9]}}
+    space: dict[str, Space] = {
+        "eta": Log(0.01, 10),
+        "l2": Uniform(0, 1),
+        "layers.1": Integers(3, 9),
+    }
 
     def ask(values: list[float], seed: int = 0) -> list[dict[str, Any]]:
         trials: list[Tried] = []
@@ -476,7 +481,11 @@ SPACE = "{eta: {log: [0.001, 10]}, batch_size: [5, 20]}"
         (SPACE, "{cost: [quadratic, hinge]}", "study.yaml:12: tune.space.cost: 'hinge' is not"),
         (SPACE, "{epochs: [5, 10]}", "study.yaml:12: tune.space.epochs: is the same for all"),
         (SPACE, "{data.test: [0.1, 0.2]}", "study.yaml:12: tune.space.data.test: trials on"),
-        (SPACE, "{l2: {int: [3, 1]}}", "study.yaml:12: tune.space.l2: {'int': [3, 1]} is not all"),
+        (
+            SPACE,
+            "{l2: {int: [3, 1]}}",
+            "study.yaml:12: tune.space.l2: expected the lower end first",
+        ),
         (SPACE, "{cost: [quadratic, cross_entropy]}", "differ in nothing but what is searched"),
         ("baseline:", "grid: {eta: [1, 2]}\nbaseline:", "tune.space.eta: is in the grid as well"),
         ("  trials: 8", "  metric: test_accuracy", "study.yaml:13: tune.metric: 'test_acc"),
@@ -529,7 +538,12 @@ def test_a_folder_that_holds_another_search_is_refused(tmp_path: Path) -> None:
     assert claim(tune.model_copy(update={"trials": 30}), tmp_path / "study") == []
     path = tmp_path / "study" / "tune.json"
     before = path.read_bytes()
-    for key, value in (("space", {"eta": [1, 2]}), ("seed", 3), ("prune", False), ("epochs", 7)):
+    for key, value in (
+        ("space", {"eta": Choices([1, 2])}),
+        ("seed", 3),
+        ("prune", False),
+        ("epochs", 7),
+    ):
         with pytest.raises(RunError, match=f"another search:\n  {key}: "):
             claim(tune.model_copy(update={key: value}), tmp_path / "study")
     assert path.read_bytes() == before
