@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nnexp import data
 from nnexp.data import Dataset
+from nnexp.data.mnist import Mnist
 from nnexp.nn.network import Network, scaled
 from nnexp.nn.training import streams
 from nnexp.nn.types import Examples
@@ -54,8 +55,8 @@ class Work:
     @classmethod
     def load(cls, hidden: int, images: int) -> Work:
         """Load the first `images` of the training set and draw a network 784-hidden-10."""
-        options = {"train": images} | HELD_OUT
-        loaded = data.load("mnist", options, n_in=INPUTS, n_out=OUTPUTS, dtype=np.float32)
+        options = Mnist.model_validate({"name": "mnist", "train": images} | HELD_OUT)
+        loaded = data.load(options, n_in=INPUTS, n_out=OUTPUTS, dtype=np.float32)
         network = Network.random(
             (INPUTS, hidden, OUTPUTS),
             activation="sigmoid",

@@ -13,6 +13,7 @@ import click
 
 from nnexp.cli import cli
 from nnexp.config.json_schema import json_schema, study_schema
+from nnexp.data import READERS
 
 DOCS = Path(__file__).parent
 _BEGIN = "<!-- generated: {} -->"
@@ -80,12 +81,27 @@ def table(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def formats(definitions: dict[str, Any]) -> str:
+    """Write what each data format is, and the keys it takes."""
+    sections = []
+    for reader in READERS.values():
+        name = reader.options.__name__
+        model = definitions[name]
+        nested = [node.get("$ref", "") for node in model["properties"].values()]
+        if len(nested) == 1 and nested[0]:
+            model = definitions[nested[0].rpartition("/")[2]]
+        sections += [f"### {name}", reader.words, table(model, definitions)]
+    return "\n\n".join(sections)
+
+
 def with_tables(page: Path, name: str, schema: dict[str, Any]) -> str:
     """Return a page with its tables made anew; the schema itself goes by a name of its own."""
     definitions = {**schema["$defs"], name: schema}
 
     def block(match: re.Match[str]) -> str:
-        return f"{_BEGIN.format(match[1])}\n{table(definitions[match[1]], definitions)}\n{_END}"
+        name = match[1]
+        text = formats(definitions) if name == "formats" else table(definitions[name], definitions)
+        return f"{_BEGIN.format(name)}\n{text}\n{_END}"
 
     pattern = _BEGIN.format(r"(\w+)") + r".*?" + _END
     return re.sub(pattern, block, page.read_text(encoding="utf-8"), flags=re.DOTALL)

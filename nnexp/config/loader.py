@@ -16,9 +16,10 @@ from nnexp.config.plain import renamed
 from nnexp.config.problems import findings, rule_findings
 from nnexp.config.schema import Experiment
 from nnexp.config.yaml import MAX_BYTES, MAX_DEPTH, RESOLVERS, Document, Key, parse, parse_value
+from nnexp.data import path_problem
 from nnexp.errors import ConfigError, OptionError, Problem
 from nnexp.io.files import read_bytes
-from nnexp.text import shorten
+from nnexp.text import quoted, shorten
 
 STUDY_KEYS = frozenset(
     ("base", "arms", "grid", "random", "seeds", "baseline", "metric", "at", "margin")
@@ -182,20 +183,27 @@ def validate(document: Document, path: Path) -> Experiment:
     Raises:
         ConfigError: with all the problems at once, in the order of the file.
     """
-    experiment = _validated(document, path)
-    source = getattr(experiment.data, "path", None)
-    if source is None:
+    data = document.values.get("data")
+    source = data.get("path") if isinstance(data, dict) else None
+    absolute, problem = _resolved(path.parent, source) if isinstance(source, str) else (None, "")
+    experiment = _validated(document, path, problem)
+    if absolute is None:
         return experiment
+    located = experiment.data.model_copy(update={"path": str(absolute)})
+    return experiment.model_copy(update={"data": located})
+
+
+def _resolved(folder: Path, source: str) -> tuple[Path | None, str]:
+    """Return a data path, taken from a folder, and what is wrong with it."""
     try:
-        absolute = (path.parent / Path(source).expanduser()).resolve()
+        absolute = (folder / Path(source).expanduser()).resolve()
+        return absolute, path_problem(absolute)
     except (OSError, RuntimeError, ValueError) as error:
-        message = f"{source!r} leads nowhere: {error}"
-        raise ConfigError([_problem(document, ("data", "path"), message)]) from error
-    data = experiment.data.model_copy(update={"path": str(absolute)})
-    return experiment.model_copy(update={"data": data})
+        return None, f"leads nowhere: {error}"
 
 
-def _validated(document: Document, path: Path) -> Experiment:
+def _validated(document: Document, path: Path, path_message: str = "") -> Experiment:
+    """Validate a document; with a message about its data's path, nothing else is said of them."""
     values = dict(document.values)
     if isinstance(values.get("data"), str):
         values["data"] = {"name": values["data"]}
@@ -205,6 +213,9 @@ def _validated(document: Document, path: Path) -> Experiment:
         experiment = Experiment.model_validate(values)
     except ValidationError as error:
         found += findings(error, values)
+    if path_message:
+        found = [(key, message) for key, message in found if key[0] != "data"]
+        found.append((("data", "path"), f"{quoted(values['data']['path'])} {path_message}"))
     found += rule_findings(values, {str(key[0]) for key, _ in found})
     if found or experiment is None:
         order = {place: i for i, place in enumerate(document.places.values())}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice, pairwise
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
 from nnexp.config import schema
-from nnexp.config.plain import data_kind
 from nnexp.config.yaml import Key
-from nnexp.data.embedded import CLASSES, INPUTS
+from nnexp.data import READERS, reader_of
+from nnexp.data.readers import Options
 from nnexp.errors import did_you_mean, one_of
 from nnexp.nn.costs import legal_costs, legal_outputs
 from nnexp.nn.network import INITIALIZERS
@@ -21,8 +21,7 @@ from nnexp.text import quoted
 Finding = tuple[Key, str]
 
 _FORMS: dict[str, str] = {
-    "data": "mnist, {name: mnist, train: N}, {path: FILE or FOLDER} or "
-    "{inline: {x: [...], y: [...]}}",
+    "data": one_of(reader.form for reader in READERS.values()),
     "schedule": "constant, cosine, {name: step, every: N}, {name: exponential, factor: F} or "
     "{name: halve, patience: N}",
     "init": f"{', '.join(INITIALIZERS)}, {{hidden: NAME, output: NAME}} or "
@@ -42,11 +41,6 @@ _MODELS: dict[Key, type[BaseModel]] = {
     ("early_stopping",): schema.EarlyStopping,
     ("augment",): schema.Augment,
     ("augment", "elastic"): schema.Elastic,
-    ("data", "inline"): schema.InlineExamples,
-}
-_DATA: dict[str, type[BaseModel]] = {
-    model.kind: model
-    for model in (schema.Mnist, schema.IdxFolder, schema.Npz, schema.Csv, schema.Inline)
 }
 _SCHEDULES: dict[str, type[BaseModel]] = {
     "step": schema.StepSchedule,
@@ -158,8 +152,12 @@ def _word(error: Any, key: Key, values: Mapping[str, Any]) -> str:
 
 
 def _model_of(key: Key, values: Mapping[str, Any]) -> type[BaseModel]:
-    if key == ("data",):
-        return _DATA[data_kind(values["data"]) or "mnist"]
+    if key[:1] == ("data",):
+        reader = reader_of(values["data"])
+        model: Any = reader.options if reader else Options
+        for part in key[1:]:
+            model = model.model_fields[part].annotation
+        return cast("type[BaseModel]", model)
     if key == ("schedule",):
         return _SCHEDULES[values["schedule"]["name"]]
     if key == ("init",):
@@ -219,13 +217,13 @@ def _layers_fit_memory(v: Mapping[str, Any]) -> Iterator[Finding]:
         yield ("monitor",), f"parameters: this network has {size:,}; {limit}"
 
 
-def _layers_fit_mnist(v: Mapping[str, Any]) -> Iterator[Finding]:
-    if data_kind(v["data"]) != "mnist":
-        return
-    layers = v["layers"]
-    if (layers[0], layers[-1]) != (INPUTS, CLASSES):
-        right = [INPUTS, *layers[1:-1], CLASSES]
-        yield ("layers",), f"{layers} does not fit MNIST's 784 pixels and 10 classes; use {right}"
+def _layers_fit_data(v: Mapping[str, Any]) -> Iterator[Finding]:
+    reader, layers = reader_of(v["data"]), v["layers"]
+    if reader and reader.layers and (layers[0], layers[-1]) != reader.layers:
+        n_in, n_out = reader.layers
+        right = [n_in, *layers[1:-1], n_out]
+        message = f"{layers} does not fit the {n_in} inputs and {n_out} classes of {reader.kind}"
+        yield ("layers",), f"{message}; use {right}"
 
 
 def _init_fits_layers(v: Mapping[str, Any]) -> Iterator[Finding]:
@@ -279,9 +277,9 @@ def _softmax_scale_has_softmax(v: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _augment_has_images(v: Mapping[str, Any]) -> Iterator[Finding]:
-    kind = data_kind(v["data"])
-    if v["augment"] and kind in ("csv", "inline"):
-        yield ("augment",), f"needs images; data from {kind} are rows of numbers"
+    reader = reader_of(v["data"])
+    if v["augment"] and reader and not reader.images:
+        yield ("augment",), f"needs images; data from {reader.kind} are rows of numbers"
 
 
 def _watched_is_monitored(v: Mapping[str, Any]) -> Iterator[Finding]:
@@ -302,7 +300,7 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], Iterator[Find
     (("cost", "output"), _cost_fits_output),
     (("output", "layers"), _softmax_has_company),
     (("layers", "monitor"), _layers_fit_memory),
-    (("data", "layers"), _layers_fit_mnist),
+    (("data", "layers"), _layers_fit_data),
     (("init", "layers"), _init_fits_layers),
     (("monitor",), _monitor_names_each_once),
     (("dropout", "layers"), _dropout_fits_layers),

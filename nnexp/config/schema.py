@@ -6,21 +6,14 @@ messages about wrong values are worded from it.
 
 from __future__ import annotations
 
-from pathlib import PurePath
-from typing import Annotated, Any, ClassVar, Literal
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    WithJsonSchema,
-)
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
-from nnexp.config.plain import data_kind
-from nnexp.data.embedded import SIZES
+from nnexp.data import READERS, reader_of
+from nnexp.data.readers import Fraction, Natural, Options, Real, Strength, Strict
 from nnexp.names import EXTRAS, MAX_SEED, OLD_STATISTICS, SETS, STATISTICS
 from nnexp.nn.activations import HIDDEN, OUTPUT
 from nnexp.nn.costs import COSTS
@@ -50,17 +43,11 @@ def _choice(table: Any) -> WithJsonSchema:
     return WithJsonSchema({"enum": list(table), "type": "string"})
 
 
-Natural = Annotated[int, Field(ge=1)]
-Real = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Percent = Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)]
 Word = Annotated[
     str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=-]*$")
 ]
-Path = Annotated[str, Field(min_length=1, max_length=4096)]
-
 
 Statistic = Annotated[
     str,
@@ -70,114 +57,13 @@ Statistic = Annotated[
 ]
 
 
-class Strict(BaseModel):
-    """A mapping whose keys are all known and whose values are what they say."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Mnist(Strict):
-    """The MNIST that comes with nnexp, or the first so many images of each set."""
-
-    kind: ClassVar[str] = "mnist"
-    name: Literal["mnist"]
-    train: int = Field(SIZES["train"], ge=1, le=SIZES["train"], description="training images")
-    validation: int = Field(
-        SIZES["validation"], ge=0, le=SIZES["validation"], description="validation images"
-    )
-    test: int = Field(SIZES["test"], ge=0, le=SIZES["test"], description="test images")
-
-    @property
-    def label(self) -> str:
-        """The data in a word."""
-        sizes = [self.train, self.validation, self.test]
-        return "mnist" if sizes == list(SIZES.values()) else f"mnist {'/'.join(map(str, sizes))}"
-
-
-class _Images(Strict):
-    path: Path = Field(description="relative to the config file")
-    train: Natural | None = Field(None, description="only the first so many; all if not given")
-    validation: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        1 / 6,
-        description="cut off the end of the training set: how many, or (below 1) what fraction",
-    )
-    test: Natural | None = Field(None, description="only the first so many; all if not given")
-
-    @property
-    def label(self) -> str:
-        """The data in a word."""
-        return PurePath(self.path).name
-
-
-class IdxFolder(_Images):
-    """A folder of IDX files laid out as MNIST's (so are Fashion-MNIST and EMNIST)."""
-
-    kind: ClassVar[str] = "idx"
-
-
-class Npz(_Images):
-    """An .npz file with x_train, y_train, x_test, y_test; x_validation, y_validation optional."""
-
-    kind: ClassVar[str] = "npz"
-
-
-class Csv(Strict):
-    """A .csv file with a header: one row an example, numbers in every column but the target."""
-
-    kind: ClassVar[str] = "csv"
-    path: Path = Field(description="relative to the config file")
-    target: str = Field(description="the column to predict")
-    task: Literal["classes", "regression"] | None = Field(
-        None, description="what the target is; if not given, numbers with a fraction are regression"
-    )
-    validation: Fraction = Field(0.2, description="fraction of the rows, drawn at random once")
-    test: Fraction = Field(0.2, description="fraction of the rows, drawn at random once")
-    standardize: bool = Field(
-        False, description="features to mean 0, variance 1, by the training set's statistics"
-    )
-
-    @property
-    def label(self) -> str:
-        """The data in a word."""
-        return PurePath(self.path).name
-
-
-Targets = Annotated[
-    Annotated[list[list[Real]], Field(min_length=1), Tag("rows")]
-    | Annotated[list[Real], Field(min_length=1), Tag("numbers")],
-    Discriminator(
-        lambda y: "rows" if isinstance(y, list) and y and isinstance(y[0], list) else "numbers"
-    ),
-]
-
-
-class InlineExamples(Strict):
-    """Examples in the config."""
-
-    x: list[list[Real]] = Field(min_length=1, description="one row of inputs an example")
-    y: Targets = Field(description="one row of targets, or one number (a class), an example")
-
-
-class Inline(Strict):
-    """Examples written in the config; they are the training set."""
-
-    kind: ClassVar[str] = "inline"
-    inline: InlineExamples
-
-    @property
-    def label(self) -> str:
-        """The data in a word."""
-        return f"inline, {len(self.inline.x)} examples"
-
-
-Data = Annotated[
-    Annotated[Mnist, Tag("mnist")]
-    | Annotated[IdxFolder, Tag("idx")]
-    | Annotated[Npz, Tag("npz")]
-    | Annotated[Csv, Tag("csv")]
-    | Annotated[Inline, Tag("inline")],
-    Discriminator(data_kind),
-]
+if TYPE_CHECKING:
+    Data = Options
+else:
+    Data = Annotated[
+        reduce(or_, (Annotated[r.options, Tag(r.kind)] for r in READERS.values())),
+        Discriminator(lambda value: getattr(reader_of(value), "kind", None)),
+    ]
 
 
 class ExplicitInit(Strict):

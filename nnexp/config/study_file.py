@@ -9,10 +9,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from nnexp.config.problems import Finding, worded
-from nnexp.config.schema import WATCHED, Choice, Natural, Statistic, Strength, Strict, Word
+from nnexp.config.schema import WATCHED, Choice, Statistic, Word
 from nnexp.config.seeds import seeds_in
 from nnexp.config.space import Space, SpaceField
 from nnexp.config.yaml import Document, Key, dotted
+from nnexp.data.readers import Natural, Strength, Strict
 from nnexp.errors import ConfigError, Problem
 from nnexp.names import SETS
 from nnexp.text import quoted

@@ -27,8 +27,7 @@ def read_data(experiment: Experiment) -> Dataset:
         DataError: they cannot be read, or do not fit its layers.
     """
     return data.load(
-        experiment.data.kind,
-        experiment.data.model_dump(),
+        experiment.data,
         n_in=experiment.layers[0],
         n_out=experiment.layers[-1],
         dtype=DTYPES[experiment.dtype],

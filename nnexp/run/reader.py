@@ -146,7 +146,7 @@ class Run:
     @property
     def classes(self) -> list[str]:
         """The names of the classes that run.json has."""
-        from nnexp.data.parts import MAX_CLASS_NAME
+        from nnexp.data.readers import MAX_CLASS_NAME
 
         data = self.record.get("data") or {}
         return [shorten(sanitize_line(name), MAX_CLASS_NAME) for name in data.get("classes") or ()]
@@ -208,7 +208,7 @@ class Run:
 
 
 def _check_predictions(found: Mapping[str, Any]) -> None:
-    from nnexp.data.parts import MAX_CLASSES
+    from nnexp.data.readers import MAX_CLASSES
 
     arrays: list[Array] = [found["labels"], found["predicted"]]
     sound = all(a.ndim == 1 and a.dtype.kind in "ui" for a in arrays)
@@ -308,7 +308,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 def checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     """Return the entries of run.json that are what they should be."""
-    from nnexp.data.parts import MAX_CLASSES
+    from nnexp.data.readers import MAX_CLASSES
 
     version = record.get("format")
     if type(version) is not int or not 1 <= version <= FORMAT:

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from nnexp.config.identity import identity_v1
-from nnexp.config.schema import Choice, Statistic, Strength
+from nnexp.config.schema import Choice, Statistic
 from nnexp.config.study import Study
 from nnexp.config.study_file import COMPARED
+from nnexp.data.readers import Strength
 from nnexp.errors import RunError
 from nnexp.io import files
 from nnexp.io.files import guarded

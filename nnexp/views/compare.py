@@ -11,7 +11,6 @@ from typing import Any
 
 from nnexp import names, numbers
 from nnexp.config.identity import settings
-from nnexp.config.plain import data_kind
 from nnexp.names import STATISTICS, higher_is_better
 from nnexp.numbers import NONE
 from nnexp.run.reader import Run
@@ -65,7 +64,7 @@ class Group:
 def groups(runs: Sequence[Run], metric: str, *, per_run: bool = False) -> list[Group]:
     """Put runs into groups (each run by itself with `per_run`) and summarize them."""
     members = [[run] for run in runs] if per_run else group(runs, lambda run: run.identity)
-    kinds = {data_kind(run.config["data"]) for run in runs if run.config}
+    kinds = {frozenset(run.config["data"]) for run in runs if run.config}
     found = [_group(g, metric, _config(g[0], one_kind=len(kinds) == 1)) for g in members]
     twins = Counter(repr(g.config) for g in found)
     if not per_run and any(n > 1 for n in twins.values()):

@@ -3,7 +3,8 @@
 A case is `golden/<case>.yaml`, or a folder `golden/<case>/` with `config.yaml` and data files (or
 neither, for a config that does not exist), beside `golden/<case>.txt`: the exact text that
 `nnexp train` writes to stderr. Of a folder with `study.yaml` it is what `nnexp sweep` writes.
-`{folder}` in it stands for the folder it was run in. A first line `# flags: ...` of a file holds
+`{folder}` in it stands for the folder it was run in, `{data}` for all the forms of data, so that
+a new format changes no text. A first line `# flags: ...` of a file holds
 further words of the command line. Adding a case is adding its files; the texts are written anew, to
 be read through, by
 
@@ -20,11 +21,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nnexp.data import READERS
+from nnexp.errors import one_of
+
 if TYPE_CHECKING:
     from conftest import Nnexp
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted({path.stem for path in GOLDEN.iterdir()})
+FORMS = one_of(reader.form for reader in READERS.values())
 REWRITE = bool(os.environ.get("NNEXP_REWRITE_GOLDEN"))
 
 
@@ -52,7 +57,7 @@ def test_a_refusal_is_worded_as_in_its_golden_file(nnexp: Nnexp, folder: Path, c
     command, config = put(case, folder)
     before = sorted(folder.rglob("*"))
     result = nnexp(command, config, *flags(folder / config), code=1)
-    said = result.stderr.replace(str(folder), "{folder}")
+    said = result.stderr.replace(str(folder), "{folder}").replace(FORMS, "{data}")
     golden = GOLDEN / f"{case}.txt"
     if REWRITE:
         golden.write_text(said, encoding="utf-8")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnexp.config.loader import dump, load
-from nnexp.config.schema import Csv, IdxFolder, Mnist
+from nnexp.data.csv_file import Csv
+from nnexp.data.idx_folder import IdxFolder
+from nnexp.data.mnist import Mnist
 from nnexp.errors import ConfigError, NnexpError
 from nnexp.run.assembly import load_data
 
@@ -92,17 +94,6 @@ def test_a_data_path_that_leads_nowhere_is_refused(
     with pytest.raises(NnexpError) as caught:
         load_data(load_text(f"layers: [4, 2]\ndata: {{path: {path}{target}}}"))
     assert "a.yaml:2: data.path: " in str(caught.value) or str(folder) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [("a.csv", "csv"), ("A.CSV", "csv"), ("a.npz", "npz"), ("a", "idx"), ("a.csv/b", "idx")],
-)
-def test_the_ending_of_a_path_names_the_format(load_text: LoadText, path: str, kind: str) -> None:
-    """CSV and NPZ files are known by their endings; all else is a folder of IDX files."""
-    target = ", target: y" if kind == "csv" else ""
-    data = load_text(f"data: {{path: {path}{target}}}\nlayers: [4, 2]").experiment.data
-    assert data.kind == kind
 
 
 def test_a_file_with_a_byte_order_mark_is_read(load_text: LoadText) -> None:

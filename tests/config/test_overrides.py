@@ -88,7 +88,7 @@ def test_an_override_that_leads_nowhere_is_refused(
         ("layers.1=0", "--set layers.1=0: layers.1: 0 is not allowed: a number from 1 is due"),
         ("etta=1", "--set etta=1: etta: unknown key; did you mean eta?"),
         ("data.trian=1", "--set data.trian=1: data.trian: unknown key; did you mean train?"),
-        ("layers=[784, 5]", "--set layers=[784, 5]: layers: [784, 5] does not fit MNIST"),
+        ("layers=[784, 5]", "--set layers=[784, 5]: layers: [784, 5] does not fit the 784"),
     ],
 )
 def test_a_wrong_value_is_blamed_on_the_override(

@@ -98,7 +98,7 @@ def test_layers_that_do_not_fit_mnist_are_refused_with_those_that_do(
     """MNIST has 784 pixels and 10 classes, and the hidden layers are the user's."""
     for data in ("mnist", "{name: mnist, train: 100}"):
         assert refusal(load_text, f"data: {data}\nlayers: {layers}\n") == (
-            f"a.yaml:2: layers: {layers} does not fit MNIST's 784 pixels and 10 classes; "
+            f"a.yaml:2: layers: {layers} does not fit the 784 inputs and 10 classes of mnist; "
             f"use {right}"
         )
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnexp.data.parts import Part, Parts
-from nnexp.data.table import read
+from nnexp.data.csv_file import Csv, read
+from nnexp.data.readers import Split, Splits
 from nnexp.errors import DataError
 from nnexp.nn.types import Array
 
@@ -30,13 +30,13 @@ def write_rows(folder: Path, header: str, rows: Iterable[tuple[object, ...]]) ->
     return write(folder, "\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
 
 
-def parse(path: Path, **given: Any) -> Parts:
+def parse(path: Path, **given: Any) -> Splits:
     """Read a file with the target column y, all rows for training unless said otherwise."""
-    defaults = {"target": "y", "task": None, "validation": 0, "test": 0, "standardize": False}
-    return read({"path": str(path)} | defaults | given)
+    options = {"path": str(path), "target": "y", "validation": 0, "test": 0} | given
+    return read(Csv.model_validate(options))
 
 
-def in_file_order(part: Part) -> tuple[list[list[float]], Array]:
+def in_file_order(part: Split) -> tuple[list[list[float]], Array]:
     """Return inputs and targets sorted by the first input, which the tests let count the rows."""
     order = np.argsort(part.x[:, 0])
     return part.x[order].tolist(), part.y[order]
@@ -101,15 +101,33 @@ MISTAKES = {
     "no such column": ("a,Y2\n1,2\n", ":1: no column 'y'; it has a, Y2"),
     "mistyped column": ("a,yy\n1,2\n", ":1: no column 'y'; it has a, yy; did you mean yy?"),
     "target only": ("y\n1\n", ":1: has no column beside y"),
-    "short row": ("a,b,y\n1,2,3\n1,2\n", ":3: 2 fields where 3 are due"),
-    "long row": ("a,y\n1,2\n\n1,2,3\n", ":4: 3 fields where 2 are due"),
-    "word": ("a,b,y\n1,2,0\n1,two,0\n", ":3: column b: 'two' where a finite number is due"),
-    "nan": ("a,y\nnan,0\n", ":2: column a: 'nan' where a finite number"),
-    "infinity": ("y,a\n0,1\n0,-inf\n", ":3: column a: '-inf' where a finite number"),
-    "too large": ("a,y\n1e999,0\n", ":2: column a: '1e999' where a finite number"),
-    "empty cell": ("a,y\n,0\n", ":2: column a: '' where a finite number"),
-    "nan target": ("a,y\n1,0.5\n1,nan\n", ":3: column y: 'nan' where a finite number"),
-    "empty class": ("a,y\n1,cat\n1, \n", ":3: column y: empty where a class is due"),
+    "short row": ("a,b,y\n1,2,3\n1,2\n", ":3: expected 3 fields, got 2"),
+    "long row": ("a,y\n1,2\n\n1,2,3\n", ":4: expected 2 fields, got 3"),
+    "word": ("a,b,y\n1,2,0\n1,two,0\n", ":3: column b: expected a finite number, got 'two'"),
+    "nan": ("a,y\nnan,0\n", ":2: column a: expected a finite number, got 'nan'"),
+    "infinity": ("y,a\n0,1\n0,-inf\n", ":3: column a: expected a finite number, got '-inf'"),
+    "too large": ("a,y\n1e999,0\n", ":2: column a: expected a finite number, got '1e999'"),
+    "underscore": (
+        "a,b,y\n1,2,0\n1_4.23,2,0\n",
+        ":3: column a: expected a finite number, got '1_4.23'",
+    ),
+    "thousands": ("y,a\n0,1_000\n", ":2: column a: expected a finite number, got '1_000'"),
+    "full-width digits": (
+        "y,a\n0,\uff11\uff12\n",
+        ":2: column a: expected a finite number, got '\uff11",
+    ),
+    "arabic digits": ("a,y\n\u0661,0\n", ":2: column a: expected a finite number"),
+    "infinity in words": (
+        "a,y\ninfinity,0\n",
+        ":2: column a: expected a finite number, got 'infinity'",
+    ),
+    "hexadecimal": ("a,y\n0x1F,0\n", ":2: column a: expected a finite number, got '0x1F'"),
+    "empty cell": ("a,y\n,0\n", ":2: column a: expected a finite number, got an empty cell"),
+    "nan target": ("a,y\n1,0.5\n1,nan\n", ":3: column y: expected a finite number, got 'nan'"),
+    "empty class": (
+        "a,y\n1,cat\n1, \n",
+        ":3: column y: expected a class of at most 100 characters, got an empty",
+    ),
     "open quote": ('a,y\n1,2\n"1,2\n', ":3: not CSV"),
     "stray quote": ('a,y\n1,"2"2\n', ":2: not CSV"),
     "latin-1": ("a,y\n1,caf\xe9\n".encode("latin-1"), r": is not UTF-8 text \(byte \d+\)"),
@@ -127,10 +145,25 @@ def test_mistakes_are_told_by_line_and_column(
         parse(path)
 
 
+def test_targets_are_numbers_as_csv_writes_them(tmp_path: Path) -> None:
+    """What only Python takes for a number is a word, and a class, in the target's column too."""
+    path = write(tmp_path, "a,y\n1,1_0\n2,3\n3,\uff11\n")
+    assert parse(path).classes == ("1_0", "3", "\uff11")
+    with refused(path, ":2: column y: expected a finite number, got '1_0'"):
+        parse(path, task="regression")
+
+
+def test_underscores_in_names_and_classes_are_harmless(tmp_path: Path) -> None:
+    """Only cells that must be numbers must not have them; blanks around a number are no part."""
+    parts = parse(write(tmp_path, "sepal_length,y\n 1.5\u00a0,iris_setosa\n-2e1 ,iris_\u00e9\n"))
+    assert parts.classes == ("iris_setosa", "iris_\u00e9")
+    assert in_file_order(parts.train)[0] == [[-20.0], [1.5]]
+
+
 def test_a_word_among_targets_of_regression(tmp_path: Path) -> None:
     """Where regression was asked for, a word in the target column is told by its line."""
     path = write(tmp_path, "a,y\n1,2\n1,cat\n")
-    with refused(path, ":3: column y: 'cat' where a finite number is due"):
+    with refused(path, ":3: column y: expected a finite number, got 'cat'"):
         parse(path, task="regression")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnexp.data.idx import read, read_idx, read_pair
+from nnexp.data.idx_folder import IdxFolder, read, read_idx, read_pair
 from nnexp.errors import DataError
 from nnexp.nn.types import Array
 
@@ -69,21 +69,21 @@ def test_every_type_comes_back(tmp_path: Path, code: int, packed: bool) -> None:
 WHOLE = idx(np.arange(60).reshape(10, 6))
 PACKED = gzip.compress(WHOLE)
 DAMAGED = {
-    "nothing": (b"", "begins with nothing"),
+    "nothing": (b"", "at its beginning, got nothing"),
     "three bytes": (WHOLE[:3], "not an IDX file"),
-    "another magic": (b"\x89PNG" + WHOLE[4:], "begins with 89 50 4e 47"),
+    "another magic": (b"\x89PNG" + WHOLE[4:], "got 89 50 4e 47"),
     "unknown type": (b"\0\0\x0a" + WHOLE[3:], "not an IDX file"),
     "no dimension": (header(0x08), "not an IDX file"),
     "five dimensions": (header(0x08, *[1] * 5) + b"\0", "not an IDX file"),
     "cut in the header": (WHOLE[:9], "truncated in its header"),
-    "one byte short": (WHOLE[:-1], "truncated: its header promises 60 bytes, 59 came"),
-    "header only": (header(0x08, 10, 6), "truncated.* 0 came"),
+    "one byte short": (WHOLE[:-1], "truncated: expected 60 bytes after its header, got 59"),
+    "header only": (header(0x08, 10, 6), "truncated.* got 0"),
     "one byte too long": (WHOLE + b"\0", "longer than the 60 bytes"),
     "gzip cut": (PACKED[:-20], "damaged or truncated gzip"),
     "gzip without its checksum": (PACKED[:-8], "damaged or truncated gzip"),
     "gzip with a flipped bit": (PACKED[:30] + bytes([PACKED[30] ^ 1]) + PACKED[31:], "damaged"),
     "gzip with another beginning": (PACKED[:10] + b"\xff" + PACKED[11:], "damaged"),
-    "gzip of too little": (gzip.compress(WHOLE[:-1]), "promises 60 bytes, 59 came"),
+    "gzip of too little": (gzip.compress(WHOLE[:-1]), "expected 60 bytes after its header, got 59"),
     "gzip of too much": (gzip.compress(WHOLE + b"\0"), "longer than"),
 }
 
@@ -120,12 +120,12 @@ def test_missing_files_are_refused(tmp_path: Path) -> None:
     for path, message in [(tmp_path / "none", "No such file"), (tmp_path, "directory")]:
         with refused(path, f"cannot be read: .*{message}"):
             read_idx(path)
-    for folder in (tmp_path, tmp_path / "none"):
-        with refused(folder, "no such file: one file train-images-idx"):
+    for folder, message in ((tmp_path, "no such file"), (tmp_path / "none", "no such folder")):
+        with refused(folder, f"expected one file train-images-idx.*, got {message}"):
             read_pair(folder, "train")
     write_pair(tmp_path, "train", 3)
     (tmp_path / LABELS.format("train")).unlink()
-    with refused(tmp_path, "no such file: one file train-labels-idx"):
+    with refused(tmp_path, "expected one file train-labels-idx.*, got no such file"):
         read_pair(tmp_path, "train")
 
 
@@ -153,7 +153,7 @@ def test_a_folder(tmp_path: Path, validation: float, held: int) -> None:
     """The validation set is cut off the end of the training set; then the first so many stay."""
     x, y = write_pair(tmp_path, "train", 12)
     x_test, y_test = write_pair(tmp_path, "t10k", 5)
-    parts = read({"path": str(tmp_path), "validation": validation, "train": 6, "test": 2})
+    parts = read(IdxFolder(path=str(tmp_path), validation=validation, train=6, test=2))
     due = {"train": (x[:6], y[:6]), "test": (x_test[:2], y_test[:2])}
     if held:
         due["validation"] = x[12 - held :], y[12 - held :]
@@ -181,4 +181,4 @@ def test_nothing_left_for_training_is_refused(tmp_path: Path, validation: float)
     write_pair(tmp_path, "train", 12)
     write_pair(tmp_path, "t10k", 5)
     with refused(tmp_path, "leaves none of 12 training examples"):
-        read({"path": str(tmp_path), "validation": validation, "train": None, "test": None})
+        read(IdxFolder(path=str(tmp_path), validation=validation))

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 
 from nnexp.data import Dataset, load
-from nnexp.data.npz import read
-from nnexp.data.parts import Parts
+from nnexp.data.npz_file import Npz, read
+from nnexp.data.readers import Splits
 from nnexp.errors import DataError
 from nnexp.nn.types import Array
 
 X, Y = np.arange(12 * 28 * 28).reshape(12, 28, 28).astype(np.uint8), np.arange(12) % 3
 
 
-def options(path: Path, **given: Any) -> dict[str, Any]:
+def options(path: Path, **changes: Any) -> Npz:
     """Return the options of a config with only a path, some of them changed."""
-    return {"path": str(path), "train": None, "test": None, "validation": 0.25} | given
+    return Npz.model_validate({"path": str(path), "validation": 0.25} | changes)
 
 
 def save(folder: Path, **arrays: Array) -> Path:
@@ -39,14 +39,14 @@ def refused(path: Path, message: str = "") -> pytest.RaisesExc[DataError]:
     return pytest.raises(DataError, match=f"{re.escape(str(path))}.*{message}")
 
 
-def sizes(parts: Parts) -> dict[str, int]:
+def sizes(parts: Splits) -> dict[str, int]:
     """Return how many examples each set has."""
     return {name: len(part.x) for name, part in parts.sets().items()}
 
 
 def fitted(path: Path, n_in: int, n_out: int) -> Dataset:
     """Fit a file to a float32 network."""
-    return load("npz", options(path), n_in=n_in, n_out=n_out, dtype=np.float32)
+    return load(options(path), n_in=n_in, n_out=n_out, dtype=np.float32)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -125,8 +125,8 @@ def test_pickled_objects_are_refused_unopened(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({}, "has nothing; the keys x_train and y_train are due"),
-        ({"x_train": X, "labels": Y}, "has labels, x_train; the keys"),
+        ({}, "expected the keys x_train and y_train, got nothing"),
+        ({"x_train": X, "labels": Y}, "expected the keys x_train and y_train, got labels, x_train"),
         ({"x_train": X, "y_train": Y[:-1]}, r"x_train \(12, 28, 28\) and y_train \(11,\) differ"),
         ({"x_train": X, "y_train": np.array(1)}, "differ in their number"),
         ({"x_train": np.array(1.0), "y_train": Y}, "differ in their number"),
@@ -223,7 +223,7 @@ def test_forged_headers_are_refused(tmp_path: Path, header: str, message: str) -
 def test_other_forgeries_are_refused(tmp_path: Path) -> None:
     """Another version, another folder in the archive and bytes that are no .npy are refused."""
     sound = npy("{'descr': '<f8', 'fortran_order': False, 'shape': (8,)}")
-    with refused(forge(tmp_path, sound, "deep/x_train.npy"), "has deep/x_train, y_train"):
+    with refused(forge(tmp_path, sound, "deep/x_train.npy"), "got deep/x_train, y_train"):
         read(options(tmp_path / "forged.npz"))
     with refused(forge(tmp_path, b"not an array"), "damaged"):
         read(options(tmp_path / "forged.npz"))

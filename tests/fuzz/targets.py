@@ -36,6 +36,7 @@ from nnexp.cli import cli
 from nnexp.config.loader import dump, load
 from nnexp.config.study import load_study
 from nnexp.data import READERS
+from nnexp.data.inline import Inline
 from nnexp.errors import NnexpError
 from nnexp.run import index
 from nnexp.run.assembly import load_data
@@ -352,7 +353,7 @@ def check_train(folder: Path, case: bytes) -> bool:
     (folder / "a.yaml").write_bytes(case)
     experiment = load(folder / "a.yaml").experiment
     units = sum(experiment.layers)
-    if experiment.data.kind != "inline" or units > 200:
+    if not isinstance(experiment.data, Inline) or units > 200:
         return True
     small = ("--set", "epochs=2", "--set", "batch_size=2") if experiment.epochs > 2 else ()
     done = _printed(folder, ("train", "a.yaml", "--quiet", *small), (0, 1, 3))
@@ -365,13 +366,14 @@ def check_train(folder: Path, case: bytes) -> bool:
 def _fits(kind: str, folder: Path, options: dict[str, Any]) -> bool:
     from nnexp import data
 
-    parts = READERS[kind](options)
+    keys = READERS[kind].options.model_validate(options)
+    parts = READERS[kind].read(keys)
     for part in parts.sets().values():
         assert len(part.x) == len(part.y)
     n_in = math.prod(parts.train.x.shape[1:])
     with suppress(NnexpError):
-        data.load(kind, options, n_in=n_in, n_out=1, dtype=np.float64)
-    data.load(kind, options, n_in=n_in, n_out=3, dtype=np.float32)
+        data.load(keys, n_in=n_in, n_out=1, dtype=np.float64)
+    data.load(keys, n_in=n_in, n_out=3, dtype=np.float32)
     return True
 
 

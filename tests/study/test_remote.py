@@ -255,12 +255,12 @@ def test_a_worker_reads_the_data_of_nnexp_once(
     read: list[str] = []
 
     def reading(experiment: Experiment) -> Dataset:
-        read.append(experiment.data.kind)
+        read.append(experiment.data.label)
         return read_data(experiment)
 
     monkeypatch.setattr(module, "_data", DataCache(reading))
     for job in jobs_of(study, "runs", DataCache()):
         order, data = engine.prepare(job, 0)
-        assert (data is None) == (job.config.experiment.data.kind == "mnist")
+        assert (data is None) == job.config.experiment.data.label.startswith("mnist")
         engine.task(order, data)
     assert read == ["mnist"]

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from nnexp.data.parts import Options, Part, Parts, hold_out
+from nnexp.data.readers import HoldOutOptions, Reader, Split, Splits, hold_out
 from nnexp.errors import DataError
 from nnexp.io.npz import Archive, open_archive
 from nnexp.nn.types import Array
 from nnexp.text import shorten
+
+
+class Npz(HoldOutOptions):
+    """An .npz file with x_train, y_train, x_test, y_test; x_validation, y_validation optional."""
 
 
 def _finite(path: Path, archive: Archive, key: str) -> Array:
@@ -21,37 +25,49 @@ def _finite(path: Path, archive: Archive, key: str) -> Array:
     return values
 
 
-def _pair(path: Path, archive: Archive, *names: str) -> Part | None:
+def _pair(path: Path, archive: Archive, *names: str) -> Split | None:
     """Read the inputs and targets of the first of these sets that the file has."""
     for name in names:
-        given = {f"x_{name}", f"y_{name}"} & archive.names
-        if len(given) == 1 and name != "train":
-            raise DataError(f"{path}: has {given.pop()}, but not the other of the pair")
-        if len(given) == 2:
+        keys = {f"x_{name}", f"y_{name}"} & archive.names
+        if len(keys) == 1 and name != "train":
+            raise DataError(f"{path}: has {keys.pop()}, but not the other of the pair")
+        if len(keys) == 2:
             x, y = (_finite(path, archive, f"{axis}_{name}") for axis in "xy")
             if not x.ndim or not y.ndim or len(x) != len(y):
                 raise DataError(
                     f"{path}: x_{name} {x.shape} and y_{name} {y.shape} "
                     "differ in their number of examples"
                 )
-            return Part(x, y)
+            return Split(x, y)
     return None
 
 
-def read(options: Options) -> Parts:
+def read(options: Npz) -> Splits:
     """Read the sets of an .npz file; without a validation set it is cut off the training set.
 
     Raises:
         DataError: the file is missing, damaged, lacks a key, or contains pickled objects.
     """
-    path = Path(options["path"])
+    path = Path(options.path)
     with open_archive(path) as archive:
         train, test = _pair(path, archive, "train"), _pair(path, archive, "test")
         validation = _pair(path, archive, "validation", "val", "valid")
     if train is None:
-        found = shorten(", ".join(sorted(archive.names)) or "nothing", 200)
-        raise DataError(f"{path}: has {found}; the keys x_train and y_train are due")
-    if validation is None:
-        train, validation = hold_out(str(path), train, options["validation"])
-    test = test.first(options["test"]) if test else None
-    return Parts(path.stem, train.first(options["train"]), validation, test)
+        keys = shorten(", ".join(sorted(archive.names)) or "nothing", 200)
+        raise DataError(f"{path}: expected the keys x_train and y_train, got {keys}")
+    return hold_out(options, path.stem, train, validation, test)
+
+
+READER = Reader(
+    kind="npz",
+    options=Npz,
+    read=read,
+    form="{path: FILE.npz}",
+    words="""\
+An `.npz` file with Keras's keys, `data: {path: digits.npz}`: `x_train`, `y_train`, `x_test`,
+`y_test`, and `x_validation`, `y_validation` (or `x_val`, `y_val`) where there is a validation set;
+without one it is cut off the training set. Inputs are flattened; uint8 inputs are divided by 256.
+Labels `y` are integers, or one row of targets per example.""",
+    suffixes=(".npz",),
+    images=True,
+)

@@ -1,4 +1,4 @@
-"""IDX files, gzipped or not: MNIST's format, and Fashion-MNIST's and EMNIST's.
+"""Folders of IDX files, gzipped or not: MNIST's format, and Fashion-MNIST's and EMNIST's.
 
 An IDX file begins with two zero bytes, a type code and the number of dimensions; then each
 dimension as a big-endian 32-bit integer; then the values. (Y. LeCun, "The MNIST database")
@@ -13,21 +13,26 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from nnexp.data.parts import Options, Part, Parts, hold_out
+from nnexp.data.readers import HoldOutOptions, Reader, Split, Splits, hold_out
 from nnexp.errors import DataError
 from nnexp.io.files import open_regular, size_of
 from nnexp.io.npz import check_size, read_whole
 from nnexp.nn.types import Array
+from nnexp.text import shorten
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 16
 
 
+class IdxFolder(HoldOutOptions):
+    """A folder of IDX files laid out as MNIST's (so are Fashion-MNIST and EMNIST)."""
+
+
 class _Gunzip:
     """Unpacks a gzip file of one member, no more at a time than is asked for.
 
-    gzip.GzipFile would go on to further members, and through padding, for as long as there are any.
+    gzip.GzipFile would read on through further members and padding, for as long as there are any.
     """
 
     def __init__(self, packed: BinaryIO) -> None:
@@ -68,8 +73,8 @@ def _parse(path: Path, stream: BinaryIO | _Gunzip, stored: int, rows: int | None
     head = read_whole(stream, 4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES or not 1 <= head[3] <= 4:
         raise DataError(
-            f"{path}: not an IDX file: it begins with {head.hex(' ') or 'nothing'} "
-            "where 00 00, a type code and the number of dimensions are due"
+            f"{path}: not an IDX file: expected 00 00, a type code and the number of dimensions "
+            f"at its beginning, got {head.hex(' ') or 'nothing'}"
         )
     dtype = np.dtype(_TYPES[head[2]])
     dimensions = read_whole(stream, 4 * head[3])
@@ -81,12 +86,14 @@ def _parse(path: Path, stream: BinaryIO | _Gunzip, stored: int, rows: int | None
         shape[0] = cast("int", rows)
     # Neighbours of a 0 are counted as well: there are shapes that no array can have.
     check_size(str(path), prod(max(n, 1) for n in shape) * dtype.itemsize, stored)
-    due = prod(shape) * dtype.itemsize
-    data = read_whole(stream, due)
-    if len(data) < due:
-        raise DataError(f"{path}: truncated: its header promises {due:,} bytes, {len(data):,} came")
+    size = prod(shape) * dtype.itemsize
+    data = read_whole(stream, size)
+    if len(data) < size:
+        raise DataError(
+            f"{path}: truncated: expected {size:,} bytes after its header, got {len(data):,}"
+        )
     if whole and stream.read(1):
-        raise DataError(f"{path}: longer than the {due:,} bytes its header promises")
+        raise DataError(f"{path}: longer than the {size:,} bytes that its header says")
     values = np.frombuffer(data, dtype).reshape(shape)
     return values.astype(dtype.newbyteorder("="), copy=False)
 
@@ -94,19 +101,18 @@ def _parse(path: Path, stream: BinaryIO | _Gunzip, stored: int, rows: int | None
 def find(folder: Path, part: str, kind: str) -> Path:
     """Find the one file of a folder that holds `part` (train, t10k) `kind` (images, labels)."""
     try:
-        names = sorted(folder.glob(f"*{part}-{kind}[-.]idx*")) if folder.is_dir() else []
+        files = sorted(folder.glob(f"*{part}-{kind}[-.]idx*")) if folder.is_dir() else []
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
-    if len(names) != 1:
-        said = ", ".join(p.name for p in names[:4])
-        said = f"{len(names):,} such files: {said}" if names else "no such file"
-        raise DataError(
-            f"{folder}: {said}: one file {part}-{kind}-idx... (.gz or not) is due there"
-        )
-    return names[0]
+    if len(files) != 1:
+        names = shorten(", ".join(file.name for file in files[:4]), 200)
+        got = f"{len(files):,} such files: {names}" if files else "no such file"
+        got = got if folder.is_dir() else "no such folder"
+        raise DataError(f"{folder}: expected one file {part}-{kind}-idx... (.gz or not), got {got}")
+    return files[0]
 
 
-def read_pair(folder: Path, part: str, rows: int | None = None) -> Part:
+def read_pair(folder: Path, part: str, rows: int | None = None) -> Split:
     """Read the images and labels of `part` (train or t10k) from a folder."""
     images, labels = find(folder, part, "images"), find(folder, part, "labels")
     x, y = read_idx(images, rows), read_idx(labels, rows)
@@ -114,14 +120,26 @@ def read_pair(folder: Path, part: str, rows: int | None = None) -> Part:
         raise DataError(f"{labels}: has {y.ndim} dimensions; labels have one")
     if len(x) != len(y):
         raise DataError(f"{images}: {len(x):,} images, but {labels.name} has {len(y):,} labels")
-    return Part(x, y)
+    return Split(x, y)
 
 
-def read(options: Options) -> Parts:
+def read(options: IdxFolder) -> Splits:
     """Read a folder laid out as MNIST's: train-images, train-labels, t10k-images, t10k-labels."""
-    folder = Path(options["path"])
-    train, validation = hold_out(
-        str(folder), read_pair(folder, "train"), cast("float", options["validation"])
-    )
-    test = read_pair(folder, "t10k", options["test"])
-    return Parts(folder.name, train.first(options["train"]), validation, test)
+    folder = Path(options.path)
+    train, test = read_pair(folder, "train"), read_pair(folder, "t10k", options.test)
+    return hold_out(options, folder.name, train, None, test)
+
+
+READER = Reader(
+    kind="idx",
+    options=IdxFolder,
+    read=read,
+    form="{path: FOLDER}",
+    words="""\
+A folder of IDX files laid out as MNIST's (`train-images...`, `train-labels...`, `t10k-images...`,
+`t10k-labels...`, gzipped or not), such as Fashion-MNIST or one of EMNIST's sets:
+`data: {path: fashion}`. Labels must be 0 to one less than the number of outputs; EMNIST's letters
+are numbered from 1, so give them 27 outputs, one of which stays silent.""",
+    folder="IDX files",
+    images=True,
+)

@@ -1,0 +1,226 @@
+"""CSV files: one row per example, one column the target, numbers in all the others."""
+
+from __future__ import annotations
+
+import csv
+import io
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from pathlib import Path
+from typing import Literal, TextIO
+
+import numpy as np
+from pydantic import Field
+
+from nnexp.data.readers import (
+    MAX_CLASS_NAME,
+    MAX_CLASSES,
+    FileOptions,
+    Fraction,
+    Reader,
+    Split,
+    Splits,
+)
+from nnexp.errors import DataError, did_you_mean
+from nnexp.io.files import open_regular
+from nnexp.nn.types import Array
+from nnexp.text import shorten
+
+MAX_LINE, MAX_CELLS = 4_000_000, 100_000_000
+_SPLIT_SEED = 0
+
+
+class Csv(FileOptions):
+    """A .csv file with a header: one row per example, numbers in every column but the target."""
+
+    target: str = Field(description="the column to predict")
+    task: Literal["classes", "regression"] | None = Field(
+        None, description="what the target is; by default, numbers with a fraction are regression"
+    )
+    validation: Fraction = Field(0.2, description="fraction of the rows, drawn at random once")
+    test: Fraction = Field(0.2, description="fraction of the rows, drawn at random once")
+    standardize: bool = Field(
+        False, description="features to mean 0, variance 1, by the training set's statistics"
+    )
+
+
+def _number(text: str) -> float | None:
+    """Read a number, or None: Python's 1_000 and digits of other scripts are none here."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if "_" not in text and text.strip().isascii() else None
+
+
+def _is_integer(text: str) -> bool:
+    text = text.strip()
+    return text.isascii() and text.removeprefix("-").isdigit()
+
+
+@dataclass
+class _Table:
+    """What a file holds: the features row after row, and the target's cells.
+
+    Attributes:
+        lines: the number of each row's line.
+    """
+
+    path: Path
+    header: list[str]
+    target: str
+    lines: array[int] = field(default_factory=lambda: array("q"))
+    x: array[float] = field(default_factory=lambda: array("d"))
+    y: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.target not in self.header:
+            names = shorten(", ".join(self.header[:100]), 200)
+            hint = did_you_mean(self.target, self.header)
+            raise DataError(f"{self.path}:1: no column {self.target!r}; it has {names}{hint}")
+        if len(self.header) == 1:
+            raise DataError(f"{self.path}:1: has no column beside {self.target}")
+        self._at = self.header.index(self.target)
+        self._columns = self.header[: self._at] + self.header[self._at + 1 :]
+
+    def add(self, line: int, row: list[str]) -> None:
+        """Add a row: split off its target and read the rest as numbers."""
+        if len(row) != len(self.header):
+            raise DataError(
+                f"{self.path}:{line}: expected {len(self.header)} fields, got {len(row)}"
+            )
+        self.lines.append(line)
+        self.y.append(row.pop(self._at))
+        text = "".join(row)
+        try:
+            values = list(map(float, row))
+        except ValueError:
+            values = [inf]
+        # The sum may overflow as well.
+        if not isfinite(sum(values)) or "_" in text or not text.isascii():
+            values = [self._finite(line, *pair) for pair in zip(self._columns, row, strict=True)]
+        self.x.extend(values)
+
+    def _finite(self, line: int, column: str, cell: str) -> float:
+        value = _number(cell)
+        if value is None or not isfinite(value):
+            raise self._error(line, column, "a finite number", cell)
+        return value
+
+    def _error(self, line: int, column: str, expected: str, cell: str) -> DataError:
+        got = shorten(repr(cell)) if cell.strip() else "an empty cell"
+        return DataError(
+            f"{self.path}:{line}: column {shorten(column)}: expected {expected}, got {got}"
+        )
+
+    def numbers(self) -> Array:
+        """Return the target as a column of numbers."""
+        rows = zip(self.lines, self.y, strict=True)
+        return np.array([[self._finite(line, self.target, cell)] for line, cell in rows])
+
+    def classes(self) -> tuple[tuple[str, ...], Array]:
+        """Return the names of the classes, sorted, and each row's class by its number."""
+        cells = [cell.strip() for cell in self.y]
+        for line, cell in zip(self.lines, cells, strict=True):
+            if not 0 < len(cell) <= MAX_CLASS_NAME:
+                expected = f"a class of at most {MAX_CLASS_NAME} characters"
+                raise self._error(line, self.target, expected, cell)
+        names = sorted(set(cells))
+        if len(names) > MAX_CLASSES:
+            raise DataError(
+                f"{self.path}: column {shorten(self.target)}: {len(names):,} classes; at most "
+                f"{MAX_CLASSES:,} can be told apart; for real numbers use task: regression"
+            )
+        if all(map(_is_integer, names)):
+            names.sort(key=int)
+        numbers = {name: i for i, name in enumerate(names)}
+        return tuple(names), np.array([numbers[cell] for cell in cells])
+
+
+def _lines(path: Path, stream: TextIO) -> Iterator[str]:
+    while line := stream.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise DataError(f"{path}: a line is longer than {MAX_LINE:,} characters")
+        yield line
+
+
+def _read(path: Path, target: str) -> _Table:
+    try:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(_lines(path, stream), strict=True)
+            table = None
+            header = [name.strip() for name in next(reader, [])]
+            cells = 0
+            for row in reader:
+                cells += len(row) or 1
+                if cells > MAX_CELLS:
+                    raise DataError(f"{path}: larger than the {MAX_CELLS:,} cells that are read")
+                if row:
+                    table = table or _Table(path, header, target)
+                    table.add(reader.line_num, row)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: not CSV: {error}") from error
+    if table is None:
+        raise DataError(f"{path}: has no rows below its header")
+    return table
+
+
+def read(options: Csv) -> Splits:
+    """Read a CSV file and split it at random, in the same way for every run.
+
+    The target is a class where its values are words or integers, else a real number; `task` decides
+    where that would be wrong. With `standardize`, (x - mean) / standard deviation of the training
+    set; a constant column becomes 0.
+
+    Raises:
+        DataError: naming the file, line and column at fault.
+    """
+    table = _read(Path(options.path), options.target)
+    x = np.frombuffer(table.x).reshape(len(table.y), -1)
+    words = any(_number(cell) is None for cell in table.y)
+    task = options.task or ("classes" if words or all(map(_is_integer, table.y)) else "regression")
+    if task == "regression":
+        return _split(options, x, table.numbers(), None)
+    classes, y = table.classes()
+    return _split(options, x, y, classes)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _split(options: Csv, x: Array, y: Array, classes: tuple[str, ...] | None) -> Splits:
+    order = np.random.default_rng(_SPLIT_SEED).permutation(len(x))
+    last = len(x) - round(len(x) * options.test)
+    first = last - round(len(x) * options.validation)
+    if first < 1:
+        raise DataError(
+            f"{options.path}: validation and test leave none of {len(x)} rows for training"
+        )
+    splits = [Split(x[rows], y[rows]) for rows in np.split(order, [first, last])]
+    if options.standardize:
+        fitted = splits[0].x
+        mean, spread = fitted.mean(axis=0), fitted.std(axis=0)
+        # Rounding leaves the standard deviation of a constant such as 0.1 a little above 0.
+        constant = (fitted == fitted[0]).all(axis=0)
+        mean[constant], spread[constant] = fitted[0, constant], 1
+        splits = [Split((split.x - mean) / spread, split.y) for split in splits]
+    train, validation, test = splits
+    name = Path(options.path).stem
+    return Splits(name, train, validation, test, classes, regression=classes is None)
+
+
+READER = Reader(
+    kind="csv",
+    options=Csv,
+    read=read,
+    form="{path: FILE.csv, target: COLUMN}",
+    words="""\
+A `.csv` file with a header line, `data: {path: flowers.csv, target: species}`. One row is one
+example; every column but the target must hold numbers. The split is drawn at random once, the same
+for every run and every seed.""",
+    suffixes=(".csv",),
+)

@@ -1,0 +1,199 @@
+"""From the splits of a data file to a data set that fits a network: shapes, classes, targets."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnexp.data.readers import MAX_CLASSES, Split, Splits
+from nnexp.errors import DataError
+from nnexp.io.npz import MAX_BYTES
+from nnexp.nn.costs import COSTS
+from nnexp.nn.types import Array, Examples
+from nnexp.text import shorten
+
+# The book's pixels are value / 256 (Nielsen's mnist.pkl.gz); every uint8 input is scaled so.
+UINT8_SCALE = 1 / 256
+
+
+class MisfitError(DataError):
+    """The data are sound but do not fit a key of the config, `layers` or `cost`."""
+
+    def __init__(self, key: str, message: str) -> None:
+        self.key = key
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Data fitted to a network.
+
+    Attributes:
+        sets: "train" and, where there are any, "validation" and "test".
+        classes: the names of the classes, or None for regression.
+        digest: sha256 over all inputs and targets of all sets.
+        image: height and width where the inputs are grey images; else None.
+    """
+
+    name: str
+    sets: dict[str, Examples]
+    classes: tuple[str, ...] | None
+    digest: str
+    image: tuple[int, int] | None = None
+
+    @property
+    def train(self) -> Examples:
+        """The training set."""
+        return self.sets["train"]
+
+
+def fit(splits: Splits, *, n_in: int, n_out: int, dtype: type[np.floating]) -> Dataset:
+    """Fit the splits of a file to a network of n_in inputs and n_out outputs.
+
+    Labels become one-hot targets (n, n_out), or for two classes and a single output a column
+    of 0 and 1. Real numbers, one per example, are a column of targets.
+
+    Raises:
+        DataError: the data are damaged.
+        MisfitError: they do not fit the network.
+    """
+    sets = splits.sets()
+    if "train" not in sets:
+        raise DataError(f"{splits.name}: the training set is empty")
+    digest = hashlib.sha256()
+    fitted = {}
+    classes = _classes(splits, n_out)
+    for name, split in sets.items():
+        where = f"{splits.name}, {name} set"
+        fitted[name] = _fit(where, split, classes, n_in, n_out, dtype)
+        for array in (split.x, split.y):
+            digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+    shape = splits.train.x.shape[1:]
+    image = (shape[0], shape[1]) if len(shape) == 2 else None
+    return Dataset(splits.name, fitted, classes, digest.hexdigest(), image)
+
+
+def check_targets(dataset: Dataset, cost: str) -> None:
+    """Refuse targets on which a cost is not defined, with a MisfitError."""
+    for name, examples in dataset.sets.items():
+        _check_targets(f"{dataset.name}, {name} set", examples.y, COSTS[cost].targets)
+
+
+def _check_targets(where: str, y: Array, expected: str) -> None:
+    if expected != "real" and (y.min() < 0 or y.max() > 1):
+        raise MisfitError(
+            "cost",
+            f"expected targets between 0 and 1; {where} has them from {y.min():g} to {y.max():g}: "
+            "use cost quadratic",
+        )
+    if expected == "distribution" and not np.allclose(y.sum(axis=1), 1, atol=1e-5):
+        raise MisfitError(
+            "cost",
+            f"expected targets that sum to 1 in each example; those of {where} do not: "
+            "use cost cross_entropy or quadratic",
+        )
+
+
+def _classes(splits: Splits, n_out: int) -> tuple[str, ...] | None:
+    """Return the classes of the data, or None where the targets are real numbers."""
+    if splits.classes is not None:
+        if n_out != len(splits.classes) and (n_out, len(splits.classes)) != (1, 2):
+            k = len(splits.classes)
+            raise MisfitError(
+                "layers",
+                f"{splits.name} has {k} classes ({shorten(', '.join(splits.classes[:12]))}): "
+                f"end layers with {k}",
+            )
+        return splits.classes
+    if splits.regression:
+        return None
+    targets = [_flat_labels(split.y, n_out) for split in splits.sets().values()]
+    y = targets[0]
+    if n_out == 1 and y.size == len(y) and (y.ndim == 2 or y.dtype.kind == "f"):
+        labelled = all(np.isin(y, (0, 1)).all() for y in targets)
+    else:
+        labelled = y.ndim != 2 or all(map(_is_one_hot, targets))
+    if not labelled:
+        return None
+    if n_out > MAX_CLASSES:
+        raise MisfitError(
+            "layers", f"{splits.name} has classes: end layers with at most {MAX_CLASSES:,}"
+        )
+    return tuple(map(str, range(max(n_out, 2))))
+
+
+def _flat_labels(y: Array, n_out: int) -> Array:
+    """Flatten a column of labels (n, 1), which is how some of Keras's data sets come."""
+    column = y.ndim == 2 and y.shape[1] == 1 and n_out > 1 and y.dtype.kind in "iu"
+    return y.ravel() if column else y
+
+
+def _is_one_hot(y: Array) -> bool:
+    return bool(y.ndim == 2 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all())
+
+
+def _fit(
+    where: str,
+    split: Split,
+    classes: tuple[str, ...] | None,
+    n_in: int,
+    n_out: int,
+    dtype: type[np.floating],
+) -> Examples:
+    x = split.x.reshape(len(split.x), -1)
+    if x.shape[1] != n_in:
+        raise MisfitError(
+            "layers",
+            f"{where} has {x.shape[1]} inputs per example: begin layers with {x.shape[1]}",
+        )
+    scale = UINT8_SCALE if x.dtype == np.uint8 else 1.0
+    if x.dtype != np.uint8:
+        with np.errstate(over="ignore"):
+            x = x.astype(dtype)
+        if not np.isfinite(x).all():
+            raise DataError(f"{where}: an input is not finite (NaN or infinity)")
+    y = _flat_labels(split.y, n_out)
+    if y.ndim > 2:
+        raise DataError(
+            f"{where}: expected targets of the shape (n,) or (n, outputs), got {y.ndim} dimensions"
+        )
+    if y.ndim == 2 and y.shape[1] != n_out:
+        raise MisfitError(
+            "layers",
+            f"{where} has {y.shape[1]} targets per example: end layers with {y.shape[1]}",
+        )
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(y.astype(dtype)).all()
+    if not finite:
+        raise DataError(f"{where}: a target is not finite (NaN or infinity)")
+    if classes is None:
+        return Examples(x, y.reshape(len(y), -1).astype(dtype), scale)
+    labels = _labels(where, y, len(classes))
+    if n_out == 1:
+        return Examples(x, labels[:, None].astype(dtype), scale, labels)
+    size = len(labels) * n_out * np.dtype(dtype).itemsize
+    if size > MAX_BYTES:
+        raise DataError(
+            f"{where}: {len(labels):,} targets of {n_out:,} outputs are {size:,} bytes; "
+            f"at most {MAX_BYTES:,} are made"
+        )
+    targets = np.zeros((len(labels), n_out), dtype)
+    targets[np.arange(len(labels)), labels] = 1
+    return Examples(x, targets, scale, labels)
+
+
+def _labels(where: str, y: Array, classes: int) -> Array:
+    if y.ndim == 2 and y.shape[1] > 1:
+        return np.asarray(y.argmax(axis=1), np.intp)
+    y = y.ravel()
+    labels = np.asarray(y, np.float64)
+    bad = np.flatnonzero((labels < 0) | (labels >= classes) | (labels % 1 != 0))
+    if len(bad):
+        raise DataError(
+            f"{where}: label {y[bad[0]]} of example {bad[0] + 1:,} is not one of the {classes} "
+            f"classes 0 to {classes - 1}"
+        )
+    return np.asarray(labels, np.intp)

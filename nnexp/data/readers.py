@@ -1,0 +1,178 @@
+"""What a data format is: its reader, the keys it takes, and the splits it returns.
+
+A format is one module with a `READER`; the table of them is `nnexp.data.READERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nnexp.errors import DataError
+from nnexp.nn.types import Array
+
+# So many outputs can be told apart; the names of the classes stand in each run.json.
+MAX_CLASSES, MAX_CLASS_NAME = 10_000, 100
+
+Natural = Annotated[int, Field(ge=1)]
+Real = Annotated[float, Field(allow_inf_nan=False)]
+Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+
+
+class Strict(BaseModel):
+    """A mapping that has no other keys, and whose values are not converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Options(Strict):
+    """The keys of one format. The first of them marks the format in a config."""
+
+    @property
+    def label(self) -> str:
+        """The data in a word, for tables."""
+        return type(self).__name__.lower()
+
+
+class FileOptions(Options):
+    """The keys of a format that is read from a file or a folder."""
+
+    path: Annotated[str, Field(min_length=1, max_length=4096)] = Field(
+        description="relative to the config file"
+    )
+
+    @property
+    def label(self) -> str:
+        """The data in a word, for tables."""
+        return PurePath(self.path).name
+
+
+class HoldOutOptions(FileOptions):
+    """The keys of a format that has a training set and may have a test set."""
+
+    train: Natural | None = Field(None, description="only the first so many; all by default")
+    validation: Strength = Field(
+        1 / 6,
+        description="cut off the end of the training set: how many, or (below 1) what fraction",
+    )
+    test: Natural | None = Field(None, description="only the first so many; all by default")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One set: inputs of the shape (n, ...) and either labels (n,) or real targets (n, k)."""
+
+    x: Array
+    y: Array
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.x)
+
+    def cut(self, *ranges: slice) -> list[Split]:
+        """Return these ranges of the examples.
+
+        They are views where together they are the whole; else they are copies, so that the rest
+        does not stay in memory.
+
+        >>> import numpy as np
+        >>> [len(part) for part in Split(np.eye(5), np.arange(5)).cut(slice(2), slice(3, 9))]
+        [2, 2]
+        """
+        parts = [Split(self.x[rows], self.y[rows]) for rows in ranges]
+        if sum(map(len, parts)) == len(self):
+            return parts
+        return [Split(part.x.copy(), part.y.copy()) for part in parts]
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The training set and, where there are any, the validation and the test set.
+
+    Attributes:
+        classes: the names of the classes where the file has names; else None.
+        regression: whether the targets are real numbers even if they look like classes.
+    """
+
+    name: str
+    train: Split
+    validation: Split | None = None
+    test: Split | None = None
+    classes: tuple[str, ...] | None = None
+    regression: bool = False
+
+    def sets(self) -> dict[str, Split]:
+        """Return the sets that have examples, by name."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in named.items() if split}
+
+
+def hold_out(
+    options: HoldOutOptions,
+    name: str,
+    train: Split,
+    validation: Split | None,
+    test: Split | None,
+) -> Splits:
+    """Return the splits that the options ask for.
+
+    Without a validation set, the end of the training set becomes one, as the book does with MNIST.
+
+    Raises:
+        DataError: nothing is left for training.
+    """
+    n, size = len(train), options.validation
+    if validation is None:
+        where = f"{options.path}: validation: {size:.15g}"
+        if size >= 1 and size % 1:
+            raise DataError(f"{where} is neither an integer nor a fraction below 1")
+        end = n - (round(n * size) if size < 1 else int(size))
+        if end < 1:
+            raise DataError(f"{where} leaves none of {n} training examples")
+        first = end if options.train is None else min(options.train, end)
+        train, validation = train.cut(slice(first), slice(end, n))
+    else:
+        (train,) = train.cut(slice(options.train))
+    if test:
+        (test,) = test.cut(slice(options.test))
+    return Splits(name, train, validation, test)
+
+
+T = TypeVar("T", bound=Options)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader(Generic[T]):
+    """All that nnexp knows about a data format.
+
+    Attributes:
+        kind: its name in messages.
+        options: its keys in a config, with their defaults and meaning.
+        read: returns the splits, or raises a DataError that names the file.
+        form: how a config writes it, in one line.
+        words: its paragraph in docs/configuration.md.
+        suffixes: the endings of its files, in lower case.
+        folder: what its folders hold, where it is a format of folders.
+        images: whether an example can be an image.
+        layers: the sizes of the first and last layer, where only one of each is possible.
+    """
+
+    kind: str
+    options: type[T]
+    read: Callable[[T], Splits]
+    form: str
+    words: str
+    suffixes: tuple[str, ...] = ()
+    folder: str = ""
+    images: bool = False
+    layers: tuple[int, int] | None = None
+
+    @property
+    def key(self) -> str:
+        """The key that marks the format in a config."""
+        return next(iter(self.options.model_fields))
