@@ -30,7 +30,7 @@ def list_(
     """
     from nnexp.run.find import by_age, folders
     from nnexp.run.index import open_many
-    from nnexp.views.listing import table
+    from nnexp.views.list import table
 
     click.get_current_context().with_resource(uncollected())
     opened = open_many(reversed(by_age(folders(runs_dir))))

@@ -11,16 +11,17 @@ from nnexp.cli.output import say
 
 
 @click.command(
-    epilog="Example: nnexp plot 'runs/*xent*' --metric train_cost --metric test_cost -o xent.png"
+    epilog="Example: nnexp plot 'runs/*xent*' --metric train_cost --metric eta -o xent.png"
 )
 @click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=complete_runs)
 @runs_dir_option
 @click.option(
     "--metric",
     "metrics",
-    metavar="METRIC",
+    metavar="COLUMN",
     multiple=True,
-    help="A column of metrics.csv; repeatable, a panel each.",
+    help="Any column of metrics.csv, diagnostics.csv or parameters.csv, as in test_accuracy, eta "
+    "or a[0,0]; repeat it for more panels.",
 )
 @click.option(
     "-o",
@@ -28,19 +29,19 @@ from nnexp.cli.output import say
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("nnexp.png"),
     show_default=True,
-    help="File to draw into: .png, .svg or .pdf.",
+    help="The picture's file: .png, .svg or .pdf.",
 )
 def plot(runs: tuple[str, ...], runs_dir: Path, metrics: tuple[str, ...], output: Path) -> None:
-    """Plot the curves of RUNs: a line for each group that differs only in seed.
+    """Plot the curves of RUNS: one line for each group of runs that differ only in seed.
 
-    A line is the mean over the seeds, its band reaches from the lowest to the highest of them, and
-    a dashed line is the published figure.
+    The line is the mean over the seeds, its band reaches from the lowest to the highest seed, and a
+    dashed line is the published figure.
     """
     from nnexp.views.compare import groups
     from nnexp.views.plot import check_format, draw
 
     check_format(output)
-    found = find_runs(runs, runs_dir)
-    chosen = [choose_metric(found, metric) for metric in metrics or (None,)]
-    draw(groups(found, chosen[0]), chosen, output)
+    opened = find_runs(runs, runs_dir)
+    columns = metrics or (choose_metric(opened, None),)
+    draw(groups(opened, columns[0]), columns, output)
     say(output)

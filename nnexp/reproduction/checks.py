@@ -15,7 +15,7 @@ from nnexp.stats.diagnosis import never_learned
 from nnexp.stats.selection import differing, flatten
 from nnexp.stats.summary import Point, best, series
 from nnexp.views.published import Published
-from nnexp.views.run import class_names
+from nnexp.views.run import Classes
 
 Runs = Mapping[str, Run]
 SIZES = (100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
@@ -151,13 +151,13 @@ def against(names: tuple[str, ...], metric: str, tolerance: float) -> Callable[[
 
 
 def _stuck(run: Run) -> str:
-    found = run.predictions
-    lost = never_learned(found["labels"], found["predicted"]) if found else []
-    if not lost:
+    classes = Classes.of(run)
+    lost = never_learned(classes.labels, classes.predicted) if classes else []
+    if not classes or not lost:
         return ""
-    names = class_names(run)
+    names = [classes.names[i] for i in lost]
     return (
-        f"This run of {run.name} never learned {' and '.join(names[i] for i in lost)}: hardly an "
+        f"This run of {run.name} never learned {' and '.join(names)}: hardly an "
         "example is recognized (see the next line for why). One run an arm, as in the book, does "
         "not tell how often that happens; the README has three."
     )

@@ -1,7 +1,8 @@
-"""Curves of logged metrics: a line a group, a band over its seeds, the published figure dashed."""
+"""Curves of logged values: a line for each group of runs, a band over its seeds."""
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,31 +13,92 @@ from typing import Any
 import numpy as np
 
 from nnexp import names, numbers
-from nnexp.errors import OptionError, one_of
+from nnexp.errors import OptionError, did_you_mean, one_of
+from nnexp.run.layout import DIAGNOSTICS, METRICS, PARAMETERS
+from nnexp.run.reader import Run
 from nnexp.stats.summary import series
-from nnexp.text import sanitize_line, shorten
+from nnexp.text import sanitize_line, shorten, shorten_apart
 from nnexp.views.compare import Group, key_value, keys
 
 FORMATS = ("png", "svg", "pdf")
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart, and a dash pattern a colour.
+# Okabe and Ito's palette, which colour-blind readers can tell apart, and a dash pattern per colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-# Beyond, differences overflow.
+DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
+# Differences of larger values overflow.
 _LARGEST = 1e300
 _LEGEND_WIDTH, _LONGEST_LABEL, _MOST_LABELS = 72, 360, 60
-DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
+_MOST_NAMED = 20
+
+# Pattern of a column's name -> its label.
+_LABELS = {
+    r"eta": "learning rate",
+    r"(train|evaluate)_seconds": r"\1 time (s)",
+    r"gradient_(\d+)": r"norm of the gradient, layer \1",
+    r"derivative_(\d+)": r"mean |σ'(z)|, layer \1",
+    r"saturated_(\d+)": r"saturated neurons, layer \1 (fraction)",
+    r"confidently_wrong": "confidently wrong outputs (fraction)",
+    r"output_derivative_(\d+)": r"mean |σ'(z)|, output \1",
+    r"output_missed_(\d+)": r"examples of class \1 missed (fraction)",
+    r"a\[(\d+),(\d+)\]": r"output a[\1,\2] (example, neuron)",
+    r"w(\d+)\[(\d+),(\d+)\]": r"weight w\1[\2,\3]",
+    r"b(\d+)\[(\d+)\]": r"bias b\1[\2]",
+}
+
+
+def axis_label(column: str) -> str:
+    """Name a column of a run's logs for people, with its unit.
+
+    >>> axis_label("test_accuracy"), axis_label("eta"), axis_label("a[0,1]")
+    ('test accuracy (%)', 'learning rate', 'output a[0,1] (example, neuron)')
+    """
+    for pattern, label in _LABELS.items():
+        if match := re.fullmatch(pattern, column):
+            return match.expand(label)
+    return names.title(column).replace(" %", " (%)")
 
 
 def check_format(path: Path) -> str:
-    """Return the picture format a file's ending names.
+    """Return the picture format that a file's suffix names.
 
     Raises:
-        OptionError: it is none that can be written.
+        OptionError: nnexp does not draw this format.
     """
-    ending = path.suffix.lower().lstrip(".")
-    if ending not in FORMATS:
-        raise OptionError(f"-o {path}: a name ending in {one_of(f'.{f}' for f in FORMATS)} is due")
-    return ending
+    suffix = path.suffix.lower().lstrip(".")
+    if suffix not in FORMATS:
+        endings = one_of(f".{name}" for name in FORMATS)
+        raise OptionError(f"-o {path}: expected a file name that ends in {endings}")
+    return suffix
+
+
+def _columns(runs: Sequence[Run], log: str) -> list[str]:
+    """Return the columns of a log that hold a number for at least one run and epoch."""
+    columns: dict[str, None] = {}
+    for run in runs:
+        for row in run.log(log):
+            columns |= dict.fromkeys(key for key, value in row.items() if value is not None)
+    columns.pop("epoch", None)
+    return list(columns)
+
+
+def log_of(runs: Sequence[Run], column: str) -> str:
+    """Return which of the three logs of these runs has a column.
+
+    Raises:
+        OptionError: none of them has it.
+    """
+    columns: dict[str, list[str]] = {}
+    for log in (METRICS, DIAGNOSTICS, PARAMETERS):
+        columns[log] = _columns(runs, log)
+        if column in columns[log]:
+            return log
+    hint = did_you_mean(column, [name for log in columns.values() for name in log])
+    logged = "; ".join(
+        f"{log} has {', '.join(found[:_MOST_NAMED])}{' ...' * (len(found) > _MOST_NAMED)}"
+        for log, found in columns.items()
+        if found
+    )
+    raise OptionError(f"--metric {column}: not logged by these runs{hint or f'; {logged}'}")
 
 
 @contextmanager
@@ -57,26 +119,36 @@ def styled_figure(size: tuple[float, float]) -> Iterator[Any]:
         yield Figure(figsize=size, dpi=150, layout="constrained")
 
 
-def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
-    """Draw one panel a metric into a file."""
+def draw(groups: Sequence[Group], columns: Sequence[str], path: Path) -> None:
+    """Draw columns of the logs of groups into a file, one panel per column.
+
+    Raises:
+        OptionError: no run has logged a column, or the file cannot be written.
+    """
     from matplotlib.ticker import MaxNLocator
 
-    labels = _labels(found, metrics)
+    logs = [log_of([run for g in groups for run in g.runs], column) for column in columns]
+    labels = _labels(groups, columns)
     legend = 0.17 * sum(1 + label.count("\n") for label in labels[:_MOST_LABELS])
-    with styled_figure((7, 0.5 + 3.2 * len(metrics) + legend)) as figure:
-        panels = figure.subplots(len(metrics), 1, squeeze=False, sharex=True)[:, 0]
-        for panel, metric in zip(panels, metrics, strict=True):
-            for i, g in enumerate(found):
+    with styled_figure((7, 0.5 + 3.2 * len(columns) + legend)) as figure:
+        panels = figure.subplots(len(columns), 1, squeeze=False, sharex=True)[:, 0]
+        for panel, column, log in zip(panels, columns, logs, strict=True):
+            factor = 100 if names.is_accuracy(column) else 1
+            for i, g in enumerate(groups):
                 colour = COLOURS[i % len(COLOURS)]
                 dash = DASHES[i // len(COLOURS) % len(DASHES)]
-                _curve(panel, g, metric, labels[i], colour, dash)
-                _published(panel, g, metric, colour)
-            panel.set_ylabel(names.title(metric).replace(" %", " (%)"))
+                logged = [series(run.log(log), column) for run in g.counted]
+                curves = [{p.epoch: p.value * factor for p in points} for points in logged]
+                _curve(panel, curves, label=labels[i], color=colour, ls=dash)
+                figure_published = g.published.figures.get(column)
+                if figure_published is not None:
+                    panel.axhline(figure_published * factor, color=colour, ls="--", lw=0.9)
+            panel.set_ylabel(axis_label(column), parse_math=False)
         panels[-1].set_xlabel("epoch")
         panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        handles, labelled = panels[0].get_legend_handles_labels()
+        handles, legend_labels = panels[0].get_legend_handles_labels()
         if handles:
-            _legend(figure, handles, labelled)
+            _legend(figure, handles, legend_labels)
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
         try:
             with warnings.catch_warnings():
@@ -86,60 +158,54 @@ def draw(found: Sequence[Group], metrics: Sequence[str], path: Path) -> None:
             raise OptionError(f"-o {path}: cannot be written: {error.strerror}") from error
 
 
-def _legend(figure: Any, handles: Sequence[Any], names: Sequence[str]) -> None:
-    left_out = len(names) - _MOST_LABELS
+def _legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    more = len(labels) - _MOST_LABELS
     legend = figure.legend(
         handles[:_MOST_LABELS],
-        names[:_MOST_LABELS],
+        labels[:_MOST_LABELS],
         loc="outside lower center",
         frameon=False,
         fontsize=9,
-        title=f"{left_out} further lines are not named" if left_out > 0 else None,
+        title=f"{more} more lines are not named" if more > 0 else None,
         title_fontsize=9,
     )
     for text in legend.get_texts():
         text.set_parse_math(False)  # a dollar sign is one
 
 
-def _labels(found: Sequence[Group], metrics: Sequence[str]) -> list[str]:
-    told_apart = keys(found)
+def _labels(groups: Sequence[Group], columns: Sequence[str]) -> list[str]:
+    values = {
+        key: shorten_apart([sanitize_line(key_value(g, key)) for g in groups])
+        for key in keys(groups)
+    }
     labels = []
-    for g in found:
-        told = ", ".join(f"{key} {shorten(sanitize_line(key_value(g, key)))}" for key in told_apart)
-        parts = [f"{g.name} ({told})" if told else g.name]
+    for i, g in enumerate(groups):
+        settings = ", ".join(f"{key} {texts[i]}" for key, texts in values.items())
+        parts = [f"{g.name} ({settings})" if settings else g.name]
         parts += [f"{len(g.counted)} seeds"] if len(g.counted) > 1 else []
         parts += [] if g.statuses["completed"] else ["unfinished"]
         parts += [
-            f"dashed: published {g.published.statistic} {numbers.quantity(metric, figure)}"
-            for metric in metrics
-            if (figure := g.published.figures.get(metric)) is not None
+            f"dashed: published {g.published.statistic} {numbers.quantity(column, figure)}"
+            for column in columns
+            if (figure := g.published.figures.get(column)) is not None
         ]
         label = shorten("; ".join(parts), _LONGEST_LABEL)
         labels.append(fill(label, _LEGEND_WIDTH, subsequent_indent="  "))
     return labels
 
 
-def _curve(panel: Any, g: Group, metric: str, label: str, colour: str, dash: Any) -> None:
-    factor = 100 if names.is_accuracy(metric) else 1
-    curves = [{p.epoch: p.value * factor for p in series(run.rows, metric)} for run in g.counted]
+def _curve(panel: Any, curves: Sequence[dict[int, float]], *, label: str, **style: Any) -> None:
+    """Draw the mean of curves, each of them thin, and a band from the lowest to the highest."""
     epochs = sorted({epoch for curve in curves for epoch in curve})
     if not epochs:
         return
     values = np.array([[curve.get(epoch, np.nan) for epoch in epochs] for curve in curves])
     values[~(np.abs(values) < _LARGEST)] = np.nan
-    count = np.isfinite(values).sum(axis=0)
-    epochs_shown, values = np.array(epochs)[count > 0], values[:, count > 0]
-    mean = np.nanmean(values, axis=0)
-    marker = "o" if len(epochs_shown) == 1 else None
-    panel.plot(epochs_shown, mean, color=colour, ls=dash, lw=1.6, label=label, marker=marker)
+    measured = np.isfinite(values).any(axis=0)
+    x, values = np.array(epochs)[measured], values[:, measured]
+    marker = "o" if len(x) == 1 else None
+    panel.plot(x, np.nanmean(values, axis=0), lw=1.6, label=label, marker=marker, **style)
     if len(values) > 1:
         low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-        panel.fill_between(epochs_shown, low, high, color=colour, alpha=0.15, lw=0)
-        panel.plot(epochs_shown, values.T, color=colour, ls=dash, lw=0.5, alpha=0.6)
-
-
-def _published(panel: Any, g: Group, metric: str, colour: str) -> None:
-    figure = g.published.figures.get(metric)
-    if figure is not None:
-        factor = 100 if names.is_accuracy(metric) else 1
-        panel.axhline(figure * factor, color=colour, ls="--", lw=0.9)
+        panel.fill_between(x, low, high, color=style["color"], alpha=0.15, lw=0)
+        panel.plot(x, values.T, lw=0.5, alpha=0.6, **style)

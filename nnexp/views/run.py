@@ -12,6 +12,7 @@ from nnexp import names, numbers
 from nnexp.config.loader import dump
 from nnexp.names import STATISTICS, default_metric
 from nnexp.nn.metrics import confusion
+from nnexp.nn.types import Array
 from nnexp.numbers import NONE
 from nnexp.run.layout import DIAGNOSTICS
 from nnexp.run.reader import Run
@@ -22,19 +23,14 @@ from nnexp.text import sanitize_line, shorten
 from nnexp.views.published import Published
 from nnexp.views.table import Column, Table, as_text, plain_column
 
-_STATISTIC_WORDS = {
-    "last": "last",
-    "best-epoch": "best on validation",
-    "peak": "peak",
-}
+_STATISTIC_WORDS = {"last": "last", "best-epoch": "best epoch (validation)", "peak": "peak"}
 _MAX_COLUMNS, _MAX_MATRIX = 26, 1000
-_ARRAYS = ("labels", "predicted")
 
 
 def against_published(
     published: Published, summary: Mapping[str, Mapping[str, Point]]
 ) -> list[str]:
-    """Say how the run's figures stand to the published ones."""
+    """Compare the run's values with the published ones, one line per metric."""
     lines = []
     for metric, figure in published.figures.items():
         point = summary.get(metric, {}).get(published.statistic)
@@ -44,103 +40,109 @@ def against_published(
         if point is not None:
             line += f"; here {numbers.quantity(metric, point.value)}"
             if names.is_accuracy(metric):
-                line += f", {(point.value - figure) * 100:+.2f} points"
+                line += f", {numbers.change(metric, point.value - figure)}"
         lines.append(line)
     return lines
 
 
 def summary_lines(summary: Mapping[str, Mapping[str, Point]], metric: str) -> list[str]:
-    """Write last, best on validation and peak of a metric, one a line."""
+    """Write the last, best-epoch and peak value of a metric, one per line."""
     lines = []
     for statistic in STATISTICS:
         point = summary.get(metric, {}).get(statistic)
         if point is not None:
-            note = (
-                " (chosen on the test set)" if (statistic, metric[:4]) == ("peak", "test") else ""
-            )
+            optimistic = statistic == "peak" and metric.startswith("test")
             lines.append(
                 f"{names.label(metric)}, {_STATISTIC_WORDS[statistic]}: "
-                f"{numbers.quantity(metric, point.value)} after epoch {point.epoch}{note}"
+                f"{numbers.quantity(metric, point.value)} after epoch {point.epoch}"
+                + " (chosen on the test set)"
+                * optimistic
             )
     return lines
 
 
-@dataclass(frozen=True, slots=True)
-class _Metric:
-    name: str
-    points: Mapping[str, Point]
-
-
-def _metric_table(run: Run) -> Table[_Metric]:
-    records = [_Metric(name, points) for name, points in run.facts.summary.items()]
-
-    def column(statistic: str) -> Column[_Metric]:
-        def show(record: _Metric) -> str:
-            point = record.points.get(statistic)
+def _metric_table(run: Run) -> Table[tuple[str, Mapping[str, Point]]]:
+    def column(statistic: str) -> Column[tuple[str, Mapping[str, Point]]]:
+        def show(record: tuple[str, Mapping[str, Point]]) -> str:
+            point = record[1].get(statistic)
             if point is None:
                 return NONE
-            return f"{numbers.quantity(record.name, point.value)} @{point.epoch}"
+            return f"{numbers.quantity(record[0], point.value)} @{point.epoch}"
 
-        return Column(_STATISTIC_WORDS[statistic], show, lambda record: {})
+        return Column(_STATISTIC_WORDS[statistic], show)
 
-    return Table(
-        [
-            plain_column("value @epoch", "metric", lambda record: names.label(record.name)),
-            *map(column, STATISTICS),
-        ],
-        records,
+    name: Column[tuple[str, Mapping[str, Point]]] = plain_column(
+        "value @epoch", "metric", lambda record: names.label(record[0])
     )
+    return Table([name, *map(column, STATISTICS)], list(run.facts.summary.items()))
 
 
-def class_names(run: Run) -> list[str]:
-    """Return the names of a run's classes; their numbers where run.json has none."""
-    found = run.predictions
-    named = run.classes
-    count = max(int(found[name].max(initial=0)) + 1 for name in _ARRAYS) if found else 0
-    return named + [str(i) for i in range(len(named), count)]
+@dataclass(frozen=True)
+class Classes:
+    """How the classes of a set were recognized after the last epoch.
+
+    Attributes:
+        set: the set's name.
+        names: of the classes; their numbers where run.json has none.
+        labels: the true class of each example.
+        predicted: the predicted one.
+        examples: how many examples each class has.
+        right: how many of them were recognized.
+    """
+
+    set: str
+    names: Sequence[str]
+    labels: Array
+    predicted: Array
+    examples: Array
+    right: Array
+
+    @classmethod
+    def of(cls, run: Run) -> Classes | None:
+        """Count the predictions of a run; None where it has none."""
+        if run.predictions is None:
+            return None
+        labels, predicted = run.predictions["labels"], run.predictions["predicted"]
+        count = max(int(a.max(initial=0)) + 1 for a in (labels, predicted))
+        names = run.classes + [str(i) for i in range(len(run.classes), count)]
+        examples = np.bincount(labels, minlength=len(names))
+        right = np.bincount(labels[labels == predicted], minlength=len(names))
+        return cls(run.predictions["set"], names, labels, predicted, examples, right)
+
+    @property
+    def recall(self) -> list[float]:
+        """The fraction of each class that was recognized; 1 for a class without examples."""
+        return [float(r / n) if n else 1.0 for r, n in zip(self.right, self.examples, strict=True)]
+
+    def confusion(self) -> Array:
+        """The confusion matrix: rows are true classes, columns predicted ones."""
+        return confusion(self.labels, self.predicted, len(self.names))
 
 
-def _tallies(found: Mapping[str, Any], classes: int) -> tuple[Any, Any]:
-    """Return how many examples each class has, and how many of them were recognized."""
-    labels, predicted = found["labels"], found["predicted"]
-    right = labels[labels == predicted]
-    return np.bincount(labels, minlength=classes), np.bincount(right, minlength=classes)
+def _class_table(classes: Classes) -> Table[int]:
+    columns: list[Column[int]] = [
+        plain_column("class", "class", lambda i: classes.names[i]),
+        Column("examples", lambda i: str(classes.examples[i])),
+        Column("recall", lambda i: _recall(classes, i)),
+    ]
+    if len(classes.names) <= _MAX_COLUMNS:
+        counts = classes.confusion()
+        for j, name in enumerate(classes.names):
+            columns.append(Column(name, lambda i, j=j: str(counts[i, j] or "·")))  # type: ignore[misc]
+    return Table(columns, range(len(classes.names)))
 
 
-def _class_table(names: Sequence[str], found: Mapping[str, Any]) -> Table[int]:
-    examples, right = _tallies(found, len(names))
-
-    def accuracy(i: int) -> str:
-        return f"{right[i] / examples[i] * 100:.1f}" if examples[i] else NONE
-
-    def cell(j: int) -> Column[int]:
-        return Column(names[j], lambda i: str(counts[i, j]) if counts[i, j] else "·", lambda i: {})
-
-    cells: list[Column[int]] = []
-    if len(names) <= _MAX_COLUMNS:
-        counts = confusion(found["labels"], found["predicted"], len(names))
-        cells = [cell(j) for j in range(len(names))]
-    return Table(
-        [
-            plain_column("class", "class", lambda i: names[i]),
-            Column("examples", lambda i: str(examples[i]), lambda i: {}),
-            Column("right %", accuracy, lambda i: {}),
-            *cells,
-        ],
-        list(range(len(names))),
-    )
+def _recall(classes: Classes, i: int) -> str:
+    return numbers.percent(classes.recall[i], 1) if classes.examples[i] else NONE
 
 
-def _predictions(run: Run, width: int | None) -> list[str]:
-    found = run.predictions
-    if found is None:
-        return []
-    names = class_names(run)
-    lines = [f"Classes of the {found['set']} set, and what each was taken for:"]
-    lines += ["", as_text(_class_table(names, found), width)]
-    silent = [names[i] for i in never_learned(found["labels"], found["predicted"])]
-    if silent:
-        lines.append(f"Never learned: {' and '.join(silent)} (hardly an example is recognized).\n")
+def _class_lines(classes: Classes, width: int | None) -> list[str]:
+    matrix = "confusion matrix (rows: true class, columns: predicted)"
+    lines = [f"Classes of the {classes.set} set: recall and {matrix}", ""]
+    lines.append(as_text(_class_table(classes), width))
+    never = [classes.names[i] for i in never_learned(classes.labels, classes.predicted)]
+    if never:
+        lines.append(f"Never learned: {' and '.join(never)} (hardly an example is recognized).\n")
     return lines
 
 
@@ -180,28 +182,20 @@ def _provenance(run: Run) -> list[str]:
     ]
 
 
-def _recall(run: Run) -> list[float]:
-    found = run.predictions
-    if found is None:
-        return []
-    examples, right = _tallies(found, len(class_names(run)))
-    # A class without examples is none that could be missed.
-    return [float(r / n) if n else 1.0 for r, n in zip(right, examples, strict=True)]
-
-
 def diagnosis(run: Run) -> list[str]:
     """Say in words why a run learned slowly or badly, as far as its logs tell."""
     if run.experiment is None:
         return []
+    classes = Classes.of(run)
     return diagnose(
         Measurements(
             flatten(run.experiment.model_dump()),
             run.status,
             run.rows,
             run.log(DIAGNOSTICS),
-            _recall(run),
-            class_names(run),
-            len(found["labels"]) if (found := run.predictions) else 0,
+            classes.recall if classes else (),
+            classes.names if classes else run.classes,
+            len(classes.labels) if classes else 0,
         )
     )
 
@@ -209,46 +203,43 @@ def diagnosis(run: Run) -> list[str]:
 def page(run: Run, width: int | None = None) -> str:
     """Write all about a run, for a terminal of `width`: config, summary, classes, provenance."""
     lines = [run.id, "", dump(run.experiment) if run.experiment else "(no readable config)\n"]
-    done, due = run.facts.done, run.experiment.epochs if run.experiment else "?"
+    total = run.experiment.epochs if run.experiment else "?"
     early = f": {run.stopped}" if run.stopped else ""
-    lines += [f"{run.status}, {done} of {due} epochs{early}", ""]
-    if run.metrics:
-        lines.append(as_text(_metric_table(run), width))
+    lines += [f"{run.status}, {run.facts.done} of {total} epochs{early}", ""]
     summary = run.facts.summary
+    if summary:
+        lines.append(as_text(_metric_table(run), width))
     published = against_published(Published.of(run.config), summary)
     lines += [*published, ""] if published else []
-    lines += [*_predictions(run, width), *_provenance(run)]
-    found = diagnosis(run)
-    if found:
-        lines += ["", "Diagnosis:", *(f"  - {said}." for said in found)]
+    classes = Classes.of(run)
+    lines += _class_lines(classes, width) if classes else []
+    lines += _provenance(run)
+    reasons = diagnosis(run)
+    if reasons:
+        lines += ["", "Diagnosis:", *(f"  - {reason}." for reason in reasons)]
     return "\n".join(lines) + "\n"
 
 
 def as_record(run: Run) -> dict[str, Any]:
     """Return all about a run as JSON values."""
-    metric = default_metric(run.metrics)
-    found = run.predictions
-    classes: dict[str, Any] | None = None
-    if found is not None:
-        names = class_names(run)
-        examples, right = _tallies(found, len(names))
-        counts = None
-        if len(names) <= _MAX_MATRIX:
-            counts = confusion(found["labels"], found["predicted"], len(names)).tolist()
-        classes = {
-            "set": found["set"],
-            "names": names,
-            "confusion": counts,
-            "accuracy": (right / np.maximum(examples, 1)).tolist(),
+    classes = Classes.of(run)
+    record = None
+    if classes:
+        few = len(classes.names) <= _MAX_MATRIX
+        record = {
+            "set": classes.set,
+            "names": classes.names,
+            "confusion": classes.confusion().tolist() if few else None,
+            "accuracy": (classes.right / np.maximum(classes.examples, 1)).tolist(),
         }
     return {
         "run": run.id,
         "folder": str(run.folder),
         "status": run.status,
-        "metric": metric,
+        "metric": default_metric(run.metrics),
         "config": run.experiment.model_dump() if run.experiment else None,
         "record": dict(run.record),
-        "classes": classes,
+        "classes": record,
         "diagnosis": diagnosis(run),
         "problems": list(run.problems),
     }

@@ -75,10 +75,14 @@ def plain_column(
     """Return a column whose text is its value as it stands."""
 
     def show(record: T) -> str:
-        text = value(record)
-        return NONE if text is None else str(text)
+        content = _unsigned_zero(value(record))
+        return NONE if content is None else str(content)
 
     return Column(title, show, lambda record: {key: value(record)}, left)
+
+
+def _unsigned_zero(value: Any) -> Any:
+    return value + 0.0 if isinstance(value, float) else value
 
 
 def _width(text: str) -> int:
@@ -168,7 +172,7 @@ def as_csv(table: Table[T]) -> str:
 def _defused(value: Any) -> Any:
     """Keep a spreadsheet from calculating a text: a quotation mark goes before it."""
     if value is None or isinstance(value, (int, float)):
-        return value + 0.0 if isinstance(value, float) else value  # zero has no sign
+        return _unsigned_zero(value)
     return _FORMULA.sub("'", sanitize(str(value)))
 
 
@@ -197,7 +201,7 @@ def json_text(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
-        return value + 0.0 if isfinite(value) else None
+        return _unsigned_zero(value) if isfinite(value) else None
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return list(map(_plain, value)) if isinstance(value, list | tuple) else value

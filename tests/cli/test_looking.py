@@ -226,7 +226,7 @@ def test_a_plot_has_a_curve_for_each_group_and_a_panel_for_each_metric(
 def test_another_kind_of_picture_is_refused(nnexp: Nnexp, copy: Path, name: str) -> None:
     """An ending that cannot be written is refused before anything is read."""
     said = nnexp("plot", "-o", name, code=1).stderr
-    assert said == f"nnexp: -o {name}: a name ending in .png, .svg or .pdf is due\n"
+    assert said == f"nnexp: -o {name}: expected a file name that ends in .png, .svg or .pdf\n"
     assert not Path(name).exists()
 
 
@@ -238,8 +238,32 @@ def test_a_picture_that_cannot_be_written_is_named(nnexp: Nnexp, copy: Path, pla
     assert said.startswith(f"nnexp: -o {place}: cannot be written: ")
 
 
+@pytest.mark.parametrize(
+    ("column", "log", "label"),
+    [
+        ("eta", "metrics.csv", "learning rate"),
+        ("train_seconds", "metrics.csv", "train time (s)"),
+        ("confidently_wrong", "diagnostics.csv", "confidently wrong outputs (fraction)"),
+        ("saturated_1", "diagnostics.csv", "saturated neurons, layer 1 (fraction)"),
+        ("a[0,0]", "parameters.csv", "output a[0,0] (example, neuron)"),
+        ("w1[0,1]", "parameters.csv", "weight w1[0,1]"),
+    ],
+)
+def test_any_column_of_the_three_logs_can_be_plotted(
+    nnexp: Nnexp, small: Path, column: str, log: str, label: str
+) -> None:
+    """The learning rate, times, diagnostics and parameters are curves like any metric."""
+    nnexp("train", small, "-q", "--set", "monitor=[train, test, diagnostics, parameters]")
+    (folder,) = Path("runs").iterdir()
+    assert column in next(csv.reader(io.StringIO((folder / log).read_text())))
+    nnexp("plot", "--metric", column, "-o", "a.svg")
+    assert label in Path("a.svg").read_text()
+
+
 def test_a_plot_of_an_unlogged_metric_is_refused(nnexp: Nnexp, copy: Path) -> None:
-    """Each metric must be one that the runs have."""
+    """Each metric must be a column that these runs have; a near name or their columns are named."""
     words = ["--metric", "test_cost", "--metric", "test_costs", "-o", "a.png"]
     assert "did you mean test_cost?" in nnexp("plot", *words, code=1).stderr
+    message = nnexp("plot", "--metric", "a[0,0]", "-o", "a.png", code=1).stderr
+    assert "; metrics.csv has eta, train_cost, " in message
     assert not Path("a.png").exists()

@@ -365,7 +365,7 @@ def test_a_picture_of_very_many_groups_is_no_larger(nnexp: Nnexp, run: Path) -> 
         (other / "run.json").write_text(json.dumps(record))
         (other / "metrics.csv").write_text("epoch,test_accuracy\n1,0.5\n2,0.6\n")
     nnexp("plot", "-o", "a.svg")
-    assert "further lines are not named" in Path("a.svg").read_text()
+    assert "more lines are not named" in Path("a.svg").read_text()
 
 
 def test_folders_are_sorted_whatever_their_names(folder: Path) -> None:

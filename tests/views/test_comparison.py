@@ -24,7 +24,7 @@ from nnexp.views.compare import (
 )
 from nnexp.views.formats import FORMATS
 from nnexp.views.plot import check_format, draw
-from nnexp.views.run import as_record, class_names, page
+from nnexp.views.run import Classes, as_record, page
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -162,7 +162,9 @@ def test_classes_that_were_not_learnt_are_named_by_their_names(train: Train) -> 
     assert beware("good", good) == []
     (run,) = [run for run in found if run.name == "small"]
     assert "Never learned: right" in page(run)
-    assert class_names(run) == ["left", "right"]
+    classes = Classes.of(run)
+    assert classes
+    assert classes.names == ["left", "right"]
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -189,7 +191,7 @@ def test_curves_of_runs_of_unequal_length_are_drawn(make: Make, tmp_path: Path) 
         make("failed", 0, [], eta=8.0),
     ]
     path = tmp_path / "a.svg"
-    draw(groups(runs, "test_accuracy"), ["test_accuracy", "train_cost"], path)
+    draw(groups(runs, "test_accuracy"), ["test_accuracy", "test_accuracy"], path)
     text = path.read_text()
     assert "test accuracy (%)" in text
     assert "published last 70.00 %" in text

@@ -93,6 +93,26 @@ def test_no_cell_breaks_out_of_a_table(cells: list[tuple[str, str]], room: int |
         assert all(width(line) <= room for line in text.split("\n"))
 
 
+def test_names_are_written_whole_and_cells_that_differ_stay_different() -> None:
+    """A name can be typed as it is printed, and no two rows look equal that are not."""
+    long = "a" * 100
+    records = [{"a": f"{long}{i}", "b": f"{long}{i}", "c": f"{long}" * 2} for i in range(2)]
+    _, _, *lines = as_text(table(records, "a", "b", "c")).splitlines()
+    first, second = (line.split() for line in lines)
+    assert [first[0], second[0]] == [record["a"] for record in records]
+    assert first[1] != second[1]
+    assert max(len(first[1]), len(second[1])) == 60
+    assert first[2] == second[2] == "a" * 59 + "…"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_zero_has_no_sign_in_any_format(name: str) -> None:
+    """-0.0 is zero: for people as for programs."""
+    text = FORMATS[name].table(table([{"a": "x", "n": -0.0}], "a", "n"))
+    assert "-0" not in text.replace("---", "")
+    assert "0.0" in text
+
+
 def test_a_column_may_give_several_raw_values() -> None:
     """A shown cell such as `0.5 ± 0.1` is two columns for programs."""
     column: Column[Record] = Column("x", lambda r: "0.5 ± 0.1", lambda r: {"mean": 0.5, "sd": 0.1})
@@ -118,16 +138,16 @@ def test_csv_is_read_back_as_it_was_but_for_the_mark_before_formulas(records: li
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["n"] for row in rows] == ["" if r["n"] is None else str(r["n"]) for r in records]
     for row, record in zip(rows, records, strict=True):
-        due = "".join(c if c.isprintable() or c == "\n" else "�" for c in record["a"])
-        assert row["a"].replace("'", "") == due.replace("'", "")
+        expected = "".join(c if c.isprintable() or c == "\n" else "�" for c in record["a"])
+        assert row["a"].replace("'", "") == expected.replace("'", "")
         for part in re.split(r"[;\n]", row["a"]):
             assert not part.strip().startswith(tuple("=+-@＝＋－＠"))
-        if not re.search(r"[=+\-@＝＋－＠]", due):
-            assert row["a"] == due
+        if not re.search(r"[=+\-@＝＋－＠]", expected):
+            assert row["a"] == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "due"),
+    ("text", "expected"),
     [
         ("=1+1", "'=1+1"),
         ("+1", "'+1"),
@@ -145,12 +165,12 @@ def test_csv_is_read_back_as_it_was_but_for_the_mark_before_formulas(records: li
         ("20260101-000000-a-s0", "20260101-000000-a-s0"),
     ],
 )
-def test_a_text_that_looks_like_a_formula_is_defused_in_csv(text: str, due: str) -> None:
+def test_a_text_that_looks_like_a_formula_is_defused_in_csv(text: str, expected: str) -> None:
     """A spreadsheet takes it for text; a number of the same looks stays a number."""
     (row,) = csv.DictReader(
         io.StringIO(FORMATS["csv"].table(table([{"a": text, "n": -0.5}], "a", "n")), newline="")
     )
-    assert row == {"a": due, "n": "-0.5"}
+    assert row == {"a": expected, "n": "-0.5"}
 
 
 def test_json_has_no_nan() -> None:

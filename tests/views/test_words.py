@@ -104,11 +104,11 @@ def test_a_run_is_held_against_what_is_published() -> None:
 
 
 def test_a_summary_says_which_figure_was_chosen_on_the_test_set() -> None:
-    """Last, best on validation and peak are told apart, and the optimistic one is called so."""
+    """Last, best epoch and peak are told apart, and the optimistic one is called so."""
     points = {"last": Point(0.8, 9), "best-epoch": Point(0.85, 4), "peak": Point(0.9, 7)}
     assert summary_lines({"test_accuracy": points}, "test_accuracy") == [
         "test accuracy, last: 80.00 % after epoch 9",
-        "test accuracy, best on validation: 85.00 % after epoch 4",
+        "test accuracy, best epoch (validation): 85.00 % after epoch 4",
         "test accuracy, peak: 90.00 % after epoch 7 (chosen on the test set)",
     ]
     assert "chosen" not in summary_lines({"train_cost": {"peak": Point(0.1, 2)}}, "train_cost")[0]
