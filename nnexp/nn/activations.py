@@ -1,9 +1,7 @@
 """Activations and their Jacobians.
 
-`forward(z, out)` writes a = σ(z) into `out`, which may be z itself. `backward(delta, a, work)`
-turns ∂C/∂a into ∂C/∂z in place; `work` is scratch space of delta's shape. Both take
-arrays of the shape (n, units) and allocate nothing for the element-wise activations. Adding an
-activation is one pair of functions and one entry in `ACTIVATIONS`.
+Their functions take arrays of the shape (n, units) and allocate nothing where σ is element-wise.
+Adding an activation is one pair of functions and one entry in `ACTIVATIONS`.
 """
 
 from __future__ import annotations
@@ -80,12 +78,13 @@ class Activation:
     """An activation a = σ(z) and the product with its transposed Jacobian.
 
     Attributes:
+        forward: (z, out) writes σ(z) into `out`, which may be z itself.
+        backward: (delta, a, work) turns ∂C/∂a in `delta` into ∂C/∂z; `work` is scratch space.
         steepest: the largest |σ'(z)| (softmax: the largest ∂a_j/∂z_j).
         hidden: whether hidden layers may have it.
         output: whether the output layer may have it.
     """
 
-    name: str
     forward: Callable[[Array, Array], None]
     backward: Callable[[Array, Array, Array], None]
     steepest: float = 1.0
@@ -118,15 +117,15 @@ class Activation:
 
 ACTIVATIONS = {
     # σ(z) = 1 / (1 + exp(-z)),  σ' = a (1 - a)                      (Nielsen, eq. 3)
-    "sigmoid": Activation("sigmoid", _sigmoid, _sigmoid_backward, steepest=0.25),
+    "sigmoid": Activation(_sigmoid, _sigmoid_backward, steepest=0.25),
     # σ(z) = tanh(z),  σ' = 1 - a²                                   (Nielsen, eq. 109)
-    "tanh": Activation("tanh", _tanh, _tanh_backward),
+    "tanh": Activation(_tanh, _tanh_backward),
     # σ(z) = max(0, z),  σ' = [z > 0], taken as 0 at z = 0            (Nielsen, eq. 113)
-    "relu": Activation("relu", _relu, _relu_backward, output=False),
+    "relu": Activation(_relu, _relu_backward, output=False),
     # σ(z) = z,  σ' = 1
-    "linear": Activation("linear", _linear, _linear_backward),
+    "linear": Activation(_linear, _linear_backward),
     # a_j = exp(z_j) / Σ_k exp(z_k),  ∂a_j/∂z_k = a_j ([j = k] - a_k)  (Nielsen, eq. 78)
-    "softmax": Activation("softmax", _softmax, _softmax_backward, steepest=0.25, hidden=False),
+    "softmax": Activation(_softmax, _softmax_backward, steepest=0.25, hidden=False),
 }
 
 HIDDEN = tuple(name for name, activation in ACTIVATIONS.items() if activation.hidden)

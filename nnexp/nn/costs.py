@@ -1,16 +1,11 @@
 """Costs, their gradients and the output error δ = ∂C/∂z of each legal pair with an output.
 
-For one example with outputs a = σ(z) and targets y (Nielsen, chapter 3):
-
-    quadratic        C = ½ Σ_k (a_k - y_k)²                              any output
-    cross_entropy    C = -Σ_k [y_k ln a_k + (1 - y_k) ln(1 - a_k)]       sigmoid, softmax
-    log_likelihood   C = -Σ_k y_k ln a_k                                 softmax
-
-The last two are evaluated on the logits z, so that they stay finite and exact at any z. The
-general output error is the activation's Jacobian applied to ∂C/∂a; where that product has a
-closed form without a vanishing denominator, the fused form replaces it. A pair is legal when the
-cost is defined over the output's whole range and, for the log-likelihood, the outputs are a
-probability distribution. Adding a cost is its functions and one entry in `COSTS`.
+The formulas are for one example with outputs a = σ(z) and targets y (Nielsen, chapter 3; eq. 6, 63
+and 80). The cross-entropy and the log-likelihood are evaluated on the logits z, so that they stay
+finite and exact at any z. The general output error is the activation's Jacobian applied to ∂C/∂a;
+where that product has a closed form without a vanishing denominator, the fused form replaces it. A
+pair is legal when the cost is defined over the output's whole range and, for the log-likelihood,
+the outputs are a probability distribution. Adding a cost is its functions and one entry in `COSTS`.
 """
 
 from __future__ import annotations
@@ -25,6 +20,13 @@ from nnexp.nn.types import Array
 
 Value = Callable[[Array, Array, Array], Array]
 OutputError = Callable[[Array, Array, Array, Array, Array], None]
+
+# What a cost can ask of its targets y, in words.
+TARGETS = {
+    "real": "any numbers",
+    "unit": "between 0 and 1",
+    "distribution": "between 0 and 1, summing to 1",
+}
 
 
 def _quadratic(z: Array, a: Array, y: Array) -> Array:
@@ -105,14 +107,15 @@ class Cost:
     """A cost: its value and output error for every output it is defined on.
 
     Attributes:
+        formula: C of one example, for the documentation.
+        targets: what y must be, a key of `TARGETS`.
         values: output name -> function of (z, a, y), all of the shape (n, n_out), returning C of
             each example, (n,). Its keys are the legal outputs.
         gradient: writes ∂C/∂a into its third argument.
         fused: output name -> function of (z, a, y, out, work) writing δ = ∂C/∂z into `out`.
-        targets: what y must be: "real", "unit" (in [0, 1]) or "distribution" (also summing to 1).
     """
 
-    name: str
+    formula: str
     targets: str
     values: Mapping[str, Value]
     gradient: Callable[[Array, Array, Array], None]
@@ -127,16 +130,6 @@ class Cost:
         """
         return self.values[output](z, ACTIVATIONS[output](z), y)
 
-    def general_error(self, output: str) -> OutputError:
-        """Return the output error as the output's Jacobian times ∂C/∂a (Nielsen, eq. BP1)."""
-        gradient, backward = self.gradient, ACTIVATIONS[output].backward
-
-        def error(z: Array, a: Array, y: Array, out: Array, work: Array) -> None:
-            gradient(a, y, out)
-            backward(out, a, work)
-
-        return error
-
     def output_error(self, output: str) -> OutputError:
         """Return the function (z, a, y, out, work) that writes δ = ∂C/∂z of this pair into `out`.
 
@@ -149,24 +142,33 @@ class Cost:
         """
         return self.fused.get(output) or self.general_error(output)
 
+    def general_error(self, output: str) -> OutputError:
+        """Return the output error as the output's Jacobian times ∂C/∂a (Nielsen, eq. BP1)."""
+
+        def error(z: Array, a: Array, y: Array, out: Array, work: Array) -> None:
+            self.gradient(a, y, out)
+            ACTIVATIONS[output].backward(out, a, work)
+
+        return error
+
 
 COSTS = {
     "quadratic": Cost(
-        name="quadratic",
+        formula="½ Σ (a - y)²",
         targets="real",
         values=dict.fromkeys(OUTPUT, _quadratic),
         gradient=_difference,
         fused={"linear": _fused_difference},
     ),
     "cross_entropy": Cost(
-        name="cross_entropy",
+        formula="-Σ [y ln a + (1 - y) ln(1 - a)]",
         targets="unit",
         values={"sigmoid": _cross_entropy_sigmoid, "softmax": _cross_entropy_softmax},
         gradient=_cross_entropy_gradient,
         fused={"sigmoid": _fused_difference, "softmax": _cross_entropy_softmax_error},
     ),
     "log_likelihood": Cost(
-        name="log_likelihood",
+        formula="-Σ y ln a",
         targets="distribution",
         values={"softmax": _log_likelihood_softmax},
         gradient=_log_likelihood_gradient,

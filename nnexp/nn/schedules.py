@@ -1,13 +1,13 @@
 """Learning-rate schedules, and when to stop.
 
-A schedule is asked for η at the beginning of each epoch and told the validation score at its end.
+A schedule returns η at the beginning of each epoch and observes the validation score at its end.
 Its state is a function of η, the settings and the scores alone, so that it can be replayed from a
 run's log. Adding a schedule is one function, one entry in `SCHEDULES`, and its keys in the schema.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import cos, inf, pi
 from typing import Any, Protocol
@@ -48,63 +48,48 @@ class Patience:
 
 @dataclass
 class _Formula:
-    """η as a function of the epoch."""
+    """η as a function of the epoch alone."""
 
-    formula: Callable[[int], float]
-
-    def eta(self, epoch: int) -> float | None:
-        return self.formula(epoch)
+    eta: Callable[[int], float | None]
 
     def observe(self, score: float | None) -> None:
-        """A formula depends on the epoch alone."""
+        """Scores change nothing."""
 
 
-@dataclass
 class _Halve:
-    """The book's schedule: halve η after so many epochs without improvement, stop at η/128."""
+    """The book's schedule: halve η after `patience` epochs without improvement, end at η/stop."""
 
-    current: float
-    patience: int
-    stop: int
-    _watch: Patience = field(init=False)
-    _floor: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._watch = Patience(self.patience)
-        self._floor = self.current / self.stop
+    def __init__(self, eta: float, epochs: int, *, patience: int, stop: int) -> None:
+        self._current, self._smallest = eta, eta / stop
+        self._patience = Patience(patience)
 
     def eta(self, epoch: int) -> float | None:
-        return self.current if self.current > self._floor else None
+        return self._current if self._current > self._smallest else None
 
     def observe(self, score: float | None) -> None:
-        if score is not None and self._watch.exhausted_by(score):
-            self.current /= 2
-            self._watch.waited = 0
+        if score is not None and self._patience.exhausted_by(score):
+            self._current /= 2
+            self._patience.waited = 0
 
 
-def _constant(eta: float, epochs: int, settings: Mapping[str, Any]) -> Schedule:
+def _constant(eta: float, epochs: int) -> Schedule:
     return _Formula(lambda epoch: eta)
 
 
-def _step(eta: float, epochs: int, settings: Mapping[str, Any]) -> Schedule:
-    every, factor = settings["every"], settings["factor"]
+def _step(eta: float, epochs: int, *, every: int, factor: float) -> Schedule:
     return _Formula(lambda epoch: eta * factor ** ((epoch - 1) // every))
 
 
-def _exponential(eta: float, epochs: int, settings: Mapping[str, Any]) -> Schedule:
-    factor = settings["factor"]
+def _exponential(eta: float, epochs: int, *, factor: float) -> Schedule:
     return _Formula(lambda epoch: eta * factor ** (epoch - 1))
 
 
-def _cosine(eta: float, epochs: int, settings: Mapping[str, Any]) -> Schedule:
+def _cosine(eta: float, epochs: int) -> Schedule:
     return _Formula(lambda epoch: eta * (1 + cos(pi * (epoch - 1) / epochs)) / 2)
 
 
-def _halve(eta: float, epochs: int, settings: Mapping[str, Any]) -> Schedule:
-    return _Halve(eta, settings["patience"], settings["stop"])
-
-
-SCHEDULES: dict[str, Callable[[float, int, Mapping[str, Any]], Schedule]] = {
+# Name -> function of (η, epochs, settings).
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
     # η
     "constant": _constant,
     # η factor^⌊(epoch - 1) / every⌋
@@ -114,13 +99,8 @@ SCHEDULES: dict[str, Callable[[float, int, Mapping[str, Any]], Schedule]] = {
     # η (1 + cos(π (epoch - 1) / epochs)) / 2          (Loshchilov and Hutter 2017, eq. 5)
     "cosine": _cosine,
     # η / 2^k after k times `patience` epochs without a better validation accuracy  (Nielsen)
-    "halve": _halve,
+    "halve": _Halve,
 }
-
-
-def constant(eta: float) -> Schedule:
-    """Return the schedule that changes nothing."""
-    return _Formula(lambda epoch: eta)
 
 
 def schedule(name: str, eta: float, epochs: int, **settings: Any) -> Schedule:
@@ -130,4 +110,4 @@ def schedule(name: str, eta: float, epochs: int, **settings: Any) -> Schedule:
     >>> [round(step.eta(epoch), 3) for epoch in range(1, 7)]
     [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
     """
-    return SCHEDULES[name](eta, epochs, settings)
+    return SCHEDULES[name](eta, epochs, **settings)

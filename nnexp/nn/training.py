@@ -1,15 +1,17 @@
-"""Training: a generator that yields one record an epoch and owns no clock, bar or file."""
+"""Training: a generator that yields one record per epoch and owns no clock, bar or file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nnexp.names import is_accuracy
 from nnexp.nn.metrics import Evaluation, evaluate
 from nnexp.nn.network import Network
-from nnexp.nn.schedules import Patience, Schedule, constant
+from nnexp.nn.schedules import Patience, Schedule
+from nnexp.nn.schedules import schedule as schedule_by_name
 from nnexp.nn.sgd import SGD, Techniques
 from nnexp.nn.types import Array, Examples
 
@@ -37,7 +39,7 @@ Scores = Mapping[str, "float | None"]
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """What an epoch came to.
+    """What is known after an epoch.
 
     Attributes:
         epoch: its number, from 1.
@@ -46,7 +48,7 @@ class EpochRecord:
             costs are without the penalty.
         penalty: what regularization adds to each of these costs.
         finite: whether all parameters and monitored costs are finite; False means divergence.
-        stopped: why this is the last epoch although more were due, or None.
+        stopped: why the training ends here, before its last epoch; else None.
     """
 
     epoch: int
@@ -59,15 +61,11 @@ class EpochRecord:
     @property
     def scores(self) -> dict[str, float | None]:
         """Cost (with the penalty) and accuracy of each monitored set, as in "test_accuracy"."""
-        return _scores(self.evaluations, self.penalty)
-
-
-def _scores(evaluations: Mapping[str, Evaluation], penalty: float) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for name, evaluation in evaluations.items():
-        found[f"{name}_cost"] = evaluation.cost + penalty
-        found[f"{name}_accuracy"] = evaluation.accuracy
-    return found
+        scores: dict[str, float | None] = {}
+        for name, evaluation in self.evaluations.items():
+            scores[f"{name}_cost"] = evaluation.cost + self.penalty
+            scores[f"{name}_accuracy"] = evaluation.accuracy
+        return scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,35 +80,44 @@ class EarlyStopping:
     patience: Patience
 
 
-def validation_score(scores: Scores) -> float | None:
-    """Return what an epoch is judged by: validation accuracy, or minus the cost; None if NaN."""
-    value = score(scores, "validation_accuracy")
+def validation_score(row: Scores) -> float | None:
+    """Return what an epoch is judged by: validation accuracy, else minus the validation cost.
+
+    The best epoch of a run, wherever one is named, is the first of those with the highest score.
+    An epoch without a finite score has None and is never the best.
+
+    >>> validation_score({"validation_accuracy": 0.9, "validation_cost": 0.3})
+    0.9
+    >>> validation_score({"validation_accuracy": None, "validation_cost": 0.3})
+    -0.3
+    """
+    value = score(row, "validation_accuracy")
     if value is None:
-        value = score(scores, "validation_cost")
+        value = score(row, "validation_cost")
     return value if value is not None and np.isfinite(value) else None
 
 
-def score(scores: Scores, metric: str) -> float | None:
+def score(row: Scores, metric: str) -> float | None:
     """Return a metric's value after an epoch, negated if lower is better; None if not measured.
 
     >>> score({"test_cost": 2.0}, "test_cost"), score({"test_cost": 2.0}, "test_accuracy")
     (-2.0, None)
     """
-    value = scores.get(metric)
-    return value if value is None or metric.endswith("accuracy") else -value
+    value = row.get(metric)
+    return value if value is None or is_accuracy(metric) else -value
 
 
 def take_note(
-    schedule: Schedule, stopping: EarlyStopping | None, scores: Scores, epoch: int
+    schedule: Schedule, stopping: EarlyStopping | None, row: Scores, epoch: int
 ) -> str | None:
-    """Tell schedule and early stopping how an epoch went; return why to stop after it, or None.
+    """Pass an epoch's scores to schedule and early stopping; return why to stop after it, or None.
 
-    Their state is a function of the scores alone: told those of a run's log once more, they are
-    where they were.
+    Their state is a function of the scores alone: with those of a run's log, in order, they come to
+    the state they had.
     """
-    schedule.observe(validation_score(scores))
+    schedule.observe(validation_score(row))
     if stopping is not None:
-        value = score(scores, stopping.metric)
+        value = score(row, stopping.metric)
         if value is not None and stopping.patience.exhausted_by(value):
             return f"{stopping.metric}: no improvement in {stopping.patience.epochs}"
     if schedule.eta(epoch + 1) is None:
@@ -147,17 +154,17 @@ def train(
         network: changed in place; its parameters after an epoch belong to the record just yielded.
         examples: the training set.
         cost: a name from `costs.COSTS` that is defined on the network's output.
-        eta: the learning rate η; a schedule, if given, has its own.
+        eta: the learning rate η; not used with a schedule, which has its own.
         epochs: passes over the training set.
-        batch_size: examples a step; the last batch of an epoch may be shorter.
+        batch_size: examples per step; the last batch of an epoch may be shorter.
         shuffle: the stream of permutations.
         monitored: the sets to evaluate after each epoch, by name.
         monitor_every: evaluate after every so many epochs only, and after the last.
         techniques: regularization, momentum, dropout, augmentation.
-        schedule: η of each epoch; it is told the validation accuracy (or minus the cost).
+        schedule: η of each epoch; it observes `validation_score`.
         stopping: when to stop early.
         after: epochs that the network, the streams, the schedule and the stopping have behind them.
-        velocity: of the momentum, (parameters,), changed in place; zeros if not given.
+        velocity: of the momentum, (parameters,), changed in place; zeros by default.
         on_trained: called between an epoch's training and its evaluation.
         on_progress: called with the number of examples seen in this epoch, about every thousand.
 
@@ -172,7 +179,7 @@ def train(
     [0.312, 0.014, 0.007, 0.005]
     """
     techniques = techniques or Techniques()
-    schedule = schedule or constant(eta)
+    schedule = schedule or schedule_by_name("constant", eta, epochs)
     sgd = SGD(network, cost=cost, batch_size=batch_size, techniques=techniques, velocity=velocity)
     for epoch in range(after + 1, epochs + 1):
         rate = schedule.eta(epoch)
@@ -182,15 +189,16 @@ def train(
         for seen in sgd.epoch(examples, order, eta=rate):
             on_progress(seen)
         on_trained()
-        due = epoch % monitor_every == 0 or epoch == epochs
+        is_evaluated = epoch % monitor_every == 0 or epoch == epochs
         evaluations = {
-            name: evaluate(network, cost, data) for name, data in monitored.items() if due
+            name: evaluate(network, cost, data) for name, data in monitored.items() if is_evaluated
         }
         penalty = techniques.penalty(network)
         costs = [penalty, *(evaluation.cost for evaluation in evaluations.values())]
         finite = bool(np.isfinite(network.parameters).all() and np.isfinite(costs).all())
-        scores = _scores(evaluations, penalty)
-        reason = take_note(schedule, stopping, scores, epoch) if epoch < epochs else None
-        yield EpochRecord(epoch, rate, evaluations, penalty, finite, reason)
-        if reason or not finite:
+        record = EpochRecord(epoch, rate, evaluations, penalty, finite)
+        if epoch < epochs:
+            record = replace(record, stopped=take_note(schedule, stopping, record.scores, epoch))
+        yield record
+        if record.stopped or not finite:
             return
