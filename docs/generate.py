@@ -6,6 +6,7 @@ Run it after changing the schema or a command: `make docs`. A test fails where t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import click
 from nnexp.cli import cli
 from nnexp.config.json_schema import json_schema, study_schema
 from nnexp.data import READERS
+from nnexp.nn.activations import OUTPUT
+from nnexp.nn.costs import COSTS, TARGETS, Cost
 
 DOCS = Path(__file__).parent
 _BEGIN = "<!-- generated: {} -->"
@@ -66,19 +69,40 @@ def _default(name: str, node: dict[str, Any], required: list[str]) -> str:
     return f"`{value}`".replace("'", "").replace("False", "false").replace("True", "true")
 
 
+def _markdown(headings: list[str], rows: list[list[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines
+    )
+
+
 def table(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     """Write the keys of one mapping as a Markdown table."""
-    lines = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
     required = schema.get("required", [])
-    for name, node in schema["properties"].items():
-        cells = [
+    rows = [
+        [
             f"`{name}`",
             _type(node, definitions),
             _default(name, node, required),
             node.get("description", ""),
         ]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines)
+        for name, node in schema["properties"].items()
+    ]
+    return _markdown(["key", "value", "default", "meaning"], rows)
+
+
+def costs() -> str:
+    """Write the costs, their outputs and their targets as a Markdown table."""
+
+    def outputs(cost: Cost) -> str:
+        everywhere = len(cost.values) == len(OUTPUT)
+        return "all" if everywhere else ", ".join(f"`{output}`" for output in cost.values)
+
+    rows = [
+        [f"`{name}`: {cost.formula}", outputs(cost), TARGETS[cost.targets]]
+        for name, cost in COSTS.items()
+    ]
+    return _markdown(["cost", "outputs", "targets"], rows)
 
 
 def formats(definitions: dict[str, Any]) -> str:
@@ -100,8 +124,11 @@ def with_tables(page: Path, name: str, schema: dict[str, Any]) -> str:
 
     def block(match: re.Match[str]) -> str:
         name = match[1]
-        text = formats(definitions) if name == "formats" else table(definitions[name], definitions)
-        return f"{_BEGIN.format(name)}\n{text}\n{_END}"
+        made: dict[str, Callable[[], str]] = {"costs": costs, "formats": lambda: formats(definitions)}
+        text = made[name]() if name in made else table(definitions[name], definitions)
+        return f"{_BEGIN.format(name)}
+{text}
+{_END}"
 
     pattern = _BEGIN.format(r"(\w+)") + r".*?" + _END
     return re.sub(pattern, block, page.read_text(encoding="utf-8"), flags=re.DOTALL)

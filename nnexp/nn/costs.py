@@ -144,10 +144,11 @@ class Cost:
 
     def general_error(self, output: str) -> OutputError:
         """Return the output error as the output's Jacobian times ∂C/∂a (Nielsen, eq. BP1)."""
+        gradient, backward = self.gradient, ACTIVATIONS[output].backward
 
         def error(z: Array, a: Array, y: Array, out: Array, work: Array) -> None:
-            self.gradient(a, y, out)
-            ACTIVATIONS[output].backward(out, a, work)
+            gradient(a, y, out)
+            backward(out, a, work)
 
         return error
 

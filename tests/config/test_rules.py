@@ -35,10 +35,11 @@ def test_each_pair_of_cost_and_output_is_legal_or_refused_by_name(
 ) -> None:
     """A pair without a meaning is refused with the outputs of the cost and the costs of the output.
 
-    The legal ones are written out here, from the range on which each cost is defined.
+    The legal ones of the book's costs are written out, from the range on which each is defined.
     """
-    legal = {
-        "quadratic": {"sigmoid", "softmax", "tanh", "linear"},
+    legal: dict[str, set[str]] = {
+        **{name: set(entry.values) for name, entry in COSTS.items()},
+        "quadratic": set(OUTPUT),
         "cross_entropy": {"sigmoid", "softmax"},
         "log_likelihood": {"softmax"},
     }

@@ -1,122 +1,203 @@
-"""The step SGD takes follows the gradient of the cost: numerically, by hand, at the output."""
+"""Backpropagation and the step follow the gradient of the cost: numerically, by hand, together."""
 
 from __future__ import annotations
 
-from itertools import count
-
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numeric import (
+    PAIRS,
+    H,
+    combinations,
+    differentiate,
+    draw_smooth,
+    flat,
+    is_smooth,
+    one_step,
+    targets,
+    weighted_inputs,
+)
 
 from nnexp.nn.activations import ACTIVATIONS, HIDDEN, OUTPUT
-from nnexp.nn.backprop import forward
-from nnexp.nn.costs import COSTS, legal_costs, legal_outputs
-from nnexp.nn.network import Network, scaled
-from nnexp.nn.sgd import SGD
-from nnexp.nn.types import Array, Examples
+from nnexp.nn.backprop import backpropagate, forward
+from nnexp.nn.costs import COSTS, TARGETS, legal_costs, legal_outputs
+from nnexp.nn.network import Network, large
+from nnexp.nn.sgd import Techniques
+from nnexp.nn.types import Array
+from nnexp.nn.update import Penalty
 
-PAIRS = [(cost, output) for cost in COSTS for output in legal_outputs(cost)]
-H = 1e-5
-
-
-def targets(cost: str, n: int, n_out: int, rng: np.random.Generator) -> Array:
-    """Draw targets on which the cost is defined."""
-    kind = COSTS[cost].targets
-    if kind == "real":
-        return rng.normal(size=(n, n_out))
-    if kind == "unit":
-        return rng.uniform(size=(n, n_out))
-    one_hot = np.eye(n_out)[rng.integers(n_out, size=n)]
-    return np.concatenate([one_hot[: n // 2], rng.dirichlet(np.ones(n_out), size=n - n // 2)])
+M, N, N_IN, N_OUT = 7, 20, 3, 4
+DEPTHS: tuple[tuple[int, ...], ...] = ((), (5,), (5, 4))
+# λ₁, λ₂ and the dropout of each hidden layer.
+TECHNIQUES: dict[str, tuple[float, float, tuple[float, ...]]] = {
+    "plain": (0, 0, ()),
+    "l1": (2, 0, ()),
+    "l2": (0, 3, ()),
+    "dropout": (0, 0, (0.3, 0.5)),
+    "all": (2, 3, (0.3, 0.5)),
+}
 
 
-def distance_to_kink(network: Network, x: Array) -> float:
-    """Return the smallest |z| in the hidden layers."""
-    a, smallest = x, np.inf
-    for w, b in list(zip(network.weights, network.biases, strict=True))[:-1]:
-        z = a @ w.T + b
-        smallest = min(smallest, float(np.abs(z).min()))
-        a = ACTIVATIONS[network.activation](z)
-    return smallest
+def masks_of(seed: int, rates: tuple[float, ...], hidden: tuple[int, ...]) -> list[Array]:
+    """Draw the masks of one step as training draws them: layer by layer, (units, m) each."""
+    rng = np.random.default_rng(seed)
+    return [
+        (rng.random((n, M)) >= rate).T / (1 - rate) for n, rate in zip(hidden, rates, strict=True)
+    ]
 
 
-def draw(sizes: list[int], activation: str, output: str, n: int) -> tuple[Network, Array]:
-    """Draw a network and inputs at which the numeric gradient exists."""
-    for seed in count():
-        rng = np.random.default_rng(seed)
-        network = Network.random(
-            sizes,
+def backpropagated(network: Network, cost: str, x: Array, y: Array) -> Array:
+    """Return the textbook's gradient as one vector."""
+    gradients = backpropagate(network, cost, y, *forward(network, x))
+    return flat(network, gradients.weights, gradients.biases)
+
+
+@pytest.mark.parametrize("hidden", DEPTHS, ids=["none", "one", "two"])
+@pytest.mark.parametrize("technique", TECHNIQUES)
+@pytest.mark.parametrize(("cost", "output"), PAIRS)
+def test_gradients_are_the_numeric_ones(
+    cost: str, output: str, technique: str, hidden: tuple[int, ...]
+) -> None:
+    """-step/η is the gradient of the cost that is minimised, for every legal combination.
+
+    So is, without a technique, what backpropagation returns.
+    """
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(M, N_IN)), targets(cost, M, N_OUT, rng)
+    l1, l2, dropout = TECHNIQUES[technique]
+    rates = dropout[: len(hidden)]
+    masks = masks_of(5, rates, hidden) if rates else []
+    for activation, softmax_scale in combinations(output):
+        network = draw_smooth(
+            [N_IN, *hidden, N_OUT],
+            cost,
+            x,
+            y,
+            masks,
             activation=activation,
             output=output,
-            initializer=scaled,
-            rng=rng,
-            dtype=np.float64,
+            softmax_scale=softmax_scale,
         )
-        x = rng.normal(size=(n, sizes[0]))
-        if activation != "relu" or distance_to_kink(network, x) > 100 * H:
-            return network, x
-    raise AssertionError
+
+        def value(network: Network = network) -> float:
+            z = weighted_inputs(network, x, masks)[-1]
+            w = np.concatenate([weights.ravel() for weights in network.weights])
+            unregularized = COSTS[cost].value(output, z, y).mean()
+            return float(unregularized + l2 / (2 * N) * (w**2).sum() + l1 / N * np.abs(w).sum())
+
+        expected = differentiate(value, network.parameters)
+        assert np.abs(expected).max() > 0.001
+        stream = np.random.default_rng(5)
+        techniques = Techniques(Penalty(l1, l2, N), dropout=rates, dropout_stream=stream)
+        results = [one_step(network, cost, x, y, techniques)]
+        if technique == "plain":
+            results.append(backpropagated(network, cost, x, y))
+        for result in results:
+            np.testing.assert_allclose(
+                result, expected, rtol=1e-6, atol=1e-8, err_msg=f"{activation} {softmax_scale}"
+            )
 
 
-def numeric_gradient(network: Network, cost: str, x: Array, y: Array) -> Array:
-    """Differentiate the mean cost by every parameter, by central differences."""
-    gradient = np.empty_like(network.parameters)
-    for i, kept in enumerate(network.parameters.copy()):
-        around = []
-        for h in (H, -H):
-            network.parameters[i] = kept + h
-            z = forward(network, x).z[-1]
-            around.append(COSTS[cost].value(network.output, z, y).mean())
-        network.parameters[i] = kept
-        gradient[i] = (around[0] - around[1]) / (2 * H)
-    return gradient
+@given(
+    pair=st.sampled_from(PAIRS),
+    activation=st.sampled_from(HIDDEN),
+    sizes=st.lists(st.integers(1, 6), min_size=2, max_size=5),
+    m=st.integers(1, 9),
+    softmax_scale=st.sampled_from([1.0, 0.4, 2.5]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_compiled_step_is_backpropagation(
+    pair: tuple[str, str],
+    activation: str,
+    sizes: list[int],
+    m: int,
+    softmax_scale: float,
+    seed: int,
+) -> None:
+    """The step goes, but for rounding, where the textbook's gradient points."""
+    cost, output = pair
+    if output == "softmax":
+        sizes[-1] += 1
+    rng = np.random.default_rng(seed)
+    network = Network.random(
+        sizes,
+        activation=activation,
+        output=output,
+        initializer=large,
+        rng=rng,
+        dtype=np.float64,
+        softmax_scale=softmax_scale if output == "softmax" else 1.0,
+    )
+    x, y = rng.normal(size=(m, sizes[0])), targets(cost, m, sizes[-1], rng)
+    expected = backpropagated(network, cost, x, y)
+    scale = max(1.0, float(np.abs(expected).max()), float(np.abs(network.parameters).max()))
+    step = one_step(network, cost, x, y, eta=1.0)
+    np.testing.assert_allclose(step, expected, rtol=0, atol=1e-13 * scale)
 
 
-def one_step(network: Network, cost: str, x: Array, y: Array, eta: float) -> Array:
-    """Take one step on the whole batch and return how far it went, divided by η."""
-    before = network.parameters.copy()
-    sgd = SGD(network, cost=cost, batch_size=len(x))
-    assert list(sgd.epoch(Examples(x, y), np.arange(len(x)), eta=eta)) == [len(x)]
-    return np.asarray((before - network.parameters) / eta)
+def test_the_forward_pass_keeps_every_layer() -> None:
+    """Z and a are those of the definition, the inputs first, in the network's precision."""
+    rng = np.random.default_rng(0)
+    network = Network.random(
+        [3, 5, 4, 2],
+        activation="tanh",
+        output="softmax",
+        initializer=large,
+        rng=rng,
+        dtype=np.float32,
+        softmax_scale=2.5,
+    )
+    x = rng.normal(size=(6, 3))
+    z, a = forward(network, x)
+    np.testing.assert_array_equal(a[0], x.astype(np.float32))
+    for ours, theirs, activation, name in zip(
+        z, weighted_inputs(network, x), a[1:], network.activations, strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+        np.testing.assert_array_equal(activation, ACTIVATIONS[name](ours))
+        assert activation.dtype == np.float32
 
 
-@pytest.mark.parametrize("hidden", [[], [5], [5, 4]], ids=["none", "one", "two"])
-@pytest.mark.parametrize(("cost", "output"), PAIRS)
-def test_step_is_the_numeric_gradient(cost: str, output: str, hidden: list[int]) -> None:
-    """A step is -η times the gradient of the batch's mean cost, for every legal combination."""
-    for activation in HIDDEN:
-        network, x = draw([3, *hidden, 4], activation, output, n=7)
-        y = targets(cost, 7, 4, np.random.default_rng(0))
-        due = numeric_gradient(network, cost, x, y)
-        assert np.abs(due).max() > 0.01
-        step = one_step(network, cost, x, y, eta=0.25)
-        np.testing.assert_allclose(step, due, rtol=1e-6, atol=1e-9, err_msg=activation)
+@pytest.mark.parametrize("shape", [(3,), (2, 4), (2, 2), (1, 2, 3)])
+def test_the_forward_pass_refuses_inputs_of_another_shape(shape: tuple[int, ...]) -> None:
+    """Inputs that are not (n, n_in) are refused."""
+    network = Network.explicit(
+        [np.ones((2, 3))], [np.ones(2)], activation="tanh", output="linear", dtype=np.float64
+    )
+    with pytest.raises(ValueError, match=r"expected inputs of shape \(n, 3\), got"):
+        forward(network, np.ones(shape))
 
 
 @pytest.mark.parametrize(("cost", "output"), PAIRS)
 def test_output_error_is_the_derivative_by_the_logits(cost: str, output: str) -> None:
     """The fused output error is the Jacobian times the gradient, and both are ∂C/∂z."""
     rng = np.random.default_rng(1)
-    z = rng.normal(scale=2, size=(6, 4))
-    y = targets(cost, 6, 4, rng)
+    y = targets(cost, 6, N_OUT, rng)
+
+    def value(z: Array) -> Array:
+        return COSTS[cost].value(output, z, y)
+
+    draws = (rng.normal(scale=2, size=(6, N_OUT)) for _ in range(1000))
+    z = next(z for z in draws if is_smooth(value, z))
     a = ACTIVATIONS[output](z)
-    due = np.empty_like(z)
-    for j in range(4):
-        step = H * np.eye(4)[j]
-        above, below = (COSTS[cost].value(output, z + sign * step, y) for sign in (1, -1))
-        due[:, j] = (above - below) / (2 * H)
+    directions = H * np.eye(N_OUT)
+    expected = np.transpose([(value(z + d) - value(z - d)) / (2 * H) for d in directions])
     for error in (COSTS[cost].output_error(output), COSTS[cost].general_error(output)):
-        out, work = np.full((2, 6, 4), np.nan)
+        out, work = np.full((2, 6, N_OUT), np.nan)
         error(z, a, y, out, work)
-        np.testing.assert_allclose(out, due, rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(out, expected, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", HIDDEN)
 def test_derivative_of_an_activation(name: str) -> None:
-    """`derivative` returns σ'(z), given the value σ(z)."""
+    """`derivative` returns σ'(z) from the value σ(z)."""
     z = np.array([[-3.0, -0.7, -0.01, 0.01, 0.7, 3.0]])
     activation = ACTIVATIONS[name]
-    due = (activation(z + H) - activation(z - H)) / (2 * H)
-    np.testing.assert_allclose(activation.derivative(activation(z)), due, rtol=1e-8)
+    expected = (activation(z + H) - activation(z - H)) / (2 * H)
+    np.testing.assert_allclose(
+        activation.derivative(activation(z)), expected, rtol=1e-8, atol=1e-12
+    )
 
 
 def test_relu_is_flat_at_its_kink() -> None:
@@ -134,25 +215,22 @@ def test_one_step_worked_by_hand() -> None:
     #   ∂C/∂w2 = δ2 a1 = (-1/16, -1/16)                ∂C/∂b2 = δ2 = -1/8
     #   δ1 = w2 δ2 a1 (1 - a1) = (2, -4) · -1/8 · 1/4  = (-1/16, 1/8)
     #   ∂C/∂W1 = δ1 xᵀ = ((-1/16, -1/8), (1/8, 1/4))   ∂C/∂b1 = δ1
-    # and θ - 8 ∂C/∂θ is:
+    weights = [np.array([[2.0, -1.0], [4.0, -2.0]]), np.array([[2.0, -4.0]])]
+    biases = [np.zeros(2), np.ones(1)]
     network = Network.explicit(
-        [np.array([[2.0, -1.0], [4.0, -2.0]]), np.array([[2.0, -4.0]])],
-        [np.zeros(2), np.ones(1)],
-        activation="sigmoid",
-        output="sigmoid",
-        dtype=np.float64,
+        weights, biases, activation="sigmoid", output="sigmoid", dtype=np.float64
     )
-    one_step(network, "quadratic", np.array([[1.0, 2.0]]), np.array([[1.0]]), eta=8)
-    np.testing.assert_array_equal(network.weights[0], [[2.5, 0.0], [3.0, -4.0]])
-    np.testing.assert_array_equal(network.biases[0], [0.5, -1.0])
-    np.testing.assert_array_equal(network.weights[1], [[2.5, -3.5]])
-    np.testing.assert_array_equal(network.biases[1], [2.0])
+    x, y = np.array([[1.0, 2.0]]), np.array([[1.0]])
+    gradients = backpropagate(network, "quadratic", y, *forward(network, x))
+    assert [d.tolist() for d in gradients.delta] == [[[-1 / 16, 1 / 8]], [[-1 / 8]]]
+    expected = [-1 / 16, -1 / 8, -1 / 16, 1 / 8, 1 / 4, 1 / 8, -1 / 16, -1 / 16, -1 / 8]
+    assert backpropagated(network, "quadratic", x, y).tolist() == expected
+    assert one_step(network, "quadratic", x, y, eta=8).tolist() == expected
 
 
 def test_tables_agree() -> None:
-    """Every output has a legal cost, and the two ways to ask for legal pairs agree."""
-    other_way = {(cost, output) for output in OUTPUT for cost in legal_costs(output)}
-    assert other_way == set(PAIRS)
+    """Every output has a legal cost, both ways to ask for legal pairs agree, targets have words."""
+    assert {(cost, output) for output in OUTPUT for cost in legal_costs(output)} == set(PAIRS)
+    assert {(cost, output) for cost in COSTS for output in legal_outputs(cost)} == set(PAIRS)
     assert {output for _, output in PAIRS} == set(OUTPUT)
-    assert all(name == cost.name for name, cost in COSTS.items())
-    assert all(name == activation.name for name, activation in ACTIVATIONS.items())
+    assert {cost.targets for cost in COSTS.values()} <= set(TARGETS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,17 +38,16 @@ def one_hot(labels: Array, classes: int) -> Array:
 @judged
 @given(logits)
 def test_activations(z: Array) -> None:
-    """Sigmoid, softmax, tanh and relu are those of SciPy and NumPy."""
-    judges = {
+    """Each activation that SciPy or NumPy has is theirs."""
+    expected = {
         "sigmoid": scipy.special.expit(z),
         "softmax": scipy.special.softmax(z, axis=1),
         "tanh": np.tanh(z),
         "relu": np.where(z > 0, z, 0),
         "linear": z,
     }
-    assert judges.keys() == ACTIVATIONS.keys()
-    for name, due in judges.items():
-        np.testing.assert_allclose(ACTIVATIONS[name](z), due, rtol=1e-12, atol=1e-300)
+    for name, a in expected.items():
+        np.testing.assert_allclose(ACTIVATIONS[name](z), a, rtol=1e-12, atol=1e-300)
 
 
 @judged
@@ -75,15 +75,15 @@ def test_costs_are_the_formulas_of_the_book() -> None:
     """On outputs that are far from 0 and 1 the costs are the formulas in their docstring."""
     rng = np.random.default_rng(0)
     z, y = rng.normal(size=(50, 5)), rng.dirichlet(np.ones(5), size=50)
-    formulas = {
+    formulas: dict[str, Callable[[Array], Array]] = {
         "quadratic": lambda a: (a - y) ** 2 / 2,
         "cross_entropy": lambda a: -(y * np.log(a) + (1 - y) * np.log(1 - a)),
         "log_likelihood": lambda a: -y * np.log(a),
     }
-    for name, cost in COSTS.items():
-        for output in cost.values:
-            due = formulas[name](ACTIVATIONS[output](z)).sum(axis=1)
-            np.testing.assert_allclose(cost.value(output, z, y), due, rtol=1e-12)
+    for name, formula in formulas.items():
+        for output in COSTS[name].values:
+            expected = formula(ACTIVATIONS[output](z)).sum(axis=1)
+            np.testing.assert_allclose(COSTS[name].value(output, z, y), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
@@ -92,17 +92,17 @@ def test_metrics(classes: int) -> None:
     rng = np.random.default_rng(classes)
     x, labels = rng.normal(size=(300, 4)), rng.integers(classes, size=300)
     network = small_network([4, classes], "sigmoid", "softmax", rng)
-    found = evaluate(
+    evaluation = evaluate(
         network, "log_likelihood", Examples(x, one_hot(labels, classes), labels=labels)
     )
-    assert found.predicted is not None
+    assert evaluation.predicted is not None
     outputs, every = forward(network, x).a[-1], range(classes)
-    assert found.cost == pytest.approx(log_loss(labels, outputs, labels=every), rel=1e-12)
-    np.testing.assert_array_equal(found.predicted, outputs.argmax(axis=1))
-    assert found.accuracy == accuracy_score(labels, found.predicted)
+    assert evaluation.cost == pytest.approx(log_loss(labels, outputs, labels=every), rel=1e-12)
+    np.testing.assert_array_equal(evaluation.predicted, outputs.argmax(axis=1))
+    assert evaluation.accuracy == accuracy_score(labels, evaluation.predicted)
     np.testing.assert_array_equal(
-        confusion(labels, found.predicted, classes),
-        confusion_matrix(labels, found.predicted, labels=every),
+        confusion(labels, evaluation.predicted, classes),
+        confusion_matrix(labels, evaluation.predicted, labels=every),
     )
 
 
@@ -111,10 +111,12 @@ def test_metrics_of_a_single_output() -> None:
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(300, 4)), rng.integers(2, size=300)
     network = small_network([4, 1], "sigmoid", "sigmoid", rng)
-    found = evaluate(network, "cross_entropy", Examples(x, labels[:, None] * 1.0, labels=labels))
+    evaluation = evaluate(
+        network, "cross_entropy", Examples(x, labels[:, None] * 1.0, labels=labels)
+    )
     outputs = forward(network, x).a[-1][:, 0]
-    assert found.cost == pytest.approx(log_loss(labels, outputs), rel=1e-12)
-    assert found.accuracy == accuracy_score(labels, (outputs > 0.5).astype(int))
+    assert evaluation.cost == pytest.approx(log_loss(labels, outputs), rel=1e-12)
+    assert evaluation.accuracy == accuracy_score(labels, (outputs > 0.5).astype(int))
     assert predicted_class(np.array([[0.5], [0.51]])).tolist() == [0, 1]
 
 
@@ -155,11 +157,11 @@ def test_steps_of_scikit_learn(task: str, activation: str) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(23, 3))
     labels = np.arange(23) % max(n_out, 2)
-    given_y = {
+    their_y = {
         "multilabel": rng.integers(2, size=(23, n_out)),
         "regression": rng.normal(size=(23, n_out)),
     }.get(task, labels)
-    y = one_hot(labels, n_out) if task == "multiclass" else given_y.reshape(23, n_out) * 1.0
+    y = one_hot(labels, n_out) if task == "multiclass" else their_y.reshape(23, n_out) * 1.0
     network = small_network([3, 6, 5, n_out], activation, output, rng)
     common: dict[str, Any] = {
         "hidden_layer_sizes": (6, 5),
@@ -173,15 +175,15 @@ def test_steps_of_scikit_learn(task: str, activation: str) -> None:
         "shuffle": False,
     }
     if task == "regression":
-        judge = MLPRegressor(**common).partial_fit(x, given_y)
+        judge = MLPRegressor(**common).partial_fit(x, their_y)
     else:
         classes = np.unique(labels) if task != "multilabel" else np.arange(n_out)
-        judge = MLPClassifier(**common).partial_fit(x, given_y, classes=classes)
+        judge = MLPClassifier(**common).partial_fit(x, their_y, classes=classes)
     for i, (w, b) in enumerate(zip(network.weights, network.biases, strict=True)):
         judge.coefs_[i][...], judge.intercepts_[i][...] = w.T, b
     sgd = SGD(network, cost=cost, batch_size=5)
     for _ in range(5):
-        judge.partial_fit(x, given_y)
+        judge.partial_fit(x, their_y)
         list(sgd.epoch(Examples(x, y), np.arange(23), eta=0.01))
     for i, (w, b) in enumerate(zip(network.weights, network.biases, strict=True)):
         np.testing.assert_allclose(w, judge.coefs_[i].T, rtol=1e-9, atol=1e-12)

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numeric import PAIRS
 
 from nnexp.nn.activations import HIDDEN
 from nnexp.nn.backprop import forward
-from nnexp.nn.costs import COSTS, legal_outputs
+from nnexp.nn.costs import COSTS
 from nnexp.nn.metrics import evaluate
 from nnexp.nn.network import Network, large
 from nnexp.nn.types import CHUNK, Examples
 
-PAIRS = [(cost, output) for cost in COSTS for output in legal_outputs(cost)]
 # Around one tile of 16 columns, and no hidden layer at all.
 HIDDEN_SIZES = [[], [7], [16], [17, 30], [3, 33, 16]]
 # What is stored, its scale, the network's precision and how close the two ways must come.
@@ -33,13 +33,13 @@ def check(network: Network, cost: str, examples: Examples, tolerance: float) -> 
         network.sizes, network.activation, network.output, network.parameters.astype(np.float64)
     )
     z, y = forward(exact, examples.inputs).z[-1], examples.y.astype(np.float64)
-    due = COSTS[cost].value(network.output, z, y).mean()
-    found = evaluate(network, cost, examples)
-    assert found.cost == pytest.approx(due, rel=tolerance)
-    assert found.predicted is not None
+    expected = COSTS[cost].value(network.output, z, y).mean()
+    evaluation = evaluate(network, cost, examples)
+    assert evaluation.cost == pytest.approx(expected, rel=tolerance)
+    assert evaluation.predicted is not None
     assert examples.labels is not None
-    np.testing.assert_array_equal(found.predicted, z.argmax(axis=1))
-    assert found.accuracy == np.mean(z.argmax(axis=1) == examples.labels)
+    np.testing.assert_array_equal(evaluation.predicted, z.argmax(axis=1))
+    assert evaluation.accuracy == np.mean(z.argmax(axis=1) == examples.labels)
 
 
 @pytest.mark.parametrize("n", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 500])
@@ -92,8 +92,8 @@ def test_regression_has_no_accuracy() -> None:
     )
     # z = 2 x + 1 = (1, 3, 5), z - y = (1, 2, 3), C = (1 + 4 + 9) / 2 / 3
     column = np.array([[0.0], [1.0], [2.0]])
-    found = evaluate(network, "quadratic", Examples(column, column))
-    assert (found.cost, found.accuracy, found.predicted) == (14 / 6, None, None)
+    evaluation = evaluate(network, "quadratic", Examples(column, column))
+    assert (evaluation.cost, evaluation.accuracy, evaluation.predicted) == (14 / 6, None, None)
 
 
 def test_evaluation_changes_nothing() -> None:

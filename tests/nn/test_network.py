@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nnexp.nn.activations import ACTIVATIONS
-from nnexp.nn.backprop import forward
-from nnexp.nn.network import INITIALIZERS, Initializer, Network, large, scaled
+from nnexp.nn.network import INITIALIZERS, Initializer, Network, glorot, he, large, scaled, zeros
 from nnexp.nn.types import Array
 
 
@@ -24,18 +22,23 @@ def draw(sizes: list[int], dtype: type[np.floating], initializer: Initializer = 
     )
 
 
+def within(values: Array, variance: float) -> bool:
+    """Tell whether the mean is 0 and the variance as promised, within five standard errors."""
+    unit = values.ravel() / variance**0.5
+    fourth = float((unit**4).mean())
+    errors = unit.size**-0.5, ((fourth - 1) / unit.size) ** 0.5
+    return bool(abs(unit.mean()) < 5 * errors[0] and abs(unit.var() - 1) < 5 * errors[1])
+
+
 @pytest.mark.parametrize(("name", "variance"), [("large", 1.0), ("scaled", 1 / 900)])
-def test_moments_of_initial_weights(name: str, variance: float) -> None:
+def test_large_and_scaled_are_normal(name: str, variance: float) -> None:
     """Weights and biases are normal with mean 0 and the variance that is promised."""
     w, b = INITIALIZERS[name](np.random.default_rng(0), 900, 1100)
     assert (w.shape, b.shape) == ((1100, 900), (1100,))
-    for values, due in ((w.ravel(), variance), (b, 1.0)):
-        n, unit = values.size, values / due**0.5
-        # Five standard errors of the mean, the variance and the fourth moment of N(0, 1).
-        assert abs(unit.mean()) < 5 / n**0.5
-        assert abs(unit.var() - 1) < 5 * (2 / n) ** 0.5
-        assert abs((unit**4).mean() - 3) < 5 * (96 / n) ** 0.5
-    assert scipy.stats.kstest(b, "norm").pvalue > 0.001
+    for values in (w[0] / variance**0.5, b):
+        assert within(values, 1.0)
+        assert scipy.stats.kstest(values, "norm").pvalue > 0.001
+    assert within(w, variance)
     assert abs(np.corrcoef(w[:, 0], b)[0, 1]) < 5 / len(b) ** 0.5
 
 
@@ -115,28 +118,6 @@ def test_explicit_refuses_shapes_that_do_not_fit(
         )
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 4), (2, 2), (1, 2, 3)])
-def test_forward_refuses_inputs_of_another_shape(shape: tuple[int, ...]) -> None:
-    """Inputs that are not (n, n_in) are refused."""
-    with pytest.raises(ValueError, match=r"expected inputs of shape \(n, 3\)"):
-        forward(draw([3, 2], np.float64), np.ones(shape)).z[-1]
-
-
-def test_forward_is_layer_after_layer() -> None:
-    """Outputs are the activation of W a + b, for each example by itself and for many alike."""
-    network = draw([3, 5, 4, 2], np.float64)
-    x = np.random.default_rng(1).normal(size=(6, 3))
-    due: list[Array] = []
-    for example in x:
-        a = example
-        names = ["tanh", "tanh", "softmax"]
-        for w, b, name in zip(network.weights, network.biases, names, strict=True):
-            a = ACTIVATIONS[name]((w @ a + b)[None])[0]
-        due.append(a)
-    np.testing.assert_allclose(forward(network, x).a[-1], due, rtol=1e-13)
-    np.testing.assert_allclose(ACTIVATIONS["softmax"](forward(network, x).z[-1]), due, rtol=1e-13)
-
-
 def test_a_copy_has_parameters_of_its_own() -> None:
     """Changing a copy leaves the network as it was."""
     network = draw([3, 2], np.float32)
@@ -144,3 +125,67 @@ def test_a_copy_has_parameters_of_its_own() -> None:
     copy.parameters[:] += 1
     np.testing.assert_array_equal(network.parameters, kept)
     assert (copy.sizes, copy.activation, copy.output) == ((3, 2), "tanh", "softmax")
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(900, 300), (50, 3000)])
+def test_glorot_is_uniform_with_the_variance_of_both_sides(n_in: int, n_out: int) -> None:
+    """W is from U(-r, r), r² = 6/(n_in + n_out), its variance 2/(n_in + n_out), and b = 0."""
+    w, b = glorot(np.random.default_rng(0), n_in, n_out)
+    bound = (6 / (n_in + n_out)) ** 0.5
+    assert (w.shape, b.tolist()) == ((n_out, n_in), [0.0] * n_out)
+    assert 0.999 * bound < np.abs(w).max() <= bound
+    assert within(w, 2 / (n_in + n_out))
+    assert scipy.stats.kstest(w[:20].ravel() / bound, "uniform", (-1, 2)).pvalue > 0.001
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(900, 300), (50, 3000)])
+def test_he_is_normal_with_twice_the_variance_of_scaled(n_in: int, n_out: int) -> None:
+    """W is from N(0, 2/n_in), the numbers of `scaled` times √2, and b = 0."""
+    w, b = he(np.random.default_rng(0), n_in, n_out)
+    assert (w.shape, b.tolist()) == ((n_out, n_in), [0.0] * n_out)
+    assert within(w, 2 / n_in)
+    np.testing.assert_allclose(w, 2**0.5 * scaled(np.random.default_rng(0), n_in, n_out)[0])
+
+
+def test_he_keeps_the_size_of_rectified_activations() -> None:
+    """Through ten layers of relus the mean square of z stays of order 1; with `scaled` it dies."""
+    rng = np.random.default_rng(1)
+    sizes = {}
+    for initializer in (he, scaled):
+        a = np.abs(rng.standard_normal((200, 100)))
+        for _ in range(10):
+            z = a @ initializer(rng, a.shape[1], 100)[0].T
+            a = np.maximum(z, 0)
+        sizes[initializer.__name__] = float(np.square(z).mean())
+    assert 0.2 < sizes["he"] < 5
+    assert sizes["scaled"] < 0.01
+
+
+def test_zeros_draws_nothing() -> None:
+    """W and b are 0, and the stream is where it was."""
+    rng = np.random.default_rng(3)
+    before = rng.bit_generator.state
+    w, b = zeros(rng, 4, 3)
+    assert (w.shape, b.shape) == ((3, 4), (3,))
+    assert not w.any()
+    assert not b.any()
+    assert rng.bit_generator.state == before
+
+
+@pytest.mark.parametrize("output", INITIALIZERS)
+def test_the_output_layer_can_have_its_own(output: str) -> None:
+    """Hidden layers are drawn by one initializer, the last by the other, from one stream."""
+    network = Network.random(
+        [6, 5, 4, 3],
+        activation="relu",
+        output="softmax",
+        initializer=large,
+        output_initializer=INITIALIZERS[output],
+        rng=np.random.default_rng(2),
+        dtype=np.float64,
+    )
+    rng = np.random.default_rng(2)
+    drawn = [large(rng, 6, 5), large(rng, 5, 4), INITIALIZERS[output](rng, 4, 3)]
+    for (w, b), weights, biases in zip(drawn, network.weights, network.biases, strict=True):
+        np.testing.assert_array_equal(weights, w)
+        np.testing.assert_array_equal(biases, b)

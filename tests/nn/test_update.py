@@ -1,10 +1,14 @@
-"""Momentum and Nesterov's form of it, against their definitions."""
+"""Update rules: momentum, Nesterov's form of it and the penalties, by their definitions."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from numeric import flat, one_step
 
+from nnexp.nn.backprop import backpropagate, forward
 from nnexp.nn.network import Network, scaled
 from nnexp.nn.sgd import SGD, Techniques
 from nnexp.nn.types import Array, Examples
@@ -30,22 +34,14 @@ def draw(dtype: type[np.floating] = np.float64) -> tuple[Network, Examples]:
 
 
 def gradient(network: Network, theta: Array, batch: Examples, l1: float, l2: float) -> Array:
-    """Return ∂C/∂θ of a batch at θ: what one plain step goes, and the penalty's by definition."""
-    there = Network.explicit(
-        [layer[:, :-1] for layer in network.split(theta)],
-        [layer[:, -1] for layer in network.split(theta)],
-        activation=network.activation,
-        output=network.output,
-        dtype=np.float64,
-    )
-    list(
-        SGD(there, cost="cross_entropy", batch_size=N).epoch(batch, np.arange(len(batch)), eta=1.0)
-    )
-    found = theta - there.parameters
-    for layer, at in zip(network.split(found), network.split(theta), strict=True):
-        w = at[:, :-1]
-        layer[:, :-1] += l2 / N * w + l1 / N * np.sign(w)
-    return found
+    """Return ∂C/∂θ of a batch at θ: the textbook's, and the penalty's by definition."""
+    there = replace(network, parameters=theta)
+    of_cost = backpropagate(there, "cross_entropy", batch.y, *forward(there, batch.x))
+    penalized = [
+        gradient + l2 / N * w + l1 / N * np.sign(w)
+        for gradient, w in zip(of_cost.weights, there.weights, strict=True)
+    ]
+    return flat(network, penalized, of_cost.biases)
 
 
 @pytest.mark.parametrize("mu", [0.5, 0.99])
@@ -134,3 +130,60 @@ def test_float32_follows_float64(nesterov: bool) -> None:
         assert network.parameters.dtype == dtype
         ends.append(network.parameters)
     np.testing.assert_allclose(ends[0], ends[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("penalty", ["l1", "l2", "both"])
+def test_a_penalty_adds_its_gradient_to_the_step_and_nothing_else(
+    penalty: str, momentum: float
+) -> None:
+    """The step changes by λ₂w/n + λ₁ sign(w)/n to rounding; a weight of 0 and biases by nothing."""
+    network, examples = draw()
+    network.weights[0][:, 1] = 0
+    l1, l2 = PENALTIES[penalty]
+    plain, ours = (
+        one_step(network, "cross_entropy", examples.x, examples.y, techniques)
+        for techniques in (None, Techniques(Penalty(l1, l2, N), momentum=momentum))
+    )
+    due = np.zeros_like(plain)
+    for layer, w in zip(network.split(due), network.weights, strict=True):
+        layer[:, :-1] = (l2 * w + l1 * np.sign(w)) / N
+    np.testing.assert_allclose(ours - plain, due, rtol=0, atol=1e-14)
+    assert np.count_nonzero(due) == 8 + 8
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_biases_are_never_penalized(dtype: type[np.floating], momentum: float) -> None:
+    """Where the data ask for no change, every weight shrinks and every bias keeps its bytes."""
+    network = Network.explicit(
+        [np.array([[2.0, -3.0], [4.0, 5.0]])],
+        [np.array([6.0, -7.0])],
+        activation="tanh",
+        output="linear",
+        dtype=dtype,
+    )
+    x = np.array([[1.0, 2.0], [0.5, -4.0]], dtype)
+    examples = Examples(x, forward(network, x).a[-1])
+    before = network.copy()
+    techniques = Techniques(penalty=Penalty(0.5, 0.25, 2), momentum=momentum)
+    list(
+        SGD(network, cost="quadratic", batch_size=1, techniques=techniques).epoch(
+            Examples(examples.x[:1], examples.y[:1]), np.arange(1), eta=0.5
+        )
+    )
+    assert network.biases[0].tobytes() == before.biases[0].tobytes()
+    assert (np.abs(network.weights[0]) < np.abs(before.weights[0])).all()
+
+
+def test_the_penalty_of_a_diverged_network_is_infinite_without_a_warning() -> None:
+    """Squares that overflow are no news: the run is told to have diverged by its cost."""
+    network = Network.explicit(
+        [np.array([[1e200, 1.0]])],
+        [np.zeros(1)],
+        activation="tanh",
+        output="linear",
+        dtype=np.float64,
+    )
+    assert Penalty(l2=1.0)(network) == np.inf
+    assert Penalty()(network) == 0
