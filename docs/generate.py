@@ -6,7 +6,6 @@ Run it after changing the schema or a command: `make docs`. A test fails where t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,11 +123,9 @@ def with_tables(page: Path, name: str, schema: dict[str, Any]) -> str:
 
     def block(match: re.Match[str]) -> str:
         name = match[1]
-        made: dict[str, Callable[[], str]] = {"costs": costs, "formats": lambda: formats(definitions)}
-        text = made[name]() if name in made else table(definitions[name], definitions)
-        return f"{_BEGIN.format(name)}
-{text}
-{_END}"
+        special = {"costs": costs, "formats": lambda: formats(definitions)}
+        text = special[name]() if name in special else table(definitions[name], definitions)
+        return f"{_BEGIN.format(name)}\n{text}\n{_END}"
 
     pattern = _BEGIN.format(r"(\w+)") + r".*?" + _END
     return re.sub(pattern, block, page.read_text(encoding="utf-8"), flags=re.DOTALL)
