@@ -9,7 +9,7 @@ import pytest
 from nnexp.config.loader import load
 from nnexp.config.study import load_study
 from nnexp.run.assembly import DataCache
-from nnexp.views.published import Published
+from nnexp.stats.summary import Published
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 STUDIES = sorted((CONFIGS / "studies").glob("*.yaml"))

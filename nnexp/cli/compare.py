@@ -16,18 +16,23 @@ from nnexp.cli.options import (
     runs_dir_option,
 )
 from nnexp.cli.output import say, say_note
-from nnexp.names import STATISTICS
-from nnexp.views.formats import FORMATS
+from nnexp.names import OLD_STATISTICS, STATISTICS
+from nnexp.views.formats import FORMATS, Page
 
 if TYPE_CHECKING:
     from nnexp.run.reader import Run
+    from nnexp.stats.selection import StudyPlan
     from nnexp.stats.summary import Target
-    from nnexp.study.record import StudyRecord
 
 SORTS = ("last", "best-epoch", "peak", "train-cost", "seconds", "runs", "name")
-# What a study says that says nothing.
-_USUAL_POINT = "best-epoch"
-_MOST_NAMED = 10
+
+
+class _Statistic(click.Choice[str]):
+    """A statistic, by its name or an old one."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take an old name for the new one."""
+        return super().convert(OLD_STATISTICS.get(value, value), param, ctx)
 
 
 @click.command(epilog="Example: nnexp compare runs/* --baseline xent_30 --metric test_accuracy")
@@ -38,17 +43,19 @@ _MOST_NAMED = 10
     metavar="METRIC",
     help="A cost, accuracy or R² that was logged, as in test_accuracy.",
 )
-@click.option("--at", type=click.Choice(STATISTICS), help="After which epoch the arms are judged.")
-@click.option("--baseline", metavar="ARM", help="The arm that the others are held against.")
+@click.option("--at", type=_Statistic(STATISTICS), help="Which value of a run is compared.")
+@click.option("--baseline", metavar="ARM", help="The arm that the others are compared with.")
 @click.option(
     "--margin",
     type=click.FloatRange(0),
     help="A difference within it does not matter; for accuracies 0.001 (0.1 points).",
 )
-@click.option("--until", metavar="METRIC=VALUE", help="Also epochs and seconds to this value.")
-@click.option("--mcnemar", is_flag=True, help="Two single runs, example by example.")
+@click.option(
+    "--until", metavar="METRIC=VALUE", help="Also show the epochs and seconds to this value."
+)
+@click.option("--mcnemar", is_flag=True, help="Compare two single runs, example by example.")
 @click.option("--sort", type=click.Choice(SORTS), help="Sort the rows, the best first.")
-@click.option("--per-run", is_flag=True, help="One row a run instead of one a group.")
+@click.option("--per-run", is_flag=True, help="One row per run instead of one per group.")
 @format_options
 def compare(
     runs: tuple[str, ...],
@@ -67,32 +74,50 @@ def compare(
 
     RUN is a run's folder, a folder of runs, a quoted glob, the unique beginning of a run's name, or
     `latest`; without any, all runs are compared. Columns show only what differs. Each group (arm)
-    is held against a baseline: better, worse, no practical difference, or cannot tell.
+    is compared with a baseline: better, worse, no practical difference, or cannot tell.
     """
+    selected = find_runs(runs, runs_dir)
     if mcnemar:
-        given = (metric, at, baseline, margin, until, sort, per_run or None)
-        say(_mcnemar(find_runs(runs, runs_dir), given, format_), nl=False)
-        return
-    from nnexp.views.comparing import page
-    from nnexp.views.verdicts import Question
+        others = (metric, at, baseline, margin, until, sort, per_run or None)
+        page = _mcnemar(selected, alone=all(value is None for value in others))
+    else:
+        from nnexp.stats.judge import Question
+        from nnexp.views import compare as view
 
-    found = find_runs(runs, runs_dir)
-    study, found = _of_one_study(found)
-    chosen = choose_metric(found, metric or (study.metric if study else None))
-    target = _target(found, until) if until else None
-    question = Question(
-        metric=chosen,
-        at=at or (study.at if study and study.at != _USUAL_POINT else None),
-        baseline=baseline,
-        margin=_margin(chosen, margin) if margin is not None or not study else study.margin,
-        study=study,
-    )
-    noted = [len(run.problems) for run in found]
-    text = FORMATS[format_].write(page(found, question, target=target, sort=sort, per_run=per_run))
-    for run, known in zip(found, noted, strict=True):
-        for problem in run.problems[known:]:
-            say_note(f"{run.folder}: {problem}")
-    say(text, nl=False)
+        study, file, selected = _study(selected)
+        if metric or not (study and study.metric):
+            metric = choose_metric(selected, metric)
+        else:
+            metric = choose_metric(selected, study.metric, f"{file}: metric:")
+        question = Question(metric, at, baseline, _margin(metric, margin), study)
+        target = _target(selected, until) if until else None
+        page = view.page(selected, question, target=target, sort=sort, per_run=per_run)
+    say(FORMATS[format_].write(page), nl=False)
+
+
+def _study(runs: list[Run]) -> tuple[StudyPlan | None, Path, list[Run]]:
+    """Return the study of the folder that holds all runs, its file, and the runs of its arms."""
+    from nnexp.errors import RunError
+    from nnexp.run.layout import STUDY
+    from nnexp.stats.selection import of_study
+
+    folders = {str(run.folder.parent) for run in runs}
+    file = Path(min(folders)) / STUDY
+    if len(folders) > 1 or not os.path.lexists(file):
+        return None, file, runs
+    from nnexp.study.record import read_study
+
+    try:
+        study = read_study(file.parent)
+    except RunError as error:
+        say_note(str(error))
+        return None, file, runs
+    if study is None:
+        return None, file, runs
+    chosen, notes = of_study(runs, study)
+    for note in notes:
+        say_note(note)
+    return (study, file, chosen) if chosen else (None, file, runs)
 
 
 def _target(runs: list[Run], until: str) -> Target:
@@ -116,48 +141,18 @@ def _margin(metric: str, margin: float | None) -> float | None:
     if margin is None:
         return None
     if not isfinite(margin):
-        raise OptionError(f"--margin {margin}: a number from 0 is due")
+        raise OptionError(f"--margin {margin}: expected a number from 0")
     if margin > 1 and is_accuracy(metric):
         raise OptionError(f"--margin {margin:g}: an accuracy is a fraction; 0.1 points are 0.001")
     return margin
 
 
-def _of_one_study(runs: list[Run]) -> tuple[StudyRecord | None, list[Run]]:
-    """Return the study that runs of one folder belong to, and those of its arms."""
-    from nnexp.errors import RunError
-    from nnexp.run.layout import STUDY
-
-    folders = {os.path.dirname(run.folder) for run in runs}  # noqa: PTH120 - of thousands
-    folder = Path(folders.pop())
-    if folders or not os.path.lexists(folder / STUDY):
-        return None, runs
-    from nnexp.study.record import read_study
-
-    try:
-        study = read_study(folder)
-    except RunError as error:
-        say_note(str(error))
-        return None, runs
-    if study is None:
-        return None, runs
-    known = {arm.identity for arm in study.arms.values()}
-    others = [run.id for run in runs if run.identity_v1 not in known]
-    if len(others) == len(runs):
-        say_note(f"none of the runs is of an arm of the study {study.name}, which is not used")
-        return None, runs
-    if others:
-        more = f" and {len(others) - _MOST_NAMED:,} more" if len(others) > _MOST_NAMED else ""
-        named = f"{', '.join(others[:_MOST_NAMED])}{more}"
-        say_note(f"left out, as they are of no arm of the study {study.name}: {named}")
-    return study, [run for run in runs if run.identity_v1 in known]
-
-
-def _mcnemar(runs: list[Run], given: tuple[object, ...], format_: str) -> str:
+def _mcnemar(runs: list[Run], *, alone: bool) -> Page:
     from nnexp.errors import OptionError
     from nnexp.views.mcnemar import page
 
-    if any(value is not None for value in given):
-        raise OptionError("--mcnemar: compares predictions, and goes with --format alone")
+    if not alone:
+        raise OptionError("--mcnemar: compares predictions; of the options it takes only --format")
     if len(runs) != 2:
-        raise OptionError(f"--mcnemar: two runs are due; {len(runs):,} were named")
-    return FORMATS[format_].write(page(runs[0], runs[1]))
+        raise OptionError(f"--mcnemar: expected two runs, got {len(runs):,}")
+    return page(runs[0], runs[1])

@@ -49,7 +49,7 @@ def finish(ctx: click.Context, outcomes: Sequence[Outcome], *, as_json: bool) ->
 def _summary(outcome: Outcome) -> list[str]:
     from nnexp import numbers
     from nnexp.names import default_metric, default_r2
-    from nnexp.views.published import Published
+    from nnexp.stats.summary import Published
     from nnexp.views.run import against_published, summary_lines
 
     metric = default_metric(list(outcome.summary))

@@ -37,7 +37,7 @@ def plot(runs: tuple[str, ...], runs_dir: Path, metrics: tuple[str, ...], output
     The line is the mean over the seeds, its band reaches from the lowest to the highest seed, and a
     dashed line is the published figure.
     """
-    from nnexp.views.compare import groups
+    from nnexp.stats.selection import groups
     from nnexp.views.plot import check_format, draw
 
     check_format(output)

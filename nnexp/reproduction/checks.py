@@ -13,8 +13,7 @@ from nnexp.run.layout import DIAGNOSTICS, PARAMETERS
 from nnexp.run.reader import Run
 from nnexp.stats.diagnosis import never_learned
 from nnexp.stats.selection import differing, flatten
-from nnexp.stats.summary import Point, best, series
-from nnexp.views.published import Published
+from nnexp.stats.summary import Point, Published, best, series
 from nnexp.views.run import Classes
 
 Runs = Mapping[str, Run]

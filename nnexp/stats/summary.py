@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nnexp.errors import OptionError, did_you_mean
-from nnexp.names import CLOCKS, METRICS, higher_is_better, is_accuracy
+from nnexp.names import CLOCKS, METRICS, STATISTICS, higher_is_better, is_accuracy
 
 Row = Mapping[str, float | None]
 _Logged = tuple[float, float]
@@ -112,6 +112,40 @@ def facts(rows: Sequence[Row]) -> Facts:
     summary = {m: _summarize(logged, m, chosen) for m in METRICS if (logged := _logged(rows, m))}
     times = [sum(row.get(clock) or 0.0 for clock in CLOCKS) for row in rows]
     return Facts(len(rows), sum(times) / len(times) if times else None, summary)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was published of an experiment.
+
+    Attributes:
+        figures: by metric, as in metrics.csv: accuracies are fractions.
+        statistic: which of a run's values they are to be held against.
+        source: where they were published.
+    """
+
+    figures: Mapping[str, float]
+    statistic: str
+    source: str
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any] | None) -> Published:
+        """Return what a config has under `reference`, accuracies in percent; nothing without.
+
+        >>> Published.of({"reference": {"test_accuracy": 95.0, "statistic": "peak"}}).figures
+        {'test_accuracy': 0.95}
+        """
+        known = (config or {}).get("reference") or {}
+        statistic = known.get("statistic")
+        return cls(
+            {
+                metric: value / 100 if metric.endswith("accuracy") else value
+                for metric, value in known.items()
+                if type(value) in (int, float)
+            },
+            statistic if statistic in STATISTICS else STATISTICS[0],
+            str(known.get("source") or ""),
+        )
 
 
 @dataclass(frozen=True, slots=True)

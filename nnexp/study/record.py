@@ -5,69 +5,38 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
+from math import inf
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from nnexp.config.identity import identity_v1
-from nnexp.config.schema import Choice, Statistic
 from nnexp.config.study import Study
 from nnexp.config.study_file import COMPARED
-from nnexp.data.readers import Strength
 from nnexp.errors import RunError
 from nnexp.io import files
 from nnexp.io.files import guarded
 from nnexp.io.json_files import is_deep, read_mapping
+from nnexp.names import OLD_STATISTICS, STATISTICS
 from nnexp.run.find import folders
 from nnexp.run.layout import STUDY
+from nnexp.stats.selection import ArmPlan, StudyPlan
 from nnexp.text import quoted
 
 FORMAT = 1
 MAX_BYTES, MAX_DEPTH = 32_000_000, 20
 
 
-@dataclass(frozen=True)
-class ArmRecord:
-    """An arm of a study.
-
-    Attributes:
-        identity: digest of its settings, seed and words aside.
-        arm: its name under `arms`.
-        cell: what grid and random gave it.
-        baseline: the arm it is held against; None for a baseline.
-        effort: the trials its settings were chosen from; 0 where nothing was searched.
-    """
-
-    identity: str
-    arm: str = ""
-    cell: Mapping[str, Any] = field(default_factory=dict)
-    baseline: str | None = None
-    effort: Annotated[int, Field(ge=0)] = 0
+_PLAN = TypeAdapter(StudyPlan)
 
 
-@dataclass(frozen=True)
-class StudyRecord:
-    """What study.json says."""
-
-    name: str
-    description: str
-    arms: Mapping[str, ArmRecord]
-    seeds: tuple[int, ...]
-    metric: Annotated[str, Choice(COMPARED)] | None
-    at: Statistic
-    margin: Strength | None
-
-
-_RECORD = TypeAdapter(StudyRecord)
-
-
-def record_of(study: Study, effort: Mapping[str, int] | None = None) -> StudyRecord:
+def record_of(study: Study, effort: Mapping[str, int] | None = None) -> StudyPlan:
     """Return what is to be recorded of a study."""
     arms = {
-        arm.name: ArmRecord(
-            identity_v1(arm.config.values()),
+        arm.name: ArmPlan(
+            (identity_v1(arm.config.values()),),
             arm.arm,
             dict(arm.cell),
             arm.baseline,
@@ -75,12 +44,12 @@ def record_of(study: Study, effort: Mapping[str, int] | None = None) -> StudyRec
         )
         for arm in study.arms
     }
-    return StudyRecord(
+    return StudyPlan(
         study.name, study.description, arms, study.seeds, study.metric, study.at, study.margin
     )
 
 
-def read_study(folder: Path) -> StudyRecord | None:
+def read_study(folder: Path) -> StudyPlan | None:
     """Read a folder's study.json; None where there is none.
 
     Raises:
@@ -93,16 +62,35 @@ def read_study(folder: Path) -> StudyRecord | None:
             raise RunError(f"{path}: format {quoted(found.get('format'))} where {FORMAT} is known")
         if is_deep(found, MAX_DEPTH):
             raise ValueError("nested too deep")
-        return _RECORD.validate_python(found)
+        arms = {name: _renamed(arm) for name, arm in found["arms"].items()}
+        return _checked(_PLAN.validate_python(found | {"arms": arms}))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{path}: is damaged; the next `nnexp sweep` writes it anew") from error
 
 
-def check_folder(folder: Path, record: StudyRecord) -> bool:
+def _renamed(arm: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an arm of format 1 with the names of `ArmPlan`."""
+    return {**arm, "identities": [arm["identity"]]}
+
+
+def _checked(plan: StudyPlan) -> StudyPlan:
+    at = OLD_STATISTICS.get(plan.at, plan.at)
+    efforts = [arm.effort for arm in plan.arms.values()]
+    if (
+        at not in STATISTICS
+        or plan.metric not in (None, *COMPARED)
+        or min(efforts, default=0) < 0
+        or not 0 <= (plan.margin or 0) < inf
+    ):
+        raise ValueError("out of range")
+    return replace(plan, at=at)
+
+
+def check_folder(folder: Path, record: StudyPlan) -> bool:
     """Refuse a folder that holds another study; return whether it says all of this one already.
 
     It is the same study as long as it has an arm in common, so that arms and seeds can be added.
@@ -121,7 +109,7 @@ def check_folder(folder: Path, record: StudyRecord) -> bool:
     return there == record
 
 
-def claim_folder(folder: Path, record: StudyRecord) -> None:
+def claim_folder(folder: Path, record: StudyPlan) -> None:
     """Write study.json, unless the folder holds another study.
 
     Raises:
@@ -129,11 +117,19 @@ def claim_folder(folder: Path, record: StudyRecord) -> None:
     """
     if check_folder(folder, record):
         return
-    text = json.dumps({"format": FORMAT} | asdict(record), indent=2, ensure_ascii=False) + "\n"
+    arms = {name: _written(arm) for name, arm in record.arms.items()}
+    values = {"format": FORMAT} | asdict(record) | {"arms": arms}
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     with guarded(folder, begun=False):
         folder.mkdir(parents=True, exist_ok=True)
         files.replace(folder / STUDY, text.encode(), owned=False)
 
 
-def _identities(record: StudyRecord) -> set[str]:
-    return {arm.identity for arm in record.arms.values()}
+def _identities(record: StudyPlan) -> set[str]:
+    return {identity for arm in record.arms.values() for identity in arm.identities}
+
+
+def _written(arm: ArmPlan) -> dict[str, Any]:
+    """Return an arm as format 1 has it."""
+    values = asdict(arm)
+    return {"identity": values.pop("identities")[0]} | values

@@ -318,7 +318,7 @@ def claim_confirmation(study: Study, folder: Path, trials: int) -> None:
     other = [
         name
         for name, arm in record.arms.items()
-        if name in known and known[name].identity != arm.identity
+        if name in known and known[name].identities != arm.identities
     ]
     if other and any(folders(folder)):
         raise RunError(

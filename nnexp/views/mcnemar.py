@@ -11,9 +11,9 @@ from nnexp.errors import RunError
 from nnexp.numbers import change
 from nnexp.run.reader import Run
 from nnexp.stats.estimate import ALPHA
+from nnexp.stats.judge import incomparable
 from nnexp.stats.significance import mcnemar
 from nnexp.views.formats import Block, Page
-from nnexp.views.verdicts import incomparable
 
 LIMIT = (
     "This speaks of these two trained networks, not of the two methods: another seed gives another "

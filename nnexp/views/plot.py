@@ -15,10 +15,9 @@ import numpy as np
 from nnexp import names, numbers
 from nnexp.errors import OptionError, did_you_mean, one_of
 from nnexp.run.layout import DIAGNOSTICS, METRICS, PARAMETERS
-from nnexp.run.reader import Run
+from nnexp.stats.selection import Group, RunLike, differing_keys
 from nnexp.stats.summary import series
 from nnexp.text import sanitize_line, shorten, shorten_apart
-from nnexp.views.compare import Group, key_value, keys
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -71,7 +70,7 @@ def check_format(path: Path) -> str:
     return suffix
 
 
-def _columns(runs: Sequence[Run], log: str) -> list[str]:
+def _columns(runs: Sequence[RunLike], log: str) -> list[str]:
     """Return the columns of a log that hold a number for at least one run and epoch."""
     columns: dict[str, None] = {}
     for run in runs:
@@ -81,7 +80,7 @@ def _columns(runs: Sequence[Run], log: str) -> list[str]:
     return list(columns)
 
 
-def log_of(runs: Sequence[Run], column: str) -> str:
+def log_of(runs: Sequence[RunLike], column: str) -> str:
     """Return which of the three logs of these runs has a column.
 
     Raises:
@@ -175,8 +174,8 @@ def _legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
 
 def _labels(groups: Sequence[Group], columns: Sequence[str]) -> list[str]:
     values = {
-        key: shorten_apart([sanitize_line(key_value(g, key)) for g in groups])
-        for key in keys(groups)
+        key: shorten_apart([sanitize_line(g.setting(key)) for g in groups])
+        for key in differing_keys(groups)
     }
     labels = []
     for i, g in enumerate(groups):

@@ -18,9 +18,8 @@ from nnexp.run.layout import DIAGNOSTICS
 from nnexp.run.reader import Run
 from nnexp.stats.diagnosis import Measurements, diagnose, never_learned
 from nnexp.stats.selection import flatten
-from nnexp.stats.summary import Point
+from nnexp.stats.summary import Point, Published
 from nnexp.text import sanitize_line, shorten
-from nnexp.views.published import Published
 from nnexp.views.table import Column, Table, as_text, plain_column
 
 _STATISTIC_WORDS = {"last": "last", "best-epoch": "best epoch (validation)", "peak": "peak"}

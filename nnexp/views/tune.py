@@ -12,13 +12,14 @@ from nnexp.config.study import Study, Tune
 from nnexp.names import higher_is_better
 from nnexp.numbers import NONE, plural
 from nnexp.run.reader import Run
+from nnexp.stats.judge import Question
 from nnexp.stats.sample import Flatness
+from nnexp.stats.selection import of_study
 from nnexp.study.record import record_of
 from nnexp.study.trials import Search
-from nnexp.views import comparing
+from nnexp.views import compare
 from nnexp.views.formats import Block, Page
 from nnexp.views.table import Column, Table, plain_column
-from nnexp.views.verdicts import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +186,9 @@ def _confirmed(tuned: Tuned) -> str:
 def comparison(tuned: Tuned) -> Page | None:
     """Compare the confirming runs, as `nnexp compare` does; None where there are none."""
     record = record_of(tuned.study, {arm.name: tuned.tune.trials for arm in tuned.study.arms})
-    arms = {arm.identity for arm in record.arms.values()}
-    runs = [run for run in tuned.runs if run.identity_v1 in arms]
-    question = Question(tuned.metric, record.at, margin=record.margin, study=record)
-    return comparing.page(runs, question, brief=True) if runs else None
+    runs, _ = of_study(tuned.runs, record)
+    question = Question(tuned.metric, record.at, study=record)
+    return compare.page(runs, question, brief=True) if runs else None
 
 
 def page(tuned: Tuned) -> Page:

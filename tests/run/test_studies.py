@@ -15,13 +15,8 @@ from nnexp.config.study_file import COMPARED
 from nnexp.errors import RunError
 from nnexp.names import STATISTICS
 from nnexp.run.layout import STUDY
-from nnexp.study.record import (
-    ArmRecord,
-    StudyRecord,
-    claim_folder,
-    read_study,
-    record_of,
-)
+from nnexp.stats.selection import ArmPlan, StudyPlan
+from nnexp.study.record import claim_folder, read_study, record_of
 
 CELLS = st.dictionaries(
     st.text(),
@@ -32,10 +27,10 @@ CELLS = st.dictionaries(
     | st.text(),
 )
 ARMS = st.builds(
-    ArmRecord, st.text(), st.text(), CELLS, st.none() | st.text(), st.integers(0, 1000)
+    ArmPlan, st.tuples(st.text()), st.text(), CELLS, st.none() | st.text(), st.integers(0, 1000)
 )
 RECORDS = st.builds(
-    StudyRecord,
+    StudyPlan,
     st.text(),
     st.text(),
     st.dictionaries(st.text(), ARMS),
@@ -54,7 +49,7 @@ margin: 0.5
 """
 
 
-def record(folder: Path, text: str = STUDY_FILE) -> StudyRecord:
+def record(folder: Path, text: str = STUDY_FILE) -> StudyPlan:
     """Return the record of a study that is written here."""
     path = folder / "question.yaml"
     path.write_text(text)
@@ -69,7 +64,7 @@ def make_run(folder: Path) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(RECORDS)
-def test_what_is_written_is_what_is_read(tmp_path: Path, given_record: StudyRecord) -> None:
+def test_what_is_written_is_what_is_read(tmp_path: Path, given_record: StudyPlan) -> None:
     """Any study comes back from study.json as it was."""
     (tmp_path / STUDY).unlink(missing_ok=True)
     claim_folder(tmp_path, given_record)

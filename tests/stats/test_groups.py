@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nnexp.stats.diagnosis import never_learned
 from nnexp.stats.sample import Spread
-from nnexp.stats.selection import differing, flatten, group
+from nnexp.stats.selection import differing, flatten
 
 keys = st.sampled_from("abcd")
 flats = st.dictionaries(keys, st.sampled_from([1, 2, "x", None, [1], 0.5]))
@@ -74,20 +74,6 @@ def test_nothing_differs_in_one() -> None:
     """A single config has no differing keys, and neither has none."""
     assert differing([{"a": 1}]) == []
     assert differing([]) == []
-
-
-@given(st.lists(st.sampled_from("abcd")))
-def test_groups_hold_what_is_equal_and_keep_the_order(found: list[str]) -> None:
-    """Members of a group are equal, groups differ, and each appears where its first member was."""
-    items = list(enumerate(found))
-    groups = group(items, lambda item: item[1])
-    assert sorted(item[0] for members in groups for item in members) == list(range(len(found)))
-    for members in groups:
-        assert all(flat == members[0][1] for _, flat in members)
-        assert [i for i, _ in members] == sorted(i for i, _ in members)
-    firsts = [members[0] for members in groups]
-    assert [i for i, _ in firsts] == sorted(i for i, _ in firsts)
-    assert all(a[1] != b[1] for i, a in enumerate(firsts) for b in firsts[:i])
 
 
 @pytest.mark.parametrize(

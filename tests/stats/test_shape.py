@@ -42,7 +42,7 @@ def test_a_sentence_names_seeds_and_values() -> None:
     one = find_apart(dict(enumerate([0.1, 0.11, 0.12, 0.1, 0.13, 0.12, 0.11, 0.9])))
     assert one is not None
     assert one.sentence("test_cost", 8) == (
-        "1 of 8 runs lies far above the others: seed 7 at 0.9, the others at 0.1 to 0.13"
+        "1 of 8 runs lies far above the others: seed 7 at 0.900, the others at 0.100 to 0.130"
     )
 
 

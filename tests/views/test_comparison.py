@@ -14,14 +14,10 @@ from run_folders import write_run
 from nnexp.run.find import folders
 from nnexp.run.index import open_all
 from nnexp.run.reader import Run, open_run
-from nnexp.views.compare import (
-    Group,
-    beware,
-    caption,
-    groups,
-    sort_key,
-    table,
-)
+from nnexp.stats.judge import Question
+from nnexp.stats.selection import Group, groups
+from nnexp.views import compare
+from nnexp.views.arm_tables import settings, sort_key
 from nnexp.views.formats import FORMATS
 from nnexp.views.plot import check_format, draw
 from nnexp.views.run import Classes, as_record, page
@@ -52,7 +48,7 @@ def make(folder: Path) -> Make:
 
 def titles(found: Sequence[Group], metric: str = "test_accuracy") -> list[str]:
     """Return the headings of the table."""
-    return [column.title for column in table(found, metric).columns]
+    return [column.title for column in settings(found, metric).columns]
 
 
 def test_only_completed_runs_are_counted_where_there_are_any(make: Make) -> None:
@@ -67,7 +63,7 @@ def test_only_completed_runs_are_counted_where_there_are_any(make: Make) -> None
     assert group.figures["last"].mean == pytest.approx(0.85)
     assert group.seconds is not None
     assert group.seconds.mean == 1.5
-    cells = dict(zip(titles([group]), table([group], "test_accuracy").cells()[0], strict=True))
+    cells = dict(zip(titles([group]), settings([group], "test_accuracy").cells()[0], strict=True))
     assert cells["runs"] == "2, 1 interrupted"
 
 
@@ -75,7 +71,7 @@ def test_without_completed_runs_the_others_are_counted_and_said_to_be(make: Make
     """A group of interrupted runs shows what it has, marked as what it is."""
     (group,) = groups([make("interrupted", 0, [0.5]), make("diverged", 1, [0.7])], "test_accuracy")
     assert group.figures["last"].mean == pytest.approx(0.6)
-    cells = dict(zip(titles([group]), table([group], "test_accuracy").cells()[0], strict=True))
+    cells = dict(zip(titles([group]), settings([group], "test_accuracy").cells()[0], strict=True))
     assert cells["runs"] == "1 interrupted, 1 diverged"
 
 
@@ -98,7 +94,7 @@ def test_a_key_is_a_column_where_it_differs(make: Make) -> None:
     one, two = make("completed", 0, [0.5]), make("completed", 0, [0.5], layers=[784, 7, 10])
     found = groups([one, two], "test_accuracy")
     assert titles(found)[:3] == ["name", "layers", "runs"]
-    assert [row[1] for row in table(found, "test_accuracy").cells()] == ["784-30-10", "784-7-10"]
+    assert [row[1] for row in settings(found, "test_accuracy").cells()] == ["784-30-10", "784-7-10"]
     assert "layers" not in titles(groups([one], "test_accuracy"))
 
 
@@ -107,9 +103,9 @@ def test_data_of_different_kinds_are_one_column(make: Make) -> None:
     own = make("completed", 0, [0.5])
     inline = make("completed", 0, [0.5], data={"inline": {"x": [[0, 0]], "y": [0]}})
     found = groups([own, inline], "test_accuracy")
-    assert [row[1] for row in table(found, "test_accuracy").cells()] == [
+    assert [row[1] for row in settings(found, "test_accuracy").cells()] == [
         "mnist",
-        "inline, 1 examples",
+        "inline",
     ]
     fewer = make("completed", 0, [0.5], data={"name": "mnist", "test": 100})
     found = groups([own, fewer], "test_accuracy")
@@ -140,13 +136,17 @@ def test_groups_without_the_value_sort_last(make: Make) -> None:
 
 def test_the_caption_says_what_the_figures_are(make: Make) -> None:
     """Means are called so only where there are several runs, and peaks on the test optimistic."""
-    one = groups([make("completed", 0, [0.5])], "test_accuracy")
-    two = groups([make("completed", 0, [0.5]), make("completed", 1, [0.5])], "test_accuracy")
-    assert caption("test_accuracy", one)[0] == "test accuracy %."
-    assert "mean ± standard deviation over seeds" in caption("test_accuracy", two)[0]
-    assert "optimistic" in caption("test_accuracy", one)[-1]
-    assert "optimistic" not in "".join(caption("validation_accuracy", one))
-    assert caption("train_cost", one) == ["train cost."]
+    one = [make("completed", 0, [0.5])]
+    two = [make("completed", 0, [0.5]), make("completed", 1, [0.5])]
+
+    def caption(runs: Sequence[Run], metric: str = "test_accuracy") -> Sequence[str]:
+        return compare.page(runs, Question(metric)).blocks[-1].lines
+
+    assert caption(one)[0] == "test accuracy %."
+    assert "mean ± standard deviation over seeds" in caption(two)[0]
+    assert "optimistic" in caption(one)[-1]
+    assert "optimistic" not in "".join(caption(one, "validation_accuracy"))
+    assert caption(one, "train_cost") == ["train cost."]
 
 
 def test_classes_that_were_not_learnt_are_named_by_their_names(train: Train) -> None:
@@ -157,9 +157,9 @@ def test_classes_that_were_not_learnt_are_named_by_their_names(train: Train) -> 
     found, _ = open_all(folders(Path("runs")))
     named = {group.name: group for group in groups(found, "test_accuracy")}
     stuck_group, good = named["small"], named["good"]
-    (note,) = beware("arm", stuck_group)
-    assert note == "arm: 1 of 1 runs never learned a class: seed 0 (right)"
-    assert beware("good", good) == []
+    (note,) = stuck_group.notes()
+    assert note == "1 of 1 runs never learned a class: seed 0 (right)"
+    assert good.notes() == []
     (run,) = [run for run in found if run.name == "small"]
     assert "Never learned: right" in page(run)
     classes = Classes.of(run)
@@ -170,7 +170,7 @@ def test_classes_that_were_not_learnt_are_named_by_their_names(train: Train) -> 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_can_write_a_comparison_and_a_list(runs: list[Run], name: str) -> None:
     """A comparison of every kind of run is written in every format."""
-    text = FORMATS[name].table(table(groups(runs, "test_accuracy"), "test_accuracy"))
+    text = FORMATS[name].table(settings(groups(runs, "test_accuracy"), "test_accuracy"))
     assert all(word in text for word in ("small", "quick", "cut", "wild"))
 
 
@@ -204,8 +204,8 @@ def test_a_seed_that_was_run_again_counts_once(make: Make) -> None:
     (group,) = groups(found, "test_accuracy")
     assert group.figures["last"].n == 2
     assert len(group.runs) == 3
-    assert "of seed 0 (2 times) the latest counts" in beware("a", group)[0]
-    assert beware("a", groups(found[1:], "test_accuracy")[0]) == []
+    assert "of seed 0 (2 times) the latest counts" in group.notes()[0]
+    assert groups(found[1:], "test_accuracy")[0].notes() == []
 
 
 def test_runs_on_changed_data_are_two_groups(make: Make) -> None:

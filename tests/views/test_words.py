@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from nnexp import numbers
 from nnexp.numbers import NONE
 from nnexp.stats.sample import Spread
-from nnexp.stats.summary import Point
-from nnexp.views.published import Published, published
+from nnexp.stats.summary import Point, Published
+from nnexp.views.arm_tables import published
 from nnexp.views.run import against_published, summary_lines
 
 
