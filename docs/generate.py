@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/: the tables of configuration.md and studies.md, and cli.md.
+"""Write docs/: the tables of configuration.md and studies.md, cli.md and glossary.md.
 
 Run it after changing the schema or a command: `make docs`. A test fails where they differ.
 """
@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from nnexp.cli import cli
+from nnexp.cli.explain import GLOSSARY
 from nnexp.config.json_schema import json_schema, study_schema
 from nnexp.data import READERS
 from nnexp.nn.activations import OUTPUT
@@ -146,6 +147,15 @@ def command_line() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def glossary() -> str:
+    """Return glossary.md: the glossary of the package with a title."""
+    intro = (
+        "The words of the field and of nnexp. `nnexp explain TERM` prints an entry, also for the "
+        "other words in the second column."
+    )
+    return f"# Glossary\n\n{intro}\n\n{GLOSSARY.read_text(encoding='utf-8')}"
+
+
 def generated() -> dict[Path, str]:
     """Return the text that each generated file should have."""
     configuration, studies = DOCS / "configuration.md", DOCS / "studies.md"
@@ -153,6 +163,7 @@ def generated() -> dict[Path, str]:
         configuration: with_tables(configuration, "Experiment", json_schema()),
         studies: with_tables(studies, "StudyFile", study_schema()),
         DOCS / "cli.md": command_line(),
+        DOCS / "glossary.md": glossary(),
     }
 
 

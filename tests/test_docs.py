@@ -27,7 +27,7 @@ def generated() -> dict[Path, str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "studies.md", "cli.md"])
+@pytest.mark.parametrize("name", ["configuration.md", "studies.md", "cli.md", "glossary.md"])
 def test_a_generated_page_is_up_to_date(name: str) -> None:
     """`make docs` would change nothing: keys, defaults and help are those of the program."""
     (text,) = [text for path, text in generated().items() if path.name == name]

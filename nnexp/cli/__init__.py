@@ -1,4 +1,4 @@
-"""The command line: Click in front, a few lines a command, heavy imports inside them.
+"""The command line: Click in front, a few lines per command, heavy imports inside them.
 
 stdout carries results, stderr progress and notes. Exit codes: 0 done, 1 input or data refused,
 2 usage, 3 a run diverged, 130 interrupted.
@@ -14,6 +14,7 @@ import click
 
 from nnexp import __version__
 from nnexp.cli.compare import compare
+from nnexp.cli.explain import explain
 from nnexp.cli.list import list_
 from nnexp.cli.output import say
 from nnexp.cli.plot import plot
@@ -32,15 +33,15 @@ class Group(click.Group):
     """The one place where errors become messages and exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; end with a message and an exit code where it cannot go on."""
+        """Run a command; where it cannot continue, end with a message and an exit code."""
         try:
             return super().invoke(ctx)
         except NnexpError as error:
             say(f"nnexp: {error}", err=True)
             ctx.exit(error.exit_code)
         except MemoryError as error:
-            said = str(error) or "more than there is"
-            say(f"nnexp: out of memory: {said[:1].lower()}{said[1:]}", err=True)
+            reason = str(error) or "more than there is"
+            say(f"nnexp: out of memory: {reason[:1].lower()}{reason[1:]}", err=True)
             ctx.exit(NnexpError.exit_code)
         except KeyboardInterrupt:
             say("nnexp: interrupted", err=True)
@@ -68,7 +69,7 @@ def cli() -> None:
     """
 
 
-for _command in (train, resume, sweep, tune, compare, list_, show, plot, schema):
+for _command in (train, resume, sweep, tune, compare, list_, show, plot, schema, explain):
     cli.add_command(_command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,10 +14,13 @@ from jsonschema import Draft202012Validator
 
 import nnexp as package
 from nnexp.cli import cli
+from nnexp.cli.explain import entries, find
+from nnexp.config.schema import Experiment
+from nnexp.config.study_file import StudyFile
+from nnexp.names import STATISTICS, STATUSES
+from nnexp.stats.verdict import WORDS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Nnexp
 
 COMMANDS = sorted(cli.commands)
@@ -29,10 +33,9 @@ def complete(words: list[str], incomplete: str) -> list[str]:
 
 
 def test_the_commands_are_those_of_the_documentation() -> None:
-    """Training, resuming and sweeping, comparing, listing, showing, plotting and the schema."""
-    assert [
-        *("compare", "list", "plot", "resume", "schema", "show", "sweep", "train", "tune"),
-    ] == COMMANDS
+    """Each command has its section in docs/cli.md, and no other has one."""
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## nnexp (\w+)$", page, re.MULTILINE) == COMMANDS
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -130,3 +133,67 @@ def test_the_shell_is_offered_keys(folder: Path) -> None:
     """Completion after --set knows the keys of a config."""
     assert complete(["train", "a.yaml", "--set"], "ep") == ["epochs="]
     assert {"eta=", "cost=", "layers="} <= set(complete(["train", "-s"], ""))
+
+
+def explained(word: str) -> str:
+    """Return the term that a word leads to."""
+    return find(word).term
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *Experiment.model_fields,
+        *StudyFile.model_fields,
+        *STATISTICS,
+        *STATUSES,
+        *WORDS,
+        *("quadratic", "cross_entropy", "log_likelihood", "sigmoid", "tanh", "relu", "linear"),
+        *("softmax", "large", "scaled", "glorot", "he", "zeros", "constant", "step", "halve"),
+        *("exponential", "cosine", "shifts", "rotate", "affine", "elastic"),
+        *("learning slowdown", "saturation", "backpropagation", "BP1", "BP2", "BP3", "BP4"),
+        *("vanishing gradient", "overfitting", "regularization", "mini-batch", "validation set"),
+        *("arm", "study", "p value", "confidence interval", "Holm correction", "paired"),
+    ],
+)
+def test_every_key_and_word_of_the_chapter_is_explained(word: str) -> None:
+    """Config keys, choices, statistics, statuses, verdicts and the terms of the book."""
+    assert find(word).meaning.endswith(".")
+
+
+def test_an_entry_is_one_line_and_its_words_lead_to_it_alone() -> None:
+    """A meaning is short, keys are keys, and no word stands for two terms."""
+    keys = {*Experiment.model_fields, *StudyFile.model_fields, ""}
+    words = [word for entry in entries() for word in {entry.term, *entry.aliases}]
+    assert len(words) == len(set(words))
+    for entry in entries():
+        assert len(entry.meaning) <= 160
+        assert entry.key in keys
+        assert {explained(word) for word in (entry.term, *entry.aliases)} == {entry.term}
+
+
+@pytest.mark.parametrize(
+    ("word", "term"),
+    [
+        ("lr", "learning rate"),
+        ("Weight Decay", "L2"),
+        ("lambda", "L2"),
+        ("CROSSENTROPY", "cross-entropy"),
+        ("c", "softmax scale"),
+        ("C", "cost"),
+        ("temperature", "softmax scale"),
+        ("best_epoch", "best epoch"),
+    ],
+)
+def test_other_words_for_a_term_are_understood(nnexp: Nnexp, word: str, term: str) -> None:
+    """Aliases lead to the standard word, whatever their case, blanks and hyphens."""
+    assert nnexp("explain", *word.split()).stdout.startswith(f"{term}: ")
+
+
+def test_the_glossary_is_listed_and_a_slip_is_answered(nnexp: Nnexp) -> None:
+    """Without a term all are listed; a mistyped one is answered by the nearest."""
+    lines = nnexp("explain").stdout.splitlines()
+    assert {entry.term for entry in entries()} <= {line[:24].strip() for line in lines}
+    assert max(map(len, lines)) <= 100
+    assert "did you mean dropout?" in nnexp("explain", "dropuot", code=1).stderr
+    assert "nnexp explain lists all terms" in nnexp("explain", "qqqq", code=1).stderr

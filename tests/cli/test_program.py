@@ -50,7 +50,7 @@ def test_the_program_answers_help_and_version(folder: Path) -> None:
         assert done.stdout == call("--version").stdout
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["train", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["train", "--help"], ["explain"]])
 def test_help_imports_nothing_heavy(folder: Path, words: list[str]) -> None:
     """Help comes at once: the libraries of the field are imported by the commands that use them."""
     heavy = {"numpy", "scipy", "pydantic", "matplotlib", "yaml", "tqdm", "threadpoolctl"}
