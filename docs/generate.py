@@ -1,6 +1,6 @@
 """Write docs/: the tables of configuration.md and studies.md, cli.md and glossary.md.
 
-Run it after changing the schema or a command: `make docs`. A test fails where they differ.
+`make docs` runs it; a test fails where a page is not up to date.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ def _type(node: dict[str, Any], definitions: dict[str, Any]) -> str:
         of = f" {'from' if '`' in inner else 'of'} {inner}"
         return "list" if inner == "any" else f"list{of}"
     names = {
-        "integer": "whole number",
+        "integer": "integer",
         "number": "number",
         "string": "text",
         "boolean": "true, false",
         "object": "mapping",
     }
-    word = names.get(node.get("type", ""), "any")
+    name = names.get(node.get("type", ""), "any")
     bounds = {
         "exclusiveMinimum": "above",
         "minimum": "from",
         "exclusiveMaximum": "below",
-        "maximum": "up to",
+        "maximum": "to",
     }
-    limits = [f"{said} {node[key]:g}" for key, said in bounds.items() if key in node]
-    return " ".join([word, *limits])
+    limits = [f"{word} {node[key]:g}" for key, word in bounds.items() if key in node]
+    return " ".join([name, *limits])
 
 
 def _default(name: str, node: dict[str, Any], required: list[str]) -> str:
@@ -119,7 +119,7 @@ def formats(definitions: dict[str, Any]) -> str:
 
 
 def with_tables(page: Path, name: str, schema: dict[str, Any]) -> str:
-    """Return a page with its tables made anew; the schema itself goes by a name of its own."""
+    """Return a page with new tables; `name` stands for the schema itself."""
     definitions = {**schema["$defs"], name: schema}
 
     def block(match: re.Match[str]) -> str:
@@ -136,7 +136,7 @@ def command_line() -> str:
     """Return cli.md: the help of every command."""
     parts = [
         "# Command line",
-        "This page is what `nnexp COMMAND --help` prints in a wide terminal.",
+        "What `nnexp COMMAND --help` prints.",
     ]
     settings = {**cli.context_settings, "terminal_width": 100}
     context = click.Context(cli, info_name="nnexp", **settings)
