@@ -18,11 +18,12 @@ DOCS = Path(__file__).parent
 HEAD = """\
 # Evidence
 
-In chapter 3 of *Neural Networks and Deep Learning*, Michael Nielsen compares costs by one run each, with
-learning rates found by hand. He says himself that this proves little. This page asks the same question
-with ten seeds per arm: first with the book's learning rates, then with settings that were searched with
-equal effort for each arm. `make evidence` trains the runs and writes this page: it is what the commands
-print. [comparing.md](comparing.md) says how to read it, [statistics.md](statistics.md) how it is computed.
+In chapter 3 of *Neural Networks and Deep Learning*, Michael Nielsen compares costs by one run
+each, with learning rates found by hand. He says himself that this proves little. This page asks
+the same question with ten seeds per arm: first with the book's learning rates, then with settings
+that were searched with equal effort for each arm. `make evidence` trains the runs and writes this
+page: it is what the commands print. [comparing.md](comparing.md) says how to read it,
+[statistics.md](statistics.md) how it is computed.
 
 Made by nnexp {nnexp} with NumPy {numpy} on Python {python}, {machine}.
 """
