@@ -1,9 +1,12 @@
-"""How runs ended, for people and programs: what `train` and `resume` print."""
+"""How runs end, for people and programs: what `train` and `resume` print, and exit codes."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +15,18 @@ import click
 from nnexp.cli.output import say
 
 if TYPE_CHECKING:
-    from nnexp.run.session import Outcome
+    from nnexp.run.session import Outcome, Progress
 
 DIVERGED = 3
 INTERRUPTED = 130
+
+# Trains a run, told to a progress.
+Train = Callable[["Progress"], "Outcome"]
+
+
+def argv() -> tuple[str, ...]:
+    """Return the command, for the records."""
+    return ("nnexp", *sys.argv[1:])
 
 
 def end_by_signal() -> None:
@@ -23,27 +34,68 @@ def end_by_signal() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def report(outcome: Outcome, *, quiet: bool, as_json: bool) -> None:
-    """Print how a run ended, as it ends."""
+@contextmanager
+def keeps(folder: Path) -> Iterator[None]:
+    """Say where the runs are when a command that trains many is interrupted or fails."""
+    from nnexp.errors import RunError
+
+    try:
+        yield
+    except (KeyboardInterrupt, RunError):
+        if folder.exists():
+            say(f"{folder} keeps what was trained; the same command resumes it", err=True)
+        raise
+
+
+def train_each(
+    runs: Iterable[Train], *, quiet: bool, as_json: bool, skip: bool = False
+) -> tuple[list[Outcome], bool]:
+    """Train runs one after the other until one is interrupted, and print how each ended.
+
+    With `skip`, a run that is refused does not end the others. Return the outcomes, and whether a
+    run was refused.
+    """
+    from nnexp.cli.progress import bar
+    from nnexp.errors import NnexpError
+
+    outcomes: list[Outcome] = []
+    refused = False
+    for train in runs:
+        try:
+            with bar(quiet=quiet) as progress:
+                outcomes.append(train(progress))
+        except NnexpError as error:
+            if not skip:
+                raise
+            say(f"nnexp: {error}", err=True)
+            refused = True
+            continue
+        _report(outcomes[-1], quiet=quiet, as_json=as_json)
+        if outcomes[-1].status == "interrupted":
+            break
+    if as_json:
+        import json
+
+        say(json.dumps([_record(outcome) for outcome in outcomes], indent=2))
+    return outcomes, refused
+
+
+def exit_by_status(ctx: click.Context, statuses: Iterable[str]) -> None:
+    """Leave with the exit code that the statuses of runs call for."""
+    codes = {"failed": 1, "interrupted": INTERRUPTED, "diverged": DIVERGED}
+    there = set(statuses)
+    for status, code in codes.items():
+        if status in there:
+            ctx.exit(code)
+
+
+def _report(outcome: Outcome, *, quiet: bool, as_json: bool) -> None:
     if quiet and not as_json:
         say(outcome.folder)
     elif not as_json:
         say("\n".join(_summary(outcome)))
     if outcome.status != "completed":
         say(f"nnexp: {_ending(outcome)}", err=True)
-
-
-def finish(ctx: click.Context, outcomes: Sequence[Outcome], *, as_json: bool) -> None:
-    """Print the outcomes as JSON if asked to, and leave with the exit code they call for."""
-    if as_json:
-        import json
-
-        say(json.dumps([_record(outcome) for outcome in outcomes], indent=2))
-    statuses = {outcome.status for outcome in outcomes}
-    if "interrupted" in statuses:
-        ctx.exit(INTERRUPTED)
-    if "diverged" in statuses:
-        ctx.exit(DIVERGED)
 
 
 def _summary(outcome: Outcome) -> list[str]:
@@ -54,15 +106,14 @@ def _summary(outcome: Outcome) -> list[str]:
 
     metric = default_metric(list(outcome.summary))
     epochs = outcome.trained
-    each = f" ({numbers.duration(outcome.seconds / epochs)} an epoch)" if epochs else ""
+    each = f" ({numbers.duration(outcome.seconds / epochs)} per epoch)" if epochs else ""
     lines = summary_lines(outcome.summary, metric) if metric else []
     lines += against_published(Published.of(outcome.experiment.model_dump()), outcome.summary)
     r2 = default_r2(list(outcome.summary))
     lines += summary_lines(outcome.summary, r2) if r2 else []
     lines += [f"stopped early: {outcome.stopped}"] if outcome.stopped else []
-    unit = "epoch" if epochs == 1 else "epochs"
-    lines.append(f"{epochs} {unit} in {numbers.duration(outcome.seconds)}{each}")
-    return [str(outcome.folder), *(f"  {line}" for line in lines)]
+    took = f"{numbers.plural(epochs, 'epoch')} in {numbers.duration(outcome.seconds)}{each}"
+    return [str(outcome.folder), *(f"  {line}" for line in [*lines, took])]
 
 
 def _ending(outcome: Outcome) -> str:
@@ -74,7 +125,7 @@ def _ending(outcome: Outcome) -> str:
             f"diverged in epoch {epochs}: the cost or a parameter is no longer finite; {kept}; "
             f"try a smaller eta: --set eta={eta / 10:g} (it was {eta:g})"
         )
-    return f"{outcome.status}; {kept}; go on with: nnexp resume {quote(str(outcome.folder))}"
+    return f"{outcome.status}; {kept}; continue with: nnexp resume {quote(str(outcome.folder))}"
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:

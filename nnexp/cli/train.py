@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +12,14 @@ import click
 from click.shell_completion import CompletionItem
 
 from nnexp.cli.options import runs_dir_option
-from nnexp.cli.outcomes import end_by_signal, finish, report
+from nnexp.cli.outcomes import argv, end_by_signal, exit_by_status, train_each
 from nnexp.cli.output import say
-from nnexp.cli.progress import bar
 from nnexp.names import MAX_SEED
 
 if TYPE_CHECKING:
     from nnexp.config.loader import Config
     from nnexp.data import Dataset
-    from nnexp.run.session import Outcome
+    from nnexp.run.session import Outcome, Progress
 
 _FEW = 4
 _MOST_NAMED = 10
@@ -53,7 +53,7 @@ def _complete_keys(
     help="Override a key, as in eta=0.1 or layers.1=50; repeatable.",
 )
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), help="The run's seed.")
-@click.option("--seeds", metavar="SEEDS", help="One run a seed, as in 0-9 or 0,3,5.")
+@click.option("--seeds", metavar="SEEDS", help="One run per seed, as in 0-9 or 0,3,5.")
 @runs_dir_option
 @click.option("--name", metavar="WORD", help="Name of the run, in place of the config's.")
 @click.option("--tag", "tags", metavar="WORD", multiple=True, help="Tag the run; repeatable.")
@@ -81,38 +81,36 @@ def train(
     from nnexp.config.loader import dump
     from nnexp.config.seeds import parse_seeds
     from nnexp.errors import OptionError
+    from nnexp.run.session import run
 
     if seed is not None and seeds is not None:
-        raise OptionError("--seed and --seeds: only one of the two may be given")
+        raise OptionError("--seed and --seeds: only one of the two is allowed")
     chosen = parse_seeds(seeds) if seeds is not None else None if seed is None else [seed]
-    planned = _plan(configs, [*overrides, *_words(name, tags)], chosen)
+    words = [] if name is None else [f"name={json.dumps(name)}"]
+    words += [f"tags={json.dumps(tags)}"] if tags else []
+    runs = _load(configs, [*overrides, *words], chosen)
     if dry_run:
-        say("---\n".join(dump(config.experiment) for config, _ in planned), nl=False)
+        say("---\n".join(dump(config.experiment) for config, _ in runs), nl=False)
         return
-    outcomes = []
+
+    def train_one(one: tuple[Config, Dataset], progress: Progress) -> Outcome:
+        return run(*one, runs_dir, argv=argv(), progress=progress)
+
     end_by_signal()
-    for config, dataset in planned:
-        outcomes.append(_train_one(config, dataset, runs_dir, quiet=quiet, as_json=as_json))
-        if outcomes[-1].status == "interrupted":
-            break
-    left = [f"{c.experiment.name} s{c.experiment.seed}" for c, _ in planned[len(outcomes) :]]
+    outcomes, _ = train_each(
+        (partial(train_one, one) for one in runs), quiet=quiet, as_json=as_json
+    )
+    left = [f"{c.experiment.name} s{c.experiment.seed}" for c, _ in runs[len(outcomes) :]]
     if left:
         more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
         say(f"nnexp: not begun: {', '.join(left[:_MOST_NAMED])}{more}", err=True)
-    finish(ctx, outcomes, as_json=as_json)
+    exit_by_status(ctx, (outcome.status for outcome in outcomes))
     if 1 < len(outcomes) <= _FEW and not (quiet or as_json):
         folders = " ".join(str(outcome.folder) for outcome in outcomes)
         say(f"compare them: nnexp compare {folders}", err=True)
 
 
-def _words(name: str | None, tags: Sequence[str]) -> list[str]:
-    import json
-
-    words = [] if name is None else [f"name={json.dumps(name)}"]
-    return words + ([f"tags={json.dumps(list(tags))}"] if tags else [])
-
-
-def _plan(
+def _load(
     paths: Sequence[Path], overrides: Sequence[str], seeds: Sequence[int] | None
 ) -> list[tuple[Config, Dataset]]:
     """Load all configs and data; runs on the same data share one copy of them."""
@@ -135,14 +133,3 @@ def _plan(
         for config in configs
         for seeded in ([config] if seeds is None else map(config.with_seed, seeds))
     ]
-
-
-def _train_one(
-    config: Config, dataset: Dataset, runs_dir: Path, *, quiet: bool, as_json: bool
-) -> Outcome:
-    from nnexp.run.session import run
-
-    with bar(quiet=quiet) as progress:
-        outcome = run(config, dataset, runs_dir, argv=["nnexp", *sys.argv[1:]], progress=progress)
-    report(outcome, quiet=quiet, as_json=as_json)
-    return outcome

@@ -26,14 +26,16 @@ PATH = click.Path(path_type=Path)
 def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: bool) -> None:
     """Run the experiments of chapter 3 and write what repeats."""
     import nnexp
-    from nnexp.cli.overview import overview
+    from nnexp.cli.progress import overview
     from nnexp.config.identity import run_key
     from nnexp.config.loader import load
     from nnexp.errors import RunError
     from nnexp.reproduction.report import write
     from nnexp.run.assembly import DataCache
-    from nnexp.study.jobs import complete
-    from nnexp.study.sweep import plan, run_jobs, settings_for, still_due
+    from nnexp.run.reader import open_run
+    from nnexp.study.engine import Settings
+    from nnexp.study.jobs import plan, split
+    from nnexp.study.sweep import run_jobs
 
     end_by_signal()
     if quick:
@@ -47,24 +49,20 @@ def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: boo
     if quick:
         loaded = [config.shortened(QUICK) for config in loaded]
     data = DataCache()
-    wanted = plan(loaded, runs_dir, data)
-    missing = still_due(wanted, runs_dir)
-    say(f"{len(loaded)} experiments; {len(missing)} runs are due in {runs_dir}", err=True)
+    done, missing = split(plan(loaded, runs_dir, data), runs_dir)
+    say(f"{len(loaded)} experiments; {len(missing)} runs to train in {runs_dir}", err=True)
+    settings = Settings(jobs, runs_dir, data, ("python", "-m", "nnexp.reproduction"))
     with overview(missing, jobs, quiet=False) as watcher:
-        settings = settings_for(runs_dir, jobs, argv=["python", "-m", "nnexp.reproduction"])
-        done = run_jobs(missing, data, settings=settings, watcher=watcher)
+        done += run_jobs(missing, settings, watcher=watcher)
     failed = [one for one in done if one.status == "failed"]
     if failed:
         raise RunError(f"{len(failed)} experiments failed; see above, and run the command again")
-    runs = complete(runs_dir)
-    digests = {config.experiment.name: data.load(config).digest for config in loaded}
-    named = {
-        str(config.experiment.name): runs[run_key(config.values(), digests[config.experiment.name])]
-        for config in loaded
-    }
+    folders = {one.job.key: one.folder for one in done}
+    keys = {c.experiment.name: run_key(c.values(), data.load(c).digest) for c in loaded}
+    named = {str(name): open_run(folder) for name, key in keys.items() if (folder := folders[key])}
     yes, claims = write(named, output, quick=quick)
-    said = "QUICK: all ran, nothing is judged" if quick else f"{yes} of {claims} claims repeat"
-    say(f"{said}: {output}")
+    result = "QUICK: all ran, nothing is judged" if quick else f"{yes} of {claims} claims repeat"
+    say(f"{result}: {output}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from nnexp.run.assembly import DataCache
     from nnexp.study.jobs import Done, Job
 
 # The number of a job, and how many of its epochs are done.
@@ -48,17 +49,19 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line says about engines.
+    """What an engine is started with.
 
     Attributes:
         jobs: how many runs at a time.
-        shared: the folder of mapped data.
+        runs: the folder of the runs.
+        data: their data, loaded in this process.
         argv: the command, for the records.
         address: of a scheduler.
     """
 
     jobs: int
-    shared: Path
+    runs: Path
+    data: DataCache
     argv: tuple[str, ...] = ()
     address: str | None = None
 
@@ -69,7 +72,7 @@ class Entry:
 
     Attributes:
         function: (settings) -> the context of an Engine, as "module:function"; its module is
-            imported when the engine is asked for.
+            imported when the engine is started.
         extra: of nnexp, which installs the packages it needs.
     """
 
@@ -100,3 +103,16 @@ def start(name: str, settings: Settings) -> AbstractContextManager[Engine]:
             f"pip install 'nnexp[{entry.extra}]'"
         ) from error
     return make(settings)
+
+
+class Watcher:
+    """Follows many runs; this one does nothing."""
+
+    def running(self, job: Job, epochs: int) -> None:
+        """Note that a job is running and has so many epochs done."""
+
+    def waiting(self, jobs: int) -> None:
+        """Note that nothing is left but so many runs that another process trains."""
+
+    def ended(self, done: Done) -> None:
+        """Note that a job has ended."""

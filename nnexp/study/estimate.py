@@ -33,7 +33,7 @@ def estimate(jobs: Iterable[Job], data: DataCache) -> list[float]:
     """Return about how many seconds each job takes on one process of this machine.
 
     Experiments that take the same steps are timed once. After ten seconds of that, the others are
-    reckoned from those that were timed.
+    estimated from those that were timed.
     """
     timed: dict[str, float] = {}
     rates: list[float] = []
@@ -43,13 +43,23 @@ def estimate(jobs: Iterable[Job], data: DataCache) -> list[float]:
         for job in jobs:
             experiment = job.config.experiment
             kind = _kind(experiment)
-            reckoned = job.cost() / experiment.epochs
+            cost = job.cost() / experiment.epochs
             if kind not in timed and (perf_counter() < end or not rates):
                 timed[kind] = seconds_per_epoch(experiment, data.load(job.config))
-                rates.append(timed[kind] / reckoned)
-            each = timed[kind] if kind in timed else median(rates) * reckoned
+                rates.append(timed[kind] / cost)
+            each = timed[kind] if kind in timed else median(rates) * cost
             seconds.append(_START + experiment.epochs * each)
     return seconds
+
+
+def together(seconds: Iterable[float], jobs: int) -> float:
+    """Return about how many seconds tasks take if so many of them run at a time.
+
+    >>> together([3, 1, 1, 1], 2), together([5, 1], 2), together([], 2)
+    (3.0, 5, 0.0)
+    """
+    each = list(seconds)
+    return max(sum(each) / jobs, *each, 0.0)
 
 
 def _kind(experiment: Experiment) -> str:
@@ -59,7 +69,7 @@ def _kind(experiment: Experiment) -> str:
 
 @np.errstate(all="ignore")
 def seconds_per_epoch(experiment: Experiment, dataset: Dataset) -> float:
-    """Time some steps and some evaluation, and return what an epoch of them takes."""
+    """Time some steps and some evaluations; return the seconds of an epoch of them."""
     examples = training_set(experiment, dataset)
     network, random = initial_network(experiment), streams(experiment.seed)
     sgd = SGD(

@@ -1,7 +1,7 @@
-"""One run of a study: where its folder is, what is there already, and how it is brought to its end.
+"""One run of a study: which folder it belongs in, what is there already, and how it is completed.
 
-The folder's name is that of the arm and the seed, so that a study can be run again and again: what
-is complete is left alone, what was interrupted is resumed, and a folder that holds a run of other
+The folder's name is that of the arm and the seed, so that a study can be run again and again: a
+complete run is left alone, an interrupted one is resumed, and a folder that holds a run of other
 settings is passed over (the next name is taken).
 """
 
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise
 from pathlib import Path
@@ -24,17 +23,17 @@ from nnexp.io.files import read_bytes
 from nnexp.run.assembly import DataCache
 from nnexp.run.find import folders
 from nnexp.run.layout import RUN
-from nnexp.run.reader import MAX_RECORD, Run, is_whole, open_run
+from nnexp.run.reader import MAX_RECORD, is_whole
 from nnexp.run.resume import resume
 from nnexp.run.session import Ending, Outcome, Progress, never, run
 
 ENDED = ("completed", "diverged")
-BUSY = "busy"
+BUSY, FREE = "busy", "free"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run that is due.
+    """One run to train.
 
     Attributes:
         config: the experiment, with its seed.
@@ -55,12 +54,12 @@ class Job:
 
     @property
     def key(self) -> str:
-        """What a run must have in common with it to be this run."""
+        """What the run in a folder must have in common with it to be this run."""
         return run_key(self.config.values(), self.digest)
 
     @property
-    def epoch(self) -> int:
-        """The examples of an epoch, as far as the config tells; 1 where only the data would."""
+    def examples(self) -> int:
+        """The examples per epoch, as far as the config tells; 1 where only the data would."""
         experiment = self.config.experiment
         size = getattr(experiment.data, "train", None) or 1
         copies = COPIES if experiment.augment and experiment.augment.shifts else 1
@@ -71,17 +70,17 @@ class Job:
         layers = self.config.experiment.layers
         weights = sum(n_in * n_out for n_in, n_out in pairwise(layers))
         epochs = self.config.experiment.epochs
-        return epochs * (self.epoch * (1 + weights / 20_000) + 2_000)
+        return epochs * (self.examples * (1 + weights / 20_000) + 2_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a job: its folder and status, or the error that kept it from running.
+    """The result of a job: the folder and status of its run, or the error that prevented it.
 
     Attributes:
         job: that was done.
         folder: of its run.
-        status: of the run; failed; or busy, when another process is at it.
+        status: of the run; failed; or busy, when another process is training it.
         error: why it failed.
         epochs: how many were trained for it now; 0 where it was complete.
     """
@@ -93,114 +92,112 @@ class Done:
     epochs: int = 0
 
 
-def key_of(run: Run) -> str | None:
-    """Return the key of a run that is there; None where its config cannot be read."""
-    return run_key(run.config, run.digest) if run.config else None
+def plan(configs: Iterable[Config], runs: Path, data: DataCache) -> list[Job]:
+    """Return one job per run; configs that differ only in words are one.
+
+    Raises:
+        ConfigError: data cannot be read, or do not fit.
+    """
+    jobs = [Job(config, runs, data.load(config).digest) for config in configs]
+    return list({job.key: job for job in jobs}.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What run.json says of a run and, where it is said to be complete, whether its log is."""
-
-    folder: Path
-    status: str
-    key: str
+def finished(runs: Path) -> dict[str, tuple[Path, str]]:
+    """Return folder and status of the runs below a folder that ended by themselves, by key."""
+    standing = ((folder, _look(folder)) for folder in folders(runs))
+    return {s[0]: (folder, s[1]) for folder, s in standing if s and s[1] in ENDED}
 
 
-def look(folder: Path) -> Standing | None:
-    """Look how a run stands; None where there is none, or it is damaged."""
+def split(jobs: Iterable[Job], runs: Path) -> tuple[list[Done], list[Job]]:
+    """Return the results of the jobs whose runs have ended below a folder, and the other jobs."""
+    there = finished(runs)
+    keyed = [(job, there.get(job.key)) for job in jobs]
+    done = [Done(job, *run) for job, run in keyed if run]
+    return done, [job for job, run in keyed if not run]
+
+
+def _look(folder: Path) -> tuple[str, str] | None:
+    """Return key and status of the run in a folder; None where there is none that can be read."""
     try:
         record = json.loads(read_bytes(folder / RUN, MAX_RECORD, follow=False))
         config = from_record(record["config"])
-        digest = str(record["data"]["sha256"])
+        key = run_key(config, str(record["data"]["sha256"]))
         status = str(record["status"])
         if status == "completed" and not is_whole(folder, record):
             status = "interrupted"
-        return Standing(folder, status, run_key(config, digest))
+        return key, status
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def ended(runs: Path) -> dict[str, Standing]:
-    """Return the runs under a folder that ended by themselves, by their key."""
-    found = (look(folder) for folder in folders(runs))
-    return {run.key: run for run in found if run and run.status in ENDED}
-
-
-def complete(runs: Path) -> dict[str, Run]:
-    """Return the same runs, read in full."""
-    return {k: open_run(run.folder) for k, run in ended(runs).items()}
-
-
 def candidates(job: Job) -> Iterator[Path]:
-    """Yield the folders a job's run may have: its name, and with a suffix."""
+    """Yield the folders a job's run may have: that of its name, and with a number."""
     yield job.runs / job.name
-    for i in count(2):
-        yield job.runs / f"{job.name}-{i}"
+    yield from (job.runs / f"{job.name}-{i}" for i in count(2))
 
 
-def settle(job: Job, begin: Callable[[Path], Done], go_on: Callable[[Path], Done]) -> Done:
-    """Bring a job's run to its end: leave it if it is complete, go on with it, or begin it.
+def places(job: Job) -> Iterator[tuple[Path, str]]:
+    """Yield the candidates that can hold a job's run, each with the status of the run, or "free".
 
-    Args:
-        job: what is due.
-        begin: makes the run's folder; raises FileExistsError where another process was faster.
-        go_on: ends the run of a folder; raises BusyError where another process is at it, and
-            ResumeError where that is not possible: then the next name is tried.
+    A folder that holds another run, or one that cannot be read, is passed over. Whoever cannot use
+    a place asks for the next: another process may have been faster, so that the same folder is
+    yielded again with what it has become.
     """
+    key = job.key
     for folder in candidates(job):
         if not os.path.lexists(folder):
-            with suppress(FileExistsError):
-                return begin(folder)
-        there = look(folder)
-        if there is None or there.key != job.key:
-            continue
-        if there.status in ENDED:
-            return Done(job, folder, there.status)
-        try:
-            return go_on(folder)
-        except BusyError:
-            return Done(job, folder, BUSY)
-        except ResumeError:
-            meanwhile = look(folder)
-            if meanwhile and meanwhile.status in ENDED:
-                return Done(job, folder, meanwhile.status)
-    raise AssertionError
+            yield folder, FREE
+        there = _look(folder)
+        if there and there[0] == key:
+            yield folder, there[1]
+            there = _look(folder)
+            if there and there[1] in ENDED:
+                yield folder, there[1]
 
 
 def perform(
     job: Job, data: DataCache, *, argv: Sequence[str] = (), progress: Progress | None = None
 ) -> Done:
-    """Bring a job's run to its end in this process; see `settle`.
+    """Complete a job's run in this process: leave it if it has ended, resume it, or begin it.
 
     Raises:
         ConfigError: its data cannot be read.
         RunError: the run cannot be written, or its data are not those of the job.
     """
-
-    def done(folder: Path, outcome: Outcome) -> Done:
+    for folder, status in places(job):
+        if status in ENDED:
+            return Done(job, folder, status)
+        train = _begin if status == FREE else _resume
+        try:
+            outcome = train(job, folder, data, argv, progress)
+        except BusyError:
+            return Done(job, folder, BUSY)
+        except (FileExistsError, ResumeError):
+            continue
         return Done(job, folder, outcome.status, epochs=outcome.trained)
+    raise AssertionError
 
-    def begin(folder: Path) -> Done:
-        dataset = data.load(job.config)
-        if job.digest not in ("", dataset.digest):
-            raise RunError(
-                f"{folder}: the data {dataset.name} have changed since the command began; "
-                "run it again"
-            )
-        outcome = run(
-            job.config,
-            dataset,
-            job.runs,
-            folder=folder.name,
-            argv=argv,
-            progress=progress,
-            ending=job.ending,
+
+def _begin(
+    job: Job, folder: Path, data: DataCache, argv: Sequence[str], progress: Progress | None
+) -> Outcome:
+    dataset = data.load(job.config)
+    if job.digest not in ("", dataset.digest):
+        raise RunError(
+            f"{folder}: the data {dataset.name} have changed since the command began; run it again"
         )
-        return done(folder, outcome)
+    return run(
+        job.config,
+        dataset,
+        job.runs,
+        folder=folder.name,
+        argv=argv,
+        progress=progress,
+        ending=job.ending,
+    )
 
-    def go_on(folder: Path) -> Done:
-        outcome = resume(folder, argv=argv, progress=progress, data=data, ending=job.ending)
-        return done(folder, outcome)
 
-    return settle(job, begin, go_on)
+def _resume(
+    job: Job, folder: Path, data: DataCache, argv: Sequence[str], progress: Progress | None
+) -> Outcome:
+    return resume(folder, argv=argv, progress=progress, data=data, ending=job.ending)

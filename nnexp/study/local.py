@@ -1,60 +1,106 @@
-"""The engine of this machine: a process for each job that runs at the same time."""
+"""The engine of this machine: a process for each of the runs that are trained at the same time.
+
+The processes share their data: arrays in files, mapped into the memory of each. The files lie in a
+hidden folder beside the runs for as long as the engine runs. They may be deleted at any time:
+whoever finds none, or damaged ones, reads the data anew.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 from queue import Empty
 from time import monotonic, sleep
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 from nnexp.config.schema import Experiment
-from nnexp.run.assembly import DataCache
+from nnexp.data import Dataset
+from nnexp.errors import NnexpError
+from nnexp.nn.types import Array, Examples
+from nnexp.run.assembly import DataCache, data_key, read_data
 from nnexp.run.rows import Row
+from nnexp.run.session import Silence
 from nnexp.study.engine import Engine, Report, Settings
 from nnexp.study.jobs import Done, Job, perform
-from nnexp.study.shared import shared_data
 
 _TICK = 0.2
 _PATIENCE = 10.0
 _INTERRUPTED = 130
+_SHARED, _META = ".data", "meta.json"
+_DAMAGED = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError, SyntaxError),
+)
 
 
-# What a worker process knows: set once, when it starts.
-_reports: Any = None
-_data = DataCache()
-_argv: tuple[str, ...] = ()
-_working = False
-_ending = False
+@contextmanager
+def local(settings: Settings) -> Iterator[Engine]:
+    """Run jobs in processes of this machine."""
+    context = _Context()
+    reports = context.Queue()
+    others = multiprocessing.active_children()
+    shared = settings.runs / _SHARED
+    written: set[str] = set()
+    pool = ProcessPoolExecutor(
+        settings.jobs,
+        mp_context=context,
+        initializer=_initialize,
+        initargs=(reports, shared, settings.argv),
+    )
 
+    def prepare(job: Job, number: int) -> tuple[Any, ...]:
+        experiment = job.config.experiment
+        if data_key(experiment) not in written:
+            written.add(data_key(experiment))
+            with suppress(NnexpError):  # which the worker words when it reads them itself
+                share(shared, experiment, settings.data.load(job.config))
+        return job, number
 
-class _Reporter:
-    """The Progress of a worker process: it reports the epochs of its job, now and then."""
+    def news() -> Iterator[Report]:
+        with suppress(Empty):
+            while True:
+                yield reports.get_nowait()
 
-    def __init__(self, number: int) -> None:
-        self._number = number
-        self._epochs = 0
-        self._next = 0.0
+    def stop() -> None:
+        pool.shutdown(wait=False, cancel_futures=True)
+        workers = [child for child in multiprocessing.active_children() if child not in others]
+        for worker in workers:
+            worker.terminate()
+        patience = monotonic() + _PATIENCE
+        try:
+            for worker in workers:
+                worker.join(max(0.0, patience - monotonic()))
+        finally:  # also where Ctrl-C is pressed again
+            for worker in workers:
+                worker.kill()
 
-    def begin(self, experiment: Experiment, done: int, examples: int) -> None:
-        self._epochs = done
-        _reports.put((self._number, done))
-
-    def seen(self, examples: int) -> None:
-        """Epochs are all that is reported."""
-
-    def epoch(self, row: Row) -> None:
-        self._epochs += 1
-        if monotonic() >= self._next:
-            _reports.put((self._number, self._epochs))
-            self._next = monotonic() + _TICK
+    try:
+        yield Engine(
+            executor=pool,
+            prepare=prepare,
+            task=_work,
+            finish=lambda _, done: done,
+            reports=news,
+            stop=stop,
+            lost="a worker process was killed, perhaps for want of memory; what is complete is "
+            "kept: run the command again, with fewer --jobs if need be",
+        )
+    finally:
+        discard(shared)
+    pool.shutdown()
 
 
 class _Process(SpawnProcess):
@@ -76,10 +122,18 @@ class _Context(SpawnContext):
     Process = _Process
 
 
-def _initialize(reports: Any, settings: Settings) -> None:
+# The state of a worker process, set once, when it starts.
+_reports: Any = None
+_data = DataCache()
+_argv: tuple[str, ...] = ()
+_working = False
+_ending = False
+
+
+def _initialize(reports: Any, shared: Path, argv: tuple[str, ...]) -> None:
     global _reports, _data, _argv  # noqa: PLW0603 - a worker process has one of each
-    _reports, _argv = reports, settings.argv
-    _data = DataCache(shared_data(settings.shared))
+    _reports, _argv = reports, argv
+    _data = DataCache(shared_data(shared))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_follow_parent, daemon=True).start()
@@ -122,42 +176,106 @@ def _work(job: Job, number: int) -> Done:
     return done
 
 
-@contextmanager
-def local(settings: Settings) -> Iterator[Engine]:
-    """Run jobs in processes of this machine."""
-    context = _Context()
-    reports = context.Queue()
-    others = multiprocessing.active_children()
-    pool = ProcessPoolExecutor(
-        settings.jobs, mp_context=context, initializer=_initialize, initargs=(reports, settings)
-    )
+class _Reporter(Silence):
+    """The Progress of a worker process: it reports the epochs of its job, now and then."""
 
-    def told() -> Iterator[Report]:
-        with suppress(Empty):
-            while True:
-                yield reports.get_nowait()
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._epochs = 0
+        self._next = 0.0
 
-    def stop() -> None:
-        pool.shutdown(wait=False, cancel_futures=True)
-        workers = [child for child in multiprocessing.active_children() if child not in others]
-        for worker in workers:
-            worker.terminate()
-        patience = monotonic() + _PATIENCE
+    def begin(self, experiment: Experiment, done: int, examples: int) -> None:
+        self._epochs = done
+        _reports.put((self._number, done))
+
+    def epoch(self, row: Row) -> None:
+        self._epochs += 1
+        if monotonic() >= self._next:
+            _reports.put((self._number, self._epochs))
+            self._next = monotonic() + _TICK
+
+
+def share(shared: Path, experiment: Experiment, dataset: Dataset) -> None:
+    """Write a data set for others to map; do nothing where it is there, or cannot be written."""
+    folder = _folder(shared, experiment)
+    with suppress(*_DAMAGED):
+        if _meta(folder)["digest"] == dataset.digest:
+            return
+    # Those of an earlier command, from before the data were changed.
+    discard(folder)
+    hidden = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        hidden.mkdir(parents=True)
+        sets: dict[str, Any] = {}
+        for name, examples in dataset.sets.items():
+            arrays = {"x": examples.x, "y": examples.y, "labels": examples.labels}
+            sums = {key: _write(hidden / f"{name}-{key}.npy", a) for key, a in arrays.items()}
+            sets[name] = {"scale": examples.scale, "sha256": sums}
+        words = {key: getattr(dataset, key) for key in ("name", "classes", "digest", "image")}
+        (hidden / _META).write_text(json.dumps(words | {"sets": sets}))
+        hidden.rename(folder)
+    except OSError:
+        discard(hidden)
+
+
+def shared_data(shared: Path) -> Callable[[Experiment], Dataset]:
+    """Return a reader of data that maps what `share` has written, and reads the rest itself."""
+
+    def read(experiment: Experiment) -> Dataset:
         try:
-            for worker in workers:
-                worker.join(max(0.0, patience - monotonic()))
-        finally:  # also where Ctrl-C is pressed again
-            for worker in workers:
-                worker.kill()
+            return _map(_folder(shared, experiment))
+        except _DAMAGED:
+            return read_data(experiment)
 
-    yield Engine(
-        executor=pool,
-        prepare=lambda *task: task,
-        task=_work,
-        finish=lambda _, done: done,
-        reports=told,
-        stop=stop,
-        lost="a worker process was killed, perhaps for want of memory; what is complete is kept: "
-        "run the command again, with fewer --jobs if need be",
+    return read
+
+
+def discard(shared: Path) -> None:
+    """Remove the files; processes that have mapped them keep them."""
+    shutil.rmtree(shared, ignore_errors=True)
+
+
+def _folder(shared: Path, experiment: Experiment) -> Path:
+    return shared / hashlib.sha256(data_key(experiment).encode()).hexdigest()[:16]
+
+
+def _meta(folder: Path) -> Any:
+    return json.loads((folder / _META).read_text())
+
+
+def _write(path: Path, array: Array | None) -> str | None:
+    if array is None:
+        return None
+    np.save(path, array, allow_pickle=False)
+    return _sum(array)
+
+
+def _sum(array: Array) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def _map(folder: Path) -> Dataset:
+    meta = _meta(folder)
+    sets = {}
+    for name, entry in meta["sets"].items():
+        x, y, labels = (
+            _mapped(folder / f"{name}-{key}.npy", entry["sha256"][key])
+            for key in ("x", "y", "labels")
+        )
+        if x is None or y is None:
+            raise ValueError(name)
+        sets[name] = Examples(x, y, entry["scale"], labels)
+    classes, image = meta["classes"], meta["image"]
+    return Dataset(
+        meta["name"], sets, classes and tuple(classes), meta["digest"], image and tuple(image)
     )
-    pool.shutdown()
+
+
+def _mapped(path: Path, digest: str | None) -> Array | None:
+    if digest is None:
+        return None
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # noqa: TID251 - nnexp wrote it
+    array: Array = np.asarray(mapped)
+    if _sum(array) != digest:
+        raise ValueError(path)
+    return array

@@ -1,14 +1,16 @@
 """Runs trained where the user's files are not: a job goes out as a value, its folder comes back.
 
 Any `concurrent.futures.Executor` will do: see `remote`. A worker trains in a folder of its own,
-by the rules by which a run is brought to its end here, and what it returns is put into the user's
-folder by the same rules.
+by the rules by which a run is completed here, and what it returns is put into the user's folder by
+the same rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -16,18 +18,37 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
+import numpy as np
+
 import nnexp
 from nnexp.data import Dataset
-from nnexp.errors import ResumeError, RunError
+from nnexp.errors import BusyError, RunError
+from nnexp.io import claims, files
+from nnexp.io.files import guarded, read_bytes
+from nnexp.io.lock import hold
 from nnexp.run import blas
 from nnexp.run.assembly import DataCache, data_key
+from nnexp.run.checkpoint import Checkpoint, read_checkpoint
+from nnexp.run.layout import (
+    CHECKPOINT,
+    CONFIG,
+    DIAGNOSTICS,
+    METRICS,
+    MODEL,
+    PARAMETERS,
+    PREDICTIONS,
+    RUN,
+)
 from nnexp.run.session import Progress
 from nnexp.study.engine import Engine, Settings
-from nnexp.study.jobs import BUSY, ENDED, Done, Job, candidates, perform, settle
-from nnexp.study.parcel import Parcel, complete, deliver, pack, unpack, with_all_rows
-from nnexp.study.shared import shared_data
+from nnexp.study.jobs import BUSY, ENDED, FREE, Done, Job, candidates, perform, places
 
-_DUE = "due"
+LOGS = (METRICS, DIAGNOSTICS, PARAMETERS)
+FILES = (CONFIG, *LOGS, CHECKPOINT, MODEL, PREDICTIONS, RUN)
+LIMIT = 500_000_000
+
+# A run folder as a value: its files by name.
+Parcel = Mapping[str, bytes]
 
 # What a worker process keeps: the data that it reads itself.
 _data = DataCache()
@@ -42,15 +63,15 @@ class Order:
         job: whose folder it does not see.
         argv: the command, for the records.
         sent: the unfinished runs of the job that are there, as far as it can be told without
-            going on with them: the name of the folder, and its files.
-        known: what became of the job, where nothing is to be done.
+            resuming them: the name of the folder, and its files.
+        result: of the job, where nothing is to be done.
         version: of nnexp.
     """
 
     job: Job
     argv: tuple[str, ...]
     sent: tuple[tuple[str, Parcel], ...] = ()
-    known: Done | None = None
+    result: Done | None = None
     version: str = nnexp.__version__
 
 
@@ -62,7 +83,7 @@ class Delivery:
         status: of the run.
         epochs: how many it trained.
         parcel: the run's folder.
-        refused: the names of the runs it was sent that cannot be gone on with.
+        refused: the names of the runs it was sent that cannot be resumed.
     """
 
     status: str
@@ -84,17 +105,17 @@ def remote(
         settings: of the command.
         ship: makes of data what the executor turns into them again, once for all jobs.
     """
-    data = DataCache(shared_data(settings.shared))
     shipped: dict[str, Any] = {}
 
     def prepare(job: Job, number: int) -> tuple[Any, ...]:
         experiment = job.config.experiment
+        order = _order(job, settings.argv)
         if getattr(experiment.data, "path", None) is None:
-            return _order(job, settings.argv), None
+            return order, None
         key = data_key(experiment)
         if key not in shipped:
-            shipped[key] = ship(data.load(job.config))
-        return _order(job, settings.argv), shipped[key]
+            shipped[key] = ship(settings.data.load(job.config))
+        return order, shipped[key]
 
     return Engine(
         executor=executor,
@@ -108,18 +129,18 @@ def remote(
 
 
 def _order(job: Job, argv: tuple[str, ...]) -> Order:
-    """Look what is there of a job's run, and pack what may be gone on with."""
+    """Look what is there of a job's run, and pack what may be resumed."""
     sent: list[tuple[str, Parcel]] = []
-
-    def due(folder: Path) -> Done:
-        return Done(job, folder, _DUE)
-
-    def send(folder: Path) -> Done:
-        sent.append((folder.name, pack(folder)))
-        raise ResumeError("whether it can be gone on with, the worker finds out")
-
-    found = settle(job, begin=due, go_on=send)
-    return Order(job, argv, tuple(sent), None if found.status == _DUE else found)
+    for folder, status in places(job):
+        if status in ENDED:
+            return Order(job, argv, result=Done(job, folder, status))
+        if status == FREE:
+            break
+        try:  # whether it can be resumed, the worker finds out
+            sent.append((folder.name, pack(folder)))
+        except BusyError:
+            return Order(job, argv, result=Done(job, folder, BUSY))
+    return Order(job, argv, tuple(sent))
 
 
 def train(
@@ -129,16 +150,17 @@ def train(
     scratch: str | None = None,
     progress: Progress | None = None,
 ) -> Delivery | Done | str:
-    """Bring a job's run to its end in a temporary folder; called in a worker.
+    """Complete a job's run in a temporary folder; called in a worker.
 
     Args:
         order: the job.
         data: the user's; None for what the worker reads itself.
         scratch: the folder for temporary folders.
-        progress: is told how the run goes on.
+        progress: follows the run.
 
     Returns:
-        the run's folder, or what became of it already, or why no job can be done here.
+        the run's folder, or the result of a job that was done already, or why no job can be done
+        here.
 
     Raises:
         ConfigError: its data cannot be read.
@@ -146,8 +168,8 @@ def train(
     """
     if order.version != nnexp.__version__:
         return f"has nnexp {nnexp.__version__}"
-    if order.known is not None:
-        return order.known
+    if order.result is not None:
+        return order.result
     blas.one_thread_for_good()
     cache = _data if data is None else DataCache(lambda _: data)
     with _loading:  # once, where a worker has several threads
@@ -158,9 +180,10 @@ def train(
 
 def _train_in(runs: Path, order: Order, data: DataCache, progress: Progress | None) -> Delivery:
     job = replace(order.job, runs=runs)
-    copies = dict(zip(candidates(job), order.sent, strict=False))
-    for folder, (_, parcel) in copies.items():
+    copies: dict[Path, str] = {}
+    for folder, (name, parcel) in zip(candidates(job), order.sent, strict=False):
         unpack(parcel, folder)
+        copies[folder] = name
     done = perform(job, data, argv=order.argv, progress=progress)
     if done.folder is None or done.status not in ENDED:
         return Delivery(done.status, done.epochs, {}, ())
@@ -168,7 +191,7 @@ def _train_in(runs: Path, order: Order, data: DataCache, progress: Progress | No
     if done.folder in copies:
         parcel = with_all_rows(parcel, done.folder)
     refused = takewhile(lambda folder: folder != done.folder, copies)
-    return Delivery(done.status, done.epochs, parcel, tuple(copies[f][0] for f in refused))
+    return Delivery(done.status, done.epochs, parcel, tuple(copies[f] for f in refused))
 
 
 def receive(job: Job, sent: Delivery | Done | str) -> Done:
@@ -184,18 +207,19 @@ def receive(job: Job, sent: Delivery | Done | str) -> Done:
     if sent.status not in ENDED:
         # The worker was told to end: another is to do it.
         return Done(job, None, BUSY)
-
-    def begin(folder: Path) -> Done:
-        deliver(sent.parcel, folder)
-        return Done(job, folder, sent.status, epochs=sent.epochs)
-
-    def go_on(folder: Path) -> Done:
+    for folder, status in places(job):
+        if status in ENDED:
+            return Done(job, folder, status)
         if folder.name in sent.refused:
-            raise ResumeError(f"{folder}: cannot be gone on with")
-        complete(sent.parcel, folder)
+            continue
+        try:
+            (deliver if status == FREE else complete)(sent.parcel, folder)
+        except BusyError:
+            return Done(job, folder, BUSY)
+        except FileExistsError:
+            continue
         return Done(job, folder, sent.status, epochs=sent.epochs)
-
-    return settle(job, begin, go_on)
+    raise AssertionError
 
 
 def unfit(reasons: dict[str, str]) -> str:
@@ -206,3 +230,134 @@ def unfit(reasons: dict[str, str]) -> str:
         f"{name} {reason}{more}; all need the same Python and nnexp {nnexp.__version__}: "
         "install that, and start them again"
     )
+
+
+def pack(folder: Path) -> dict[str, bytes]:
+    """Read the files of a run that no process is writing.
+
+    Raises:
+        BusyError: another process owns the run.
+        RunError: it cannot be read, or is larger than may be sent.
+    """
+    packed, left = {}, LIMIT
+    with _owned(folder):
+        for name in FILES:
+            try:
+                packed[name] = read_bytes(folder / name, left, follow=False)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                message = f"{folder / name}: cannot be sent: {error.strerror}"
+                raise RunError(message) from error
+            left -= len(packed[name])
+    return packed
+
+
+def unpack(parcel: Parcel, folder: Path) -> None:
+    """Make a folder of files where nobody else looks."""
+    with guarded(folder):
+        folder.mkdir()
+        for name in _names(parcel):
+            (folder / name).write_bytes(parcel[name])
+
+
+def deliver(parcel: Parcel, folder: Path) -> None:
+    """Make a new run folder, which appears whole.
+
+    Raises:
+        FileExistsError: the name is taken.
+        RunError: the folder cannot be written.
+    """
+    runs = folder.parent
+    with guarded(runs, begun=False):
+        files.make_folder(runs)
+        hidden = claims.hide(runs, folder.name)
+        try:
+            for name in _names(parcel):
+                files.create(hidden / name, parcel[name])
+            files.sync_folder(hidden)
+            claims.claim(hidden, folder, suffix=False)
+            files.sync_folder(runs)
+        except BaseException:
+            claims.discard(hidden)
+            raise
+
+
+def with_all_rows(parcel: Parcel, folder: Path) -> dict[str, bytes]:
+    """Return a folder's parcel with a checkpoint that has all rows in it, as `complete` needs.
+
+    Raises:
+        ResumeError: the checkpoint is damaged.
+    """
+    checkpoint = read_checkpoint(folder / CHECKPOINT)
+    if checkpoint is None:
+        return dict(parcel)
+    logs = {
+        name: {"size": 0, "crc": 0, "tail": parcel[name].decode()}
+        for name in LOGS
+        if name in parcel
+    }
+    whole = Checkpoint(checkpoint.arrays, {**checkpoint.state, "logs": logs})
+    return {**parcel, CHECKPOINT: whole.to_bytes()}
+
+
+def complete(parcel: Parcel, folder: Path) -> None:
+    """Bring a run to where a copy of it was brought to elsewhere; see `with_all_rows`.
+
+    As in any commit the checkpoint comes first: whatever happens after it, the run can be resumed.
+
+    Raises:
+        BusyError: another process owns the run, or it has logged what the copy has not.
+        RunError: the folder cannot be read or written.
+    """
+    with _owned(folder), guarded(folder):
+        logs = [name for name in LOGS if name in parcel]
+        if not all(_begins(folder / name, parcel[name]) for name in logs):
+            raise BusyError(f"{folder}: has been resumed by another process")
+        _replace(folder, parcel, CHECKPOINT)
+        for name in logs:
+            _extend(folder / name, parcel[name])
+        _replace(folder, parcel, MODEL, PREDICTIONS, RUN)
+
+
+@contextmanager
+def _owned(folder: Path) -> Iterator[None]:
+    """Own a run, as a process does that trains it."""
+    with guarded(folder):
+        descriptor = files.open_log(folder / METRICS, os.O_RDWR)
+    try:
+        if not hold(descriptor):
+            raise BusyError(f"{folder}: is being written by another process")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _begins(path: Path, data: bytes) -> bool:
+    """Tell whether a log is how the data begin; zeros are what a power cut left unwritten."""
+    try:
+        there = np.frombuffer(read_bytes(path, LIMIT, follow=False), np.uint8)
+    except FileNotFoundError:
+        return True
+    start = np.frombuffer(data, np.uint8)[: len(there)]
+    return len(there) == len(start) and bool(np.all((there == start) | (there == 0)))
+
+
+def _extend(path: Path, data: bytes) -> None:
+    """Write a log in its place: its lock is the open file's."""
+    descriptor = files.open_log(path, os.O_RDWR | os.O_CREAT)
+    try:
+        files.write_at(descriptor, path, 0, data)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(folder: Path, parcel: Parcel, *names: str) -> None:
+    for name in names:
+        if name in parcel:
+            files.replace(folder / name, parcel[name])
+
+
+def _names(parcel: Parcel) -> list[str]:
+    """Return the names that are a run's: a parcel puts nothing else anywhere."""
+    return [name for name in FILES if name in parcel]

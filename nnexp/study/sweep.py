@@ -1,72 +1,50 @@
-"""All runs of a study, in a folder of its own."""
+"""Many runs at a time: submitted to an engine, the longest first, each to its end.
+
+Parallelism is over runs: one process per core, one BLAS thread each. Results do not depend on the
+number of processes, the engine or the order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Future
+from heapq import heapify, heappop, heappush
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any
 
-from nnexp.config.loader import Config
-from nnexp.config.study import Study
-from nnexp.run.assembly import DataCache, data_key
-from nnexp.study.engine import Settings, start
-from nnexp.study.jobs import Done, Job, ended
-from nnexp.study.pool import Watcher, run_all
-from nnexp.study.record import check_folder, claim_folder, record_of
-from nnexp.study.shared import discard, share
+from nnexp.errors import NnexpError, RunError
+from nnexp.study.engine import Engine, Settings, Watcher, start
+from nnexp.study.jobs import BUSY, Done, Job
 
-_SHARED = ".data"
+_TICK = 0.2
+_AGAIN = 1.0
 
-
-def plan(configs: Iterable[Config], runs: Path, data: DataCache) -> list[Job]:
-    """Return one job for each run that is wanted; configs that differ only in words are one.
-
-    Raises:
-        ConfigError: data cannot be read, or do not fit.
-    """
-    jobs = [Job(config, runs, data.load(config).digest) for config in configs]
-    return list({job.key: job for job in jobs}.values())
-
-
-def study_jobs(study: Study, folder: Path, data: DataCache) -> list[Job]:
-    """Return the jobs of a study."""
-    return plan((config for _, config in study.runs), folder, data)
-
-
-def already_done(jobs: Iterable[Job], runs: Path) -> list[Done]:
-    """Return what has become of the jobs whose runs have ended under a folder."""
-    there = ended(runs)
-    found = ((job, there.get(job.key)) for job in jobs)
-    return [Done(job, run.folder, run.status) for job, run in found if run]
-
-
-def still_due(jobs: Iterable[Job], runs: Path) -> list[Job]:
-    """Return the jobs whose runs have not ended yet under a folder."""
-    there = ended(runs)
-    return [job for job in jobs if job.key not in there]
+# What follows from the result of a job: another job, or nothing.
+Then = Callable[[Done], Job | None]
 
 
 def run_jobs(
-    jobs: list[Job],
-    data: DataCache,
+    jobs: Sequence[Job],
+    settings: Settings,
     *,
     engine: str = "local",
-    settings: Settings,
     watcher: Watcher | None = None,
     fail_fast: bool = False,
     first: Callable[[], None] = lambda: None,
-    then: Callable[[Done], Job | None] = lambda done: None,
+    then: Then = lambda done: None,
 ) -> list[Done]:
-    """Run jobs whose data have been loaded, and those that follow from them, on an engine.
+    """Run jobs, and those that follow from them, on an engine; see `run_all`.
 
     Args:
-        jobs: what is due.
-        data: keeps their data.
-        engine: the name of one.
+        jobs: to be run; without any, no engine is started.
         settings: of the engine.
-        watcher: is told how they go on.
+        engine: its name.
+        watcher: follows the runs.
         fail_fast: end all when one fails or diverges.
-        first: called once the engine is there, before anything is written.
-        then: told what became of a job, returns the one that is due now because of it.
+        first: called once the engine has started, before anything is written.
+        then: (result of a job) -> a job that follows from it.
 
     Raises:
         RunError: a folder cannot be written, a worker was killed, or the engine cannot do it.
@@ -74,29 +52,96 @@ def run_jobs(
     if not jobs:
         first()
         return []
-    distinct = {data_key(job.config.experiment): job.config for job in jobs}
     with start(engine, settings) as running:
         first()
+        return run_all(jobs, running, watcher=watcher, fail_fast=fail_fast, then=then)
+
+
+def run_all(
+    jobs: Sequence[Job],
+    engine: Engine,
+    *,
+    watcher: Watcher | None = None,
+    fail_fast: bool = False,
+    then: Then = lambda done: None,
+) -> list[Done]:
+    """Run jobs, the longest first; an error of one does not end the others.
+
+    A run that another process trains is asked for again until it has ended, or until that process
+    has left it. When this process is interrupted, the workers' runs end as interrupted, and what
+    they have logged is kept.
+
+    Returns:
+        the results of the jobs that were done, in the order of their ends.
+
+    Raises:
+        RunError: a worker was lost, or a run cannot be written: then no other could be, either.
+    """
+    # The loop is a function of its own: where a signal strikes at a jump back to the first line of
+    # a `try`, Python 3.11 raises its exception outside of that `try`.
+    try:
+        return _loop(jobs, engine, watcher or Watcher(), fail_fast, then)
+    except (BrokenExecutor, CancelledError) as error:
+        engine.stop()
+        raise RunError(engine.lost) from error
+    except BaseException:
+        engine.stop()
+        raise
+
+
+def _loop(
+    jobs: Sequence[Job], engine: Engine, watcher: Watcher, fail_fast: bool, then: Then
+) -> list[Done]:
+    ordered = sorted(jobs, key=lambda job: -job.cost())
+    # The numbers of jobs, with the time from which each is to be submitted.
+    queue = [(0.0, number) for number in range(len(ordered))]
+    running: set[int] = set()
+    results: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
+    done: list[Done] = []
+
+    def submit(number: int) -> None:
+        arguments = engine.prepare(ordered[number], number)
+        future = engine.executor.submit(engine.task, *arguments)
+        running.add(number)
+        future.add_done_callback(lambda future: results.put((number, future)))
+
+    heapify(queue)
+    while queue or running:
+        while queue and queue[0][0] <= monotonic():
+            submit(heappop(queue)[1])
+        for number, epochs in engine.reports():
+            if number in running:  # a late report is of no interest
+                watcher.running(ordered[number], epochs)
+        if not running:
+            watcher.waiting(len(queue))
         try:
-            for config in distinct.values():
-                share(settings.shared, config.experiment, data.load(config))
-            return run_all(jobs, running, watcher=watcher, fail_fast=fail_fast, then=then)
-        finally:
-            discard(settings.shared)
+            number, future = results.get(timeout=_TICK)
+        except Empty:
+            continue
+        running.remove(number)
+        result = _result(engine, ordered[number], future)
+        if result.status == BUSY:
+            heappush(queue, (monotonic() + _AGAIN, number))
+            continue
+        done.append(result)
+        following = then(result)
+        watcher.ended(result)
+        if following is not None:
+            heappush(queue, (0.0, len(ordered)))
+            ordered.append(following)
+        if fail_fast and result.status != "completed":
+            engine.stop()
+            break
+    return done
 
 
-def settings_for(
-    folder: Path, jobs: int, *, argv: Iterable[str] = (), address: str | None = None
-) -> Settings:
-    """Return the settings of an engine for a folder of runs."""
-    return Settings(jobs, folder / _SHARED, tuple(argv), address)
-
-
-def check(study: Study, folder: Path) -> None:
-    """Refuse a folder that is another study's."""
-    check_folder(folder, record_of(study))
-
-
-def claim(study: Study, folder: Path) -> None:
-    """Make a folder the study's, or refuse."""
-    claim_folder(folder, record_of(study))
+def _result(engine: Engine, job: Job, future: Future[Any]) -> Done:
+    try:
+        return engine.finish(job, future.result())
+    except (BrokenExecutor, CancelledError, RunError):
+        raise
+    except NnexpError as error:
+        return Done(job, None, "failed", str(error))
+    except Exception as error:
+        # A bug keeps its traceback, which the executor has brought along.
+        return Done(job, None, "failed", "".join(traceback.format_exception(error)).rstrip())

@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from nnexp.config.identity import run_key
 from nnexp.config.loader import Config, assign, validate
 from nnexp.config.space import Choices
 from nnexp.config.study import Arm, Study, Tune
@@ -29,7 +30,7 @@ from nnexp.names import higher_is_better
 from nnexp.run.assembly import DataCache
 from nnexp.run.reader import Run, open_run
 from nnexp.stats.summary import Point, Row, best, series
-from nnexp.study.jobs import ENDED, Job, key_of
+from nnexp.study.jobs import ENDED, Job
 from nnexp.study.proposals import State, Tried, propose
 
 MONITOR = ("train", "validation")
@@ -234,7 +235,7 @@ class Search:
         if settings is None:
             return None
         job = self.job(settings, number)
-        if key_of(run) != job.key:
+        if not run.config or run_key(run.config, run.digest) != job.key:
             return None
         # Its rows are judged, not its status, so that a trial which another command has trained
         # to the end counts as it would have without.

@@ -8,7 +8,7 @@ where they were interrupted.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -31,14 +31,13 @@ from nnexp.io.files import guarded
 from nnexp.io.json_files import read_mapping
 from nnexp.run.assembly import DataCache
 from nnexp.run.find import folders
-from nnexp.study.engine import Settings
+from nnexp.study.engine import Settings, Watcher
 from nnexp.study.estimate import estimate
 from nnexp.study.jobs import Done, Job
-from nnexp.study.pool import Watcher
 from nnexp.study.proposals import require_optuna
 from nnexp.study.record import claim_folder, read_study, record_of
 from nnexp.study.sweep import run_jobs
-from nnexp.study.trials import Search, Trial, configured
+from nnexp.study.trials import Search, configured
 from nnexp.text import quoted
 
 TRIALS, CONFIRM, TUNE = "trials", "confirm", "tune.json"
@@ -193,18 +192,18 @@ def claim(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
 
 def search_all(
     searches: Sequence[Search],
-    settings: Settings,
+    jobs: int,
     *,
+    argv: tuple[str, ...] = (),
     watcher: Watcher | None = None,
-    tell: Callable[[Search, Trial], None] = lambda search, trial: None,
 ) -> None:
-    """Make the trials that are due, those of different arms at the same time.
+    """Make the trials that are missing, those of different arms at the same time.
 
     Args:
         searches: whose trials are made.
-        settings: of the engine.
-        watcher: is told how the runs go on.
-        tell: is told each trial that has ended.
+        jobs: how many at a time.
+        argv: the command, for the records.
+        watcher: follows the runs; when a run has ended, its trial is in the search.
 
     Raises:
         ConfigError: the space holds settings that no run can have.
@@ -212,7 +211,7 @@ def search_all(
     """
     of: dict[str, Search] = {}
 
-    def due(search: Search) -> Job | None:
+    def following(search: Search) -> Job | None:
         job = search.following()
         if job is not None:
             of[job.name] = search
@@ -222,29 +221,26 @@ def search_all(
         search = of.pop(done.job.name)
         number = len(search.trials)
         if done.folder is None:
-            raise RunError(f"{done.job.name}: {done.error}; run the command again to go on")
-        job = due(search)
+            raise RunError(f"{done.job.name}: {done.error}; run the command again to resume")
+        job = following(search)
         if len(search.trials) == number:
-            raise RunError(f"{done.folder}: has not ended; run the command again to go on")
-        for trial in search.trials[number:]:
-            tell(search, trial)
+            raise RunError(f"{done.folder}: has not ended; run the command again to resume")
         return job
 
-    jobs = [job for search in searches if (job := due(search))]
-    if jobs:
-        data = searches[0].data
-        run_jobs(jobs, data, settings=settings, watcher=watcher, then=then)
+    first = [job for search in searches if (job := following(search))]
+    settings = Settings(min(jobs, len(searches)), searches[0].runs, searches[0].data, argv)
+    run_jobs(first, settings, watcher=watcher, then=then)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is due for an arm, and about how many seconds it takes at most.
+    """What is to be trained for an arm, and about how many seconds it takes at most.
 
     Attributes:
         arm: its name.
         done: trials that have ended.
         epochs: of a trial.
-        trials: seconds of those that are due.
+        trials: seconds of those that are missing.
         then: epochs of a confirming run.
         runs: seconds of the confirming runs.
     """
@@ -258,7 +254,7 @@ class Plan:
 
 
 def expected(study: Study, search: Search) -> Plan:
-    """Estimate what is due for an arm from some settings drawn from its space."""
+    """Estimate what is to be trained for an arm from some settings drawn from its space."""
     search.following()
     done, tune = len(search.trials), search.tune
     drawn = [

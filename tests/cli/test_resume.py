@@ -1,4 +1,4 @@
-"""`nnexp resume`: what goes on, what is refused and why, and runs that are ended by signals."""
+"""`nnexp resume`: what is resumed, what is refused and why, and runs that are ended by signals."""
 
 from __future__ import annotations
 
@@ -353,7 +353,7 @@ def test_an_extension_names_its_runs(nnexp: Nnexp, train: Train) -> None:
     """`--epochs` without a run would extend whatever there is."""
     train(stop_after=1)
     result = nnexp("resume", "--epochs", "9", code=1)
-    assert result.stderr == "nnexp: --epochs: say which runs are to be extended\n"
+    assert result.stderr == "nnexp: --epochs: name the runs to extend\n"
 
 
 def test_a_folder_from_elsewhere_cannot_have_its_links_written_through(
@@ -403,7 +403,7 @@ def rows_of(started: subprocess.Popen[str], rows: int = 3) -> Run:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_cleanly(small: Path, number: signal.Signals) -> None:
-    """Status interrupted, the model saved, exit code 130 and the command that goes on with it."""
+    """Status interrupted, the model saved, exit code 130 and the command that resumes it."""
     with process("train", small, "--set", "epochs=100000000", "-q") as started:
         run = rows_of(started)
         started.send_signal(number)
@@ -414,7 +414,7 @@ def test_a_signal_ends_a_run_cleanly(small: Path, number: signal.Signals) -> Non
     assert out == f"{run.folder}\n"
     assert err == (
         f"nnexp: interrupted; {run.folder} keeps {len(found.rows)} of 100000000 epochs; "
-        f"go on with: nnexp resume {run.folder}\n"
+        f"continue with: nnexp resume {run.folder}\n"
     )
     assert (found.record["status"], found.record["epochs"]) == ("interrupted", len(found.rows))
     assert (run.folder / "model.npz").exists()

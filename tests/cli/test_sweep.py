@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnexp.cli.overview import overview
+from nnexp.cli.progress import overview
 from nnexp.config.loader import load
 from nnexp.run.assembly import DataCache
 from nnexp.run.reader import open_run
@@ -118,7 +118,7 @@ def test_a_diverged_run_is_a_row_and_not_the_end(nnexp: Nnexp, study: Path) -> N
     study.write_text(STUDY.replace("seeds", WILD))
     assert "4 completed, 2 diverged in" in nnexp("sweep", study, code=3).stdout
     again = nnexp("sweep", study, code=3)
-    assert "4 completed, 2 diverged; nothing was due" in again.stdout
+    assert "4 completed, 2 diverged; nothing to train" in again.stdout
 
 
 def test_a_failed_run_is_a_row_and_not_the_end(
@@ -140,7 +140,7 @@ def test_a_failed_run_is_a_row_and_not_the_end(
 
 
 def test_fail_fast_ends_with_the_first_failure(nnexp: Nnexp, study: Path) -> None:
-    """What was not begun is counted, and is due the next time."""
+    """What was not begun is counted, and trained the next time."""
     study.write_text(STUDY.replace("seeds", WILD.replace("eta", "epochs: 9, eta")))
     result = nnexp("sweep", study, "--fail-fast", code=3)
     assert "1 diverged, 5 not begun or not ended in" in result.stdout
@@ -158,14 +158,13 @@ def test_a_dry_run_prints_every_run_and_a_time_and_writes_nothing(
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines[2:6]] == ["slow-s0", "fast-s0", "slow-s1", "fast-s1"]
     assert all(re.fullmatch(r"\S+ +2 +[0-9.]+ m?s", line) for line in lines[2:6])
-    said = r"4 of 4 runs are due: about .* s with 2 at a time \(.* s of work\)"
-    assert re.fullmatch(said, lines[-1])
+    assert re.fullmatch(r"4 of 4 runs to train, about .* s with 2 jobs", lines[-1])
     nnexp("sweep", study, "--seeds", "0")
     before = sorted(Path().rglob("*"))
     lines = nnexp("sweep", study, "--dry-run").stdout.splitlines()
     assert sorted(Path().rglob("*")) == before
     assert [line.endswith("complete") for line in lines[2:6]] == [True, True, False, False]
-    assert lines[-1].startswith("2 of 4 runs are due")
+    assert lines[-1].startswith("2 of 4 runs to train")
 
 
 def test_seeds_and_the_folder_are_options(nnexp: Nnexp, study: Path) -> None:
@@ -320,7 +319,7 @@ def test_who_waits_is_told_for_whom(jobs: list[Job], capsys: pytest.CaptureFixtu
 
 def test_a_busy_run_is_no_end(nnexp: Nnexp, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that another process is at is waited for, and counted as what it comes to."""
-    monkeypatch.setattr("nnexp.study.pool._AGAIN", 0.01)
+    monkeypatch.setattr("nnexp.study.sweep._AGAIN", 0.01)
     asked: list[str] = []
     real = perform
 

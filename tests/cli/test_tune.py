@@ -148,7 +148,7 @@ def test_a_dry_run_begins_nothing(nnexp: Nnexp, study: Path, folder: Path) -> No
     assert planned.startswith("eta: 0.01 to 10, on a logarithmic scale\nbatch_size: 1, 2 or 4\n")
     assert "with_momentum       6     0       4" in planned
     assert "2 x 5" in planned
-    assert "less what is pruned" in planned
+    assert "less where trials are pruned" in planned
     assert sorted(folder.rglob("*")) == before
 
 

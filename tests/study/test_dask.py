@@ -24,8 +24,9 @@ from nnexp.errors import NnexpError
 from nnexp.run.assembly import DataCache
 from nnexp.study.dask import cluster as dask_cluster
 from nnexp.study.dask.cluster import _Executor, unlike
-from nnexp.study.jobs import perform
-from nnexp.study.sweep import run_jobs, settings_for, study_jobs
+from nnexp.study.engine import Settings
+from nnexp.study.jobs import Job, perform, plan
+from nnexp.study.sweep import run_jobs
 
 if TYPE_CHECKING:
     from conftest import Nnexp
@@ -133,18 +134,22 @@ def results(folder: Path) -> dict[str, dict[str, Any]]:
     return {name: files for name, files in contents(folder).items() if name != "study.json"}
 
 
+def jobs_of(study: Path, runs: Path, data: DataCache, seeds: str | None = None) -> list[Job]:
+    """Return the jobs of a study."""
+    return plan((config for _, config in load_study(study, seeds=seeds).runs), runs, data)
+
+
 def run_here(study: Path, seeds: str) -> dict[str, dict[str, Any]]:
     """Return what the local engine's runs come to."""
     data, runs = DataCache(), Path("here")
-    jobs = study_jobs(load_study(study, seeds=seeds), runs, data)
-    run_jobs(jobs, data, settings=settings_for(runs, 1))
+    run_jobs(jobs_of(study, runs, data, seeds), Settings(1, runs, data))
     return results(runs)
 
 
 def interrupt_one(study: Path, runs: Path) -> Path:
     """Train some epochs of one run of the study, as an earlier command might have."""
     data = DataCache()
-    job = study_jobs(load_study(study), runs / "study", data)[0]
+    job = jobs_of(study, runs / "study", data)[0]
     done = perform(job, data, progress=Stopper(20))
     assert done.folder
     return done.folder

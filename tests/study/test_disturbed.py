@@ -46,7 +46,7 @@ def test_a_study_may_grow_and_be_repeated_in_any_order(root: Path, undisturbed: 
     text = text.replace("seeds: 0-2", "seeds: [2, 1, 0]\nbaseline: slow")
     study = write_study(root, text, "reversed.yaml")
     _, err = finish(start(study, "--runs-dir", "grown"))
-    assert "6 runs, 1 of them there already" in err
+    assert "6 runs, 1 of them done already" in err
     assert stamps(there) == before
     found = contents(folder)
     del found["study.json"]
@@ -54,8 +54,8 @@ def test_a_study_may_grow_and_be_repeated_in_any_order(root: Path, undisturbed: 
     before = stamps(folder)
     out, err = finish(start(study, "--runs-dir", "grown"))
     assert stamps(folder) == before
-    assert "6 completed; nothing was due" in out
-    assert "6 runs, 6 of them there already" in err
+    assert "6 completed; nothing to train" in out
+    assert "6 runs, 6 of them done already" in err
 
 
 def test_two_sweeps_at_once_share_the_work(root: Path, undisturbed: Contents) -> None:

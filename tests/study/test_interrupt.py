@@ -71,7 +71,7 @@ def test_a_sweep_that_is_cut_short_leaves_no_process_and_runs_to_be_resumed(
     assert err.endswith(said)
     assert "Traceback" not in err
     if code != -signal.SIGKILL:
-        assert "runs/study keeps what was trained; the same command goes on with it" in err
+        assert "runs/study keeps what was trained; the same command resumes it" in err
     found, notes = open_all(folders(runs))
     assert notes == []
     assert [run.status for run in found] == ["interrupted"] * 2

@@ -17,7 +17,7 @@ from nnexp.errors import RunError
 from nnexp.io.lock import hold
 from nnexp.run.assembly import DataCache, load_data
 from nnexp.run.session import run
-from nnexp.study.jobs import BUSY, Job, complete, ended, look, perform
+from nnexp.study.jobs import BUSY, Job, finished, perform
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -154,8 +154,7 @@ def test_what_has_ended_is_complete_and_nothing_else_is(job: Job) -> None:
         copy = Path(status) / folder.name
         shutil.copytree(folder, copy)
         (copy / "run.json").write_text(json.dumps(record | {"status": status}))
-        assert len(ended(copy.parent)) == count
-        assert [run.status for run in complete(copy.parent).values()] == [status] * count
+        assert list(finished(copy.parent).values()) == [(copy, status)] * count
 
 
 @pytest.mark.parametrize(
@@ -174,7 +173,7 @@ def test_what_has_ended_is_complete_and_nothing_else_is(job: Job) -> None:
 def test_a_record_that_says_nothing_is_no_run(tmp_path: Path, record: str) -> None:
     """Whatever stands in run.json, looking at it raises nothing."""
     (tmp_path / "run.json").write_text(record, encoding="latin-1")
-    assert look(tmp_path) is None
+    assert finished(tmp_path) == {}
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
@@ -186,9 +185,7 @@ def test_a_config_is_known_again_from_its_run_folder(path: Path, tmp_path: Path)
     assert run_key(load(tmp_path / "config.yaml").values(), "d") == key
     record = {"status": "completed", "config": config.values()}
     (tmp_path / "run.json").write_text(json.dumps(record | {"data": {"sha256": "d"}}))
-    standing = look(tmp_path)
-    assert standing is not None
-    assert standing.key == key
+    assert list(finished(tmp_path)) == [key]
 
 
 def test_the_shifted_copies_cost_their_time(tmp_path: Path) -> None:
@@ -200,5 +197,5 @@ def test_the_shifted_copies_cost_their_time(tmp_path: Path) -> None:
         path = tmp_path / f"{i}.yaml"
         path.write_text(text)
         jobs.append(Job(load(path), tmp_path))
-    assert [job.epoch for job in jobs] == [30, 150, 30]
+    assert [job.examples for job in jobs] == [30, 150, 30]
     assert jobs[1].cost() > jobs[0].cost() == jobs[2].cost()

@@ -22,10 +22,9 @@ from nnexp.errors import ConfigError, Problem, RunError
 from nnexp.run.assembly import DataCache, load_data
 from nnexp.run.reader import open_run
 from nnexp.run.session import run
-from nnexp.study.engine import Engine, Report, Settings, start
-from nnexp.study.jobs import BUSY, Done, Job, ended, key_of
-from nnexp.study.pool import Unwatched, run_all
-from nnexp.study.sweep import already_done, plan, run_jobs, still_due
+from nnexp.study.engine import Engine, Report, Settings, Watcher, start
+from nnexp.study.jobs import BUSY, Done, Job, plan, split
+from nnexp.study.sweep import run_all, run_jobs
 
 POINTS = "data: {path: points.csv, target: kind}\nlayers: [2, 3, 2]\nepochs: 4\n"
 TINY = "data: {name: mnist, train: 30, validation: 10, test: 10}\nlayers: [784, 3, 10]\nepochs: 2\n"
@@ -42,7 +41,7 @@ BAD = {
 
 
 @dataclass
-class Told(Unwatched):
+class Told(Watcher):
     """A Watcher that remembers."""
 
     ends: list[Done] = field(default_factory=list)
@@ -87,7 +86,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     (root / "vanished.csv").unlink()
     runs, told = root / "runs", Told()
     jobs = [Job(config, runs) for config in configs.values()]
-    with start("local", Settings(2, runs / ".data", argv=("nnexp", "test"))) as engine:
+    with start("local", Settings(2, runs, DataCache(), ("nnexp", "test"))) as engine:
         done = run_all(jobs, engine, watcher=told)
     return Study(configs, runs, {name_of(d): d for d in done}, told)
 
@@ -138,46 +137,33 @@ def test_an_error_is_told_with_its_words_and_leaves_no_folder(study: Study) -> N
     )
     assert misfit.error == (
         f"{root / 'misfit.yaml'}:2: layers: [5, 3, 2] does not fit the data: points, train set "
-        "has 2 inputs an example: begin layers with 2"
+        "has 2 inputs per example: begin layers with 2"
     )
 
 
-def test_what_is_complete_is_not_due_again(study: Study) -> None:
-    """Completed and diverged runs are found by config and data, and the others are due."""
-    data = DataCache()
-    jobs = plan((study.configs[name] for name in GOOD), study.runs, data)
-    assert still_due(jobs, study.runs) == []
-    assert {name_of(done): done.status for done in already_done(jobs, study.runs)} == {
-        name: study.done[name].status for name in GOOD
-    }
-    assert {run.folder for run in ended(study.runs).values()} == {
-        study.done[name].folder for name in GOOD
+def test_what_has_ended_is_not_trained_again(study: Study) -> None:
+    """Completed and diverged runs are found by config and data, and the others are left to do."""
+    jobs = plan((study.configs[name] for name in GOOD), study.runs, DataCache())
+    done, missing = split(jobs, study.runs)
+    assert missing == []
+    assert {name_of(one): (one.folder, one.status) for one in done} == {
+        name: (study.done[name].folder, study.done[name].status) for name in GOOD
     }
 
 
-def test_a_run_of_other_data_is_due(study: Study, tmp_path: Path) -> None:
-    """The same config and seed with data that have changed is another run."""
+def test_a_run_of_other_data_is_another_run(study: Study, tmp_path: Path) -> None:
+    """The same config and seed with data that have changed are trained again, in a new folder."""
     for name in ("points.csv", "plain.yaml"):
         (tmp_path / name).write_bytes((study.runs.parent / name).read_bytes())
-    config = load(tmp_path / "plain.yaml")
-    folder = run_jobs(
-        plan([config], tmp_path / "runs", DataCache()),
-        DataCache(),
-        settings=Settings(1, tmp_path / "runs" / ".data"),
-    )[0].folder
-    assert still_due(plan([config], tmp_path / "runs", DataCache()), tmp_path / "runs") == []
+    config, runs = load(tmp_path / "plain.yaml"), tmp_path / "runs"
+    (first,) = run_jobs(plan([config], runs, DataCache()), Settings(1, runs, DataCache()))
+    assert split(plan([config], runs, DataCache()), runs)[1] == []
     (tmp_path / "points.csv").write_text("x,y,kind\n" + "1,2,a\n2,3,b\n" * 15)
-    (job,) = plan([config], tmp_path / "runs", DataCache())
-    assert still_due([job], tmp_path / "runs") == [job]
-    again = run_jobs([job], DataCache(), settings=Settings(1, tmp_path / "runs" / ".data"))[0]
+    (job,) = plan([config], runs, DataCache())
+    assert split([job], runs) == ([], [job])
+    (again,) = run_jobs([job], Settings(1, runs, DataCache()))
     assert again.status == "completed"
-    assert again.folder == tmp_path / "runs" / "plain-s0-2" != folder
-
-
-def test_a_run_is_known_again_by_run_json_alone(study: Study) -> None:
-    """Reading a folder in full and looking at run.json give the same key."""
-    for key, standing in ended(study.runs).items():
-        assert key_of(open_run(standing.folder)) == key
+    assert again.folder == runs / "plain-s0-2" != first.folder
 
 
 def test_words_do_not_make_another_run_and_anything_else_does(study: Study) -> None:
@@ -202,10 +188,9 @@ def test_configs_that_differ_in_words_are_one_job(study: Study) -> None:
     assert len(plan(twice, study.runs, DataCache())) == 1
 
 
-def test_nothing_due_is_nothing_done(tmp_path: Path) -> None:
+def test_without_jobs_nothing_is_done(tmp_path: Path) -> None:
     """Without jobs no process is started, and nothing is written."""
-    settings = Settings(2, tmp_path / "runs" / ".data")
-    assert run_jobs([], DataCache(), settings=settings) == []
+    assert run_jobs([], Settings(2, tmp_path / "runs", DataCache())) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -271,7 +256,7 @@ def test_a_run_that_another_process_is_at_is_asked_for_again(
     jobs: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until it has ended, or can be gone on with; meanwhile the others are done."""
-    monkeypatch.setattr("nnexp.study.pool._AGAIN", 0.01)
+    monkeypatch.setattr("nnexp.study.sweep._AGAIN", 0.01)
     asked: list[int] = []
     told = Told()
 
@@ -380,7 +365,7 @@ def test_a_signal_stops_the_workers_wherever_it_strikes(
     jobs: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three hundred moments of a loop that waits for a run, from its first turn on."""
-    monkeypatch.setattr("nnexp.study.pool._TICK", 0.0)
+    monkeypatch.setattr("nnexp.study.sweep._TICK", 0.0)
     stopped: list[int] = []
 
     def strike(number: int, frame: object) -> None:

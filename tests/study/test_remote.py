@@ -24,12 +24,11 @@ from nnexp.errors import RunError
 from nnexp.run import blas
 from nnexp.run.assembly import DataCache, read_data
 from nnexp.run.writer import RunWriter
-from nnexp.study import parcel
 from nnexp.study import remote as module
-from nnexp.study.engine import ENGINES, Engine, Entry
-from nnexp.study.jobs import BUSY, Done, Job, perform
+from nnexp.study.engine import ENGINES, Engine, Entry, Settings
+from nnexp.study.jobs import BUSY, Done, Job, perform, plan
 from nnexp.study.remote import remote
-from nnexp.study.sweep import run_jobs, settings_for, study_jobs
+from nnexp.study.sweep import run_jobs
 
 DOCS = Path(__file__).parents[2] / "docs" / "cluster.md"
 STUDY = """\
@@ -64,7 +63,7 @@ def study(folder: Path) -> Path:
 
 def jobs_of(study: Path, runs: str, data: DataCache) -> list[Job]:
     """Return the jobs of a study, their folders given by a relative path."""
-    return study_jobs(load_study(study), Path(runs), data)
+    return plan((config for _, config in load_study(study).runs), Path(runs), data)
 
 
 def do(engine: Engine, job: Job) -> Done:
@@ -90,7 +89,7 @@ def job(study: Path) -> Job:
 @pytest.fixture
 def engine() -> Engine:
     """Give an engine whose worker is this process."""
-    return remote(Here(), settings_for(Path("runs"), 1))
+    return remote(Here(), Settings(1, Path("runs"), DataCache()))
 
 
 def interrupt(job: Job, epochs: int = 3) -> Path:
@@ -107,7 +106,7 @@ def test_threads_that_train_at_the_same_time_give_the_same_bytes(
     """Eight threads of one process do not disturb each other's runs."""
     data = DataCache()
     with ThreadPoolExecutor(8) as executor:
-        engine = remote(executor, settings_for(Path("runs"), 8))
+        engine = remote(executor, Settings(8, Path("runs"), data))
         jobs = jobs_of(study, "runs", data)
         futures = [executor.submit(engine.task, *engine.prepare(job, 0)) for job in jobs]
         for job, future in zip(jobs, futures, strict=True):
@@ -141,7 +140,7 @@ def test_the_documented_executor_gives_the_same_bytes(
     jobs = jobs_of(study, "runs", data)
     resumed = interrupt(jobs[0])
     rows = (resumed / "metrics.csv").read_bytes()
-    done = run_jobs(jobs, data, engine="mpi", settings=settings_for(Path("runs"), 2))
+    done = run_jobs(jobs, Settings(2, Path("runs"), data), engine="mpi")
     assert sorted(one.epochs for one in done) == [1, 1, 9, 12, 12, 12]
     assert (resumed / "metrics.csv").read_bytes().startswith(rows)
     assert contents(Path("runs")) == judged
@@ -224,7 +223,7 @@ def test_a_death_when_a_run_comes_back_leaves_one_that_can_be_gone_on_with(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(parcel, "_extend", die)
+        patch.setattr(module, "_extend", die)
         with pytest.raises(KeyboardInterrupt):
             engine.finish(job, sent)
     assert do(engine, job) == Done(job, there, "completed", epochs=0)

@@ -12,7 +12,7 @@ import pytest
 from nnexp.config.loader import Config, load
 from nnexp.data import Dataset
 from nnexp.run.assembly import read_data
-from nnexp.study.shared import discard, share, shared_data
+from nnexp.study.local import discard, share, shared_data
 
 CONFIGS = {
     "mnist": "data: {name: mnist, train: 50, validation: 0, test: 20}\nlayers: [784, 3, 10]\n",

@@ -33,11 +33,11 @@ from nnexp.run.reader import open_run
 from nnexp.run.rows import Row
 from nnexp.run.session import Silence
 from nnexp.stats.summary import Point
-from nnexp.study.jobs import Job, perform
+from nnexp.study.engine import Watcher
+from nnexp.study.jobs import Done, Job, perform
 from nnexp.study.proposals import Tried, propose
 from nnexp.study.record import read_study
-from nnexp.study.sweep import settings_for
-from nnexp.study.trials import MIN_COMPLETE, Pruning, Search, Trial, medians
+from nnexp.study.trials import MIN_COMPLETE, Pruning, Search, medians
 from nnexp.study.tuning import claim, claim_confirmation, confirmation, prepare, search_all
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -319,6 +319,17 @@ def test_a_search_that_is_interrupted_again_and_again_comes_to_the_same(
     }
 
 
+class Ends(Watcher):
+    """A Watcher that remembers the names of the jobs that have ended."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def ended(self, done: Done) -> None:
+        """Remember."""
+        self.names.append(done.job.name)
+
+
 def test_the_result_does_not_depend_on_the_number_of_jobs(
     undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
@@ -326,14 +337,12 @@ def test_the_result_does_not_depend_on_the_number_of_jobs(
     for jobs in (1, 2):
         runs = tmp_path / str(jobs)
         found = searches(undisturbed.path, runs)
-        told: list[tuple[str, int]] = []
-
-        def tell(search: Search, trial: Trial, told: list[tuple[str, int]] = told) -> None:
-            told.append((search.arm.name, trial.number))
-
-        search_all(found, settings_for(found[0].runs, jobs), tell=tell)
+        watcher = Ends()
+        search_all(found, jobs, watcher=watcher)
         assert contents(runs / "trials") == contents(undisturbed.runs / "trials")
-        assert sorted(told) == sorted((s.arm.name, n) for s in found for n in range(8))
+        assert sorted(watcher.names) == sorted(
+            f"{s.arm.name}-t{n}-s0" for s in found for n in range(8)
+        )
 
 
 def test_a_search_that_is_killed_at_any_moment_comes_to_the_same(

@@ -17,8 +17,8 @@ from nnexp.errors import BusyError, RunError
 from nnexp.run.reader import open_run
 from nnexp.run.resume import resume
 from nnexp.run.writer import RunWriter
-from nnexp.study import parcel
-from nnexp.study.parcel import complete, deliver, pack, unpack, with_all_rows
+from nnexp.study import remote
+from nnexp.study.remote import complete, deliver, pack, unpack, with_all_rows
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -112,9 +112,9 @@ def test_a_folder_that_is_too_large_is_not_sent(
     """The limit is on all files together, and the message says what is due."""
     sent = train().folder
     size = sum(map(len, contents(sent).values()))
-    monkeypatch.setattr(parcel, "LIMIT", size)
+    monkeypatch.setattr(remote, "LIMIT", size)
     assert len(pack(sent)) == 6
-    monkeypatch.setattr(parcel, "LIMIT", size - 1)
+    monkeypatch.setattr(remote, "LIMIT", size - 1)
     with pytest.raises(RunError, match=r"run\.json: cannot be sent: .* at most .* are read"):
         pack(sent)
 
