@@ -214,13 +214,15 @@ def test_a_complete_run_that_has_lost_rows_is_trained_anew(nnexp: Nnexp, study: 
     log.write_text("".join([lines[0], "1,torn\n", *lines[2:]]))
     compared = nnexp("compare", "runs/question")
     assert f"note: {log.parent}: metrics.csv: has 1 of the 2 epochs of run.json" in compared.stderr
-    assert "slow: without a completed run here, and left out: seed 1" in compared.stdout
+    assert "slow: excluded, without a completed run here: seed 1" in " ".join(
+        compared.stdout.split()
+    )
     again = nnexp("sweep", study)
     said = (
         f"note: {log.parent} holds a damaged run, or one of other settings: slow-s1-2 was trained"
     )
     assert said in again.stderr
-    assert "left out" not in nnexp("compare", "runs/question").stdout
+    assert "excluded" not in nnexp("compare", "runs/question").stdout
 
 
 def test_a_place_that_cannot_be_written_is_one_message(nnexp: Nnexp, study: Path) -> None:

@@ -262,4 +262,4 @@ def test_a_worker_reads_the_data_of_nnexp_once(
         order, data = engine.prepare(job, 0)
         assert (data is None) == job.config.experiment.data.label.startswith("mnist")
         engine.task(order, data)
-    assert read == ["mnist"]
+    assert read == ["mnist 60/20/20"]
