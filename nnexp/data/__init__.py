@@ -1,16 +1,16 @@
 """Data: bytes in, `Splits` from a reader, a `Dataset` out.
 
-Adding a format is one module with its `READER`, and its entry in `READERS`.
+Adding a format is one module with its `READER`, and its entry in `MODULES`.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nnexp.data import csv_file, idx_folder, inline, mnist, npz_file
 from nnexp.data.dataset import Dataset, MisfitError, check_targets, fit
 from nnexp.data.readers import Options, Reader
 from nnexp.errors import one_of
@@ -25,14 +25,15 @@ __all__ = [
     "reader_of",
 ]
 
-_ALL: tuple[Reader[Any], ...] = (
-    mnist.READER,
-    idx_folder.READER,
-    npz_file.READER,
-    csv_file.READER,
-    inline.READER,
+MODULES = (
+    "mnist",
+    "idx_folder",
+    "npz_file",
+    "csv_file",
+    "inline",
 )
-READERS = {reader.kind: reader for reader in _ALL}
+_LOADED: list[Reader[Any]] = [import_module(f"{__name__}.{name}").READER for name in MODULES]
+READERS = {reader.kind: reader for reader in _LOADED}
 
 
 def reader_of(value: Any) -> Reader[Any] | None:
@@ -69,7 +70,7 @@ def load(options: Options, *, n_in: int, n_out: int, dtype: type[np.floating]) -
         MisfitError: they do not fit the network.
 
     >>> xor = {"x": [[0, 0], [0, 1], [1, 0], [1, 1]], "y": [[0], [1], [1], [0]]}
-    >>> options = inline.Inline.model_validate({"inline": xor})
+    >>> options = READERS["inline"].options.model_validate({"inline": xor})
     >>> data = load(options, n_in=2, n_out=1, dtype=np.float64)
     >>> data.train.y.ravel(), data.classes
     (array([0., 1., 1., 0.]), ('0', '1'))

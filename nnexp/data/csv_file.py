@@ -22,6 +22,7 @@ from nnexp.data.readers import (
     Reader,
     Split,
     Splits,
+    reading,
 )
 from nnexp.errors import DataError, did_you_mean
 from nnexp.io.files import open_regular
@@ -148,7 +149,10 @@ def _lines(path: Path, stream: TextIO) -> Iterator[str]:
 
 def _read(path: Path, target: str) -> _Table:
     try:
-        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as stream:
+        with (
+            reading(path),
+            io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as stream,
+        ):
             reader = csv.reader(_lines(path, stream), strict=True)
             table = None
             header = [name.strip() for name in next(reader, [])]
@@ -160,10 +164,6 @@ def _read(path: Path, target: str) -> _Table:
                 if row:
                     table = table or _Table(path, header, target)
                     table.add(reader.line_num, row)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from error
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: not CSV: {error}") from error
     if table is None:

@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from nnexp.data.readers import HoldOutOptions, Reader, Split, Splits, hold_out
+from nnexp.data.readers import HoldOutOptions, Reader, Split, Splits, hold_out, reading
 from nnexp.errors import DataError
 from nnexp.io.files import open_regular, size_of
 from nnexp.io.npz import check_size, read_whole
@@ -60,13 +60,11 @@ def read_idx(path: Path, rows: int | None = None) -> Array:
         DataError: the file is missing, unreadable, not IDX, truncated or too long.
     """
     try:
-        with open_regular(path) as raw:
+        with reading(path), open_regular(path) as raw:
             packed = raw.peek(2)[:2] == _GZIP
             return _parse(path, _Gunzip(raw) if packed else raw, size_of(raw), rows)
     except (EOFError, zlib.error) as error:
         raise DataError(f"{path}: damaged or truncated gzip file ({error})") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _parse(path: Path, stream: BinaryIO | _Gunzip, stored: int, rows: int | None) -> Array:
@@ -100,14 +98,12 @@ def _parse(path: Path, stream: BinaryIO | _Gunzip, stored: int, rows: int | None
 
 def find(folder: Path, part: str, kind: str) -> Path:
     """Find the one file of a folder that holds `part` (train, t10k) `kind` (images, labels)."""
-    try:
-        files = sorted(folder.glob(f"*{part}-{kind}[-.]idx*")) if folder.is_dir() else []
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
+    with reading(folder):
+        missing = "no such file" if folder.is_dir() else "no such folder"
+        files = sorted(folder.glob(f"*{part}-{kind}[-.]idx*"))
     if len(files) != 1:
         names = shorten(", ".join(file.name for file in files[:4]), 200)
-        got = f"{len(files):,} such files: {names}" if files else "no such file"
-        got = got if folder.is_dir() else "no such folder"
+        got = f"{len(files):,} such files: {names}" if files else missing
         raise DataError(f"{folder}: expected one file {part}-{kind}-idx... (.gz or not), got {got}")
     return files[0]
 

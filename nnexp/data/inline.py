@@ -29,7 +29,7 @@ class InlineExamples(Strict):
 class Inline(Options):
     """Examples written in the config; they are the training set."""
 
-    inline: InlineExamples
+    inline: InlineExamples = Field(description="the examples")
 
     @property
     def label(self) -> str:

@@ -27,7 +27,7 @@ SHA256 = {
 class Mnist(Options):
     """The MNIST that comes with nnexp, or the first so many images of each set."""
 
-    name: Literal["mnist"]
+    name: Literal["mnist"] = Field(description="the data set that comes with nnexp")
     train: int = Field(SIZES["train"], ge=1, le=SIZES["train"], description="training images")
     validation: int = Field(
         SIZES["validation"], ge=0, le=SIZES["validation"], description="validation images"

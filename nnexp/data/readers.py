@@ -5,9 +5,10 @@ A format is one module with a `READER`; the table of them is `nnexp.data.READERS
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -112,12 +113,23 @@ class Splits:
         return {name: split for name, split in named.items() if split}
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn a failure to read a file, or to read it as text, into a DataError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+
+
 def hold_out(
     options: HoldOutOptions,
     name: str,
     train: Split,
-    validation: Split | None,
-    test: Split | None,
+    validation: Split | None = None,
+    test: Split | None = None,
 ) -> Splits:
     """Return the splits that the options ask for.
 

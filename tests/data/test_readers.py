@@ -38,8 +38,7 @@ def test_a_reader_says_all_that_is_needed(kind: str) -> None:
     assert reader.words.endswith(".")
     model: type[BaseModel] = reader.options
     assert (model.__doc__ or "").endswith(".")
-    for name, field in model.model_fields.items():
-        assert field.description or name == reader.key, name
+    assert all(field.description for field in model.model_fields.values())
     assert model.__name__ in json_schema()["$defs"]
 
 
