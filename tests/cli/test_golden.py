@@ -3,8 +3,9 @@
 A case is `golden/<case>.yaml`, or a folder `golden/<case>/` with `config.yaml` and data files (or
 neither, for a config that does not exist), beside `golden/<case>.txt`: the exact text that
 `nnexp train` writes to stderr. Of a folder with `study.yaml` it is what `nnexp sweep` writes.
-`{folder}` in it stands for the folder it was run in, `{data}` for all the forms of data, so that
-a new format changes no text. A first line `# flags: ...` of a file holds
+`{folder}` in it stands for the folder it was run in. Names from a table stand in it as `{data}`,
+`{costs}`, `{costs of tanh}` and so on (see `TABLES`), so that a new entry changes no text; a text
+that is right is not written anew. A first line `# flags: ...` of a file holds
 further words of the command line. Adding a case is adding its files; the texts are written anew, to
 be read through, by
 
@@ -23,13 +24,23 @@ import pytest
 
 from nnexp.data import READERS
 from nnexp.errors import one_of
+from nnexp.nn.activations import HIDDEN, OUTPUT
+from nnexp.nn.costs import COSTS, legal_costs
+from nnexp.nn.network import INITIALIZERS
 
 if TYPE_CHECKING:
     from conftest import Nnexp
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted({path.stem for path in GOLDEN.iterdir()})
-FORMS = one_of(reader.form for reader in READERS.values())
+TABLES = {
+    "data": one_of(reader.form for reader in READERS.values()),
+    "costs": one_of(COSTS),
+    "activations": one_of(HIDDEN),
+    "initializers": one_of(INITIALIZERS),
+    "initializers, ": ", ".join(INITIALIZERS) + ", ",
+    **{f"costs of {output}": one_of(legal_costs(output)) for output in OUTPUT},
+}
 REWRITE = bool(os.environ.get("NNEXP_REWRITE_GOLDEN"))
 
 
@@ -51,19 +62,27 @@ def flags(config: Path) -> list[str]:
     return shlex.split(first.removeprefix("# flags:")) if first.startswith("# flags:") else []
 
 
+def expanded(golden: Path) -> str:
+    """Return the text of a golden file, if there is one, with the names of the tables."""
+    text = golden.read_text(encoding="utf-8") if golden.exists() else ""
+    for name, names in TABLES.items():
+        text = text.replace(f"{{{name}}}", names)
+    return text
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_refusal_is_worded_as_in_its_golden_file(nnexp: Nnexp, folder: Path, case: str) -> None:
     """Wrong input gives exit code 1, nothing on stdout, the golden text on stderr, and no run."""
     command, config = put(case, folder)
     before = sorted(folder.rglob("*"))
     result = nnexp(command, config, *flags(folder / config), code=1)
-    said = result.stderr.replace(str(folder), "{folder}").replace(FORMS, "{data}")
+    message = result.stderr.replace(str(folder), "{folder}")
     golden = GOLDEN / f"{case}.txt"
-    if REWRITE:
-        golden.write_text(said, encoding="utf-8")
-    assert said == golden.read_text(encoding="utf-8")
+    if REWRITE and message != expanded(golden):
+        golden.write_text(message, encoding="utf-8")
+    assert message == expanded(golden)
     assert result.stdout == ""
-    assert "Traceback" not in said
+    assert "Traceback" not in message
     assert sorted(folder.rglob("*")) == before
 
 

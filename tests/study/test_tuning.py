@@ -487,7 +487,7 @@ SPACE = "{eta: {log: [0.001, 10]}, batch_size: [5, 20]}"
             "{layers: [[2, 4, 2], [2, 4, 4, 2]], dropout: [0, [0.5]]}",
             "study.yaml:12: dropout: 1 given; layers [2, 4, 4, 2] need 2, one a hidden layer",
         ),
-        (SPACE, "{cost: [quadratic, hinge]}", "study.yaml:12: tune.space.cost: 'hinge' is not"),
+        (SPACE, "{cost: [quadratic, cubic]}", "study.yaml:12: tune.space.cost: 'cubic' is not"),
         (SPACE, "{epochs: [5, 10]}", "study.yaml:12: tune.space.epochs: is the same for all"),
         (SPACE, "{data.test: [0.1, 0.2]}", "study.yaml:12: tune.space.data.test: trials on"),
         (
