@@ -19,7 +19,7 @@ from nnexp.run.rows import Row
 from nnexp.run.session import Outcome, Progress, Silence, run
 
 # The same cases each time; tests/fuzz and tests/torture look for new ones.
-settings.register_profile("nnexp", deadline=None, derandomize=True)
+settings.register_profile("nnexp", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("nnexp")
 
 SMALL = """\
