@@ -183,10 +183,10 @@ CLAIMS = (
     ),
     Claim(
         "Hyper-parameters: first guess",
-        ("hyper_1_nothing_learnt",),
+        ("hyper_1_nothing_learned",),
         "η = 10 and λ = 1000 do no better than chance.",
         "the accuracy ends below 15 %, of a network that has not diverged",
-        checks.at_chance("hyper_1_nothing_learnt", "validation_accuracy"),
+        checks.at_chance("hyper_1_nothing_learned", "validation_accuracy"),
     ),
     Claim(
         "Hyper-parameters: small and fast",
@@ -241,7 +241,10 @@ CLAIMS = (
         for name, than, title in (
             ("l1", "overfitting_full", "L1"),
             ("dropout", "init_scaled_100", "dropout"),
-            ("shifts", "init_scaled_100", "expansion by shifts"),
+            ("shifts", "init_scaled_100", "augmentation by shifts"),
+            ("rotate", "init_scaled_100", "augmentation by rotations"),
+            ("affine", "init_scaled_100", "augmentation by stretching and shearing"),
+            ("elastic", "init_scaled_100", "augmentation by elastic distortions"),
             ("no_improvement_in_10", "eta_0250", "no improvement in 10"),
             ("halving", "eta_0250", "halving η"),
             ("momentum", "eta_0025", "momentum"),
