@@ -68,7 +68,8 @@ def sweep(
     from nnexp.views.plan import as_counts, passed_over, sweep_plan
 
     loaded = load_study(study, seeds=seeds, many=yes)
-    folder, data, record = runs_dir / loaded.name, DataCache(), record_of(loaded)
+    folder, data = runs_dir / loaded.name, DataCache()
+    record = record_of(loaded, data)
     wanted = plan((config for _, config in loaded.runs), folder, data)
     check_folder(folder, record)
     done, missing = split(wanted, folder)

@@ -54,11 +54,11 @@ def tune(
     from nnexp.run.assembly import DataCache
     from nnexp.study.engine import Settings
     from nnexp.study.jobs import plan, split
+    from nnexp.study.record import claim_folder, record_of
     from nnexp.study.sweep import run_jobs
     from nnexp.study.tuning import (
         CONFIRM,
         claim,
-        claim_confirmation,
         confirmation,
         expected,
         prepare,
@@ -88,7 +88,7 @@ def tune(
         tuned = confirmation(loaded, searches)
         if tuned.arms:
             runs = folder / CONFIRM
-            claim_confirmation(tuned, runs, setup.trials)
+            claim_folder(runs, record_of(tuned, data, setup.trials), chosen=True)
             done, missing = split(plan((c for _, c in tuned.runs), runs, data), runs)
             settings = Settings(min(jobs, len(missing)), runs, data, argv())
             with overview(missing, settings.jobs, quiet=quiet) as watcher:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import product
@@ -30,12 +29,10 @@ from nnexp.io import files
 from nnexp.io.files import guarded
 from nnexp.io.json_files import read_mapping
 from nnexp.run.assembly import DataCache
-from nnexp.run.find import folders
 from nnexp.study.engine import Settings, Watcher
 from nnexp.study.estimate import estimate
 from nnexp.study.jobs import Done, Job
 from nnexp.study.proposals import require_optuna
-from nnexp.study.record import claim_folder, read_study, record_of
 from nnexp.study.sweep import run_jobs
 from nnexp.study.trials import Search, configured
 from nnexp.text import quoted
@@ -298,27 +295,3 @@ def _tuned(study: Study, search: Search) -> Arm | None:
         description=f"{arm.name} with the settings of trial {trial.number}",
     )
     return replace(arm, config=config)
-
-
-def claim_confirmation(study: Study, folder: Path, trials: int) -> None:
-    """Write the study.json of the confirming runs, with the trials their settings are from.
-
-    Raises:
-        RunError: there are runs of other settings, or the file cannot be written.
-    """
-    record = record_of(study, dict.fromkeys((arm.name for arm in study.arms), trials))
-    there = None
-    with suppress(RunError):
-        there = read_study(folder)
-    known = there.arms if there else {}
-    other = [
-        name
-        for name, arm in record.arms.items()
-        if name in known and known[name].identities != arm.identities
-    ]
-    if other and any(folders(folder)):
-        raise RunError(
-            f"{folder}: holds runs of other settings of {', '.join(other[:6])}, chosen by a search "
-            "that was shorter, or of other epochs; move it away, and run the command again"
-        )
-    claim_folder(folder, record)

@@ -185,7 +185,7 @@ def _confirmed(tuned: Tuned) -> str:
 
 def comparison(tuned: Tuned) -> Page | None:
     """Compare the confirming runs, as `nnexp compare` does; None where there are none."""
-    record = record_of(tuned.study, {arm.name: tuned.tune.trials for arm in tuned.study.arms})
+    record = record_of(tuned.study, tuned.searches[0].data, tuned.tune.trials)
     runs, _ = of_study(tuned.runs, record)
     question = Question(tuned.metric, record.at, study=record)
     return compare.page(runs, question, brief=True) if runs else None

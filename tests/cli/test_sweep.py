@@ -198,8 +198,8 @@ def test_two_studies_do_not_share_a_folder(nnexp: Nnexp, study: Path) -> None:
     study.write_text(STUDY.replace("epochs: 2", "epochs: 3"))
     result = nnexp("sweep", study, code=1)
     assert result.stderr == (
-        "nnexp: runs/question: holds another study, whose arms slow, fast have other settings; "
-        "give this one another name, or another place with --runs-dir\n"
+        "nnexp: runs/question: holds another study, whose arms slow, fast have other settings "
+        "or data; give this one another name, or another place with --runs-dir\n"
     )
     assert result.stdout == ""
     assert nnexp("sweep", study, "--dry-run", code=1).stderr == result.stderr

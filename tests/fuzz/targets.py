@@ -39,7 +39,7 @@ from nnexp.data import READERS
 from nnexp.data.inline import Inline
 from nnexp.errors import NnexpError
 from nnexp.run import index
-from nnexp.run.assembly import load_data
+from nnexp.run.assembly import DataCache, load_data
 from nnexp.run.find import folders as find
 from nnexp.run.reader import Run, open_run
 from nnexp.study.record import claim_folder, record_of
@@ -120,7 +120,7 @@ def runs() -> dict[str, dict[str, bytes]]:
     done = train_config(config, every, "eta=2", runs=folder / "runs")
     cut = train_config(config, every, runs=folder / "runs", progress=Stopper(2))
     (folder / "study.yaml").write_text(STUDY)
-    claim_folder(folder / "study", record_of(load_study(folder / "study.yaml")))
+    claim_folder(folder / "study", record_of(load_study(folder / "study.yaml"), DataCache()))
     found = {
         place: {path.name: path.read_bytes() for path in source.iterdir()}
         for place, source in (("run", done.folder), ("cut", cut.folder))

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from nnexp.cli import cli
 from nnexp.config.space import Choices, Integers, Log, Space, Uniform
-from nnexp.config.study import load_study
+from nnexp.config.study import Study, load_study
 from nnexp.errors import NnexpError, RunError
 from nnexp.nn.metrics import Evaluation, evaluate
 from nnexp.nn.types import Examples
@@ -36,9 +36,9 @@ from nnexp.stats.summary import Point
 from nnexp.study.engine import Watcher
 from nnexp.study.jobs import Done, Job, perform
 from nnexp.study.proposals import Tried, propose
-from nnexp.study.record import read_study
+from nnexp.study.record import claim_folder, read_study, record_of
 from nnexp.study.trials import MIN_COMPLETE, Pruning, Search, medians
-from nnexp.study.tuning import claim, claim_confirmation, confirmation, prepare, search_all
+from nnexp.study.tuning import claim, confirmation, prepare, search_all
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 TEXT = """\
@@ -85,6 +85,11 @@ def finish(search: Search) -> Search:
     return search
 
 
+def claim_confirmation(tuned: Study, folder: Path) -> None:
+    """Write the study.json of confirming runs."""
+    claim_folder(folder, record_of(tuned, DataCache(), 8), chosen=True)
+
+
 def contents(folder: Path) -> dict[str, Any]:
     """Return what the run folders below a folder hold, clocks aside."""
     found: dict[str, Any] = {}
@@ -118,7 +123,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     path = write(root)
     found = [finish(search) for search in searches(path, root / "runs")]
     tuned = confirmation(found[0].study, found)
-    claim_confirmation(tuned, root / "runs" / "confirm", 8)
+    claim_confirmation(tuned, root / "runs" / "confirm")
     for _, config in tuned.runs:
         perform(Job(config, root / "runs" / "confirm"), found[0].data)
     return Undisturbed(path, root / "runs", found)
@@ -448,13 +453,13 @@ def test_runs_of_other_settings_are_not_mixed_with_these(
         study, confirm=study.confirm and study.confirm.model_copy(update={"epochs": 9})
     )
     folder = tmp_path / "confirm"
-    claim_confirmation(tuned, folder, 8)
-    claim_confirmation(confirmation(longer, undisturbed.found), folder, 8)  # there is no run yet
-    claim_confirmation(tuned, folder, 8)
+    claim_confirmation(tuned, folder)
+    claim_confirmation(confirmation(longer, undisturbed.found), folder)  # there is no run yet
+    claim_confirmation(tuned, folder)
     before = (folder / "study.json").read_bytes()
     perform(Job(tuned.runs[0][1], folder), DataCache())
     with pytest.raises(RunError, match="holds runs of other settings of quadratic, cross_entropy"):
-        claim_confirmation(confirmation(longer, undisturbed.found), folder, 8)
+        claim_confirmation(confirmation(longer, undisturbed.found), folder)
     assert (folder / "study.json").read_bytes() == before
 
 

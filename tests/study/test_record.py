@@ -14,6 +14,7 @@ from nnexp.config.study import load_study
 from nnexp.config.study_file import COMPARED
 from nnexp.errors import RunError
 from nnexp.names import STATISTICS
+from nnexp.run.assembly import DataCache
 from nnexp.run.layout import STUDY
 from nnexp.stats.selection import ArmPlan, StudyPlan
 from nnexp.study.record import claim_folder, read_study, record_of
@@ -53,7 +54,7 @@ def record(folder: Path, text: str = STUDY_FILE) -> StudyPlan:
     """Return the record of a study that is written here."""
     path = folder / "question.yaml"
     path.write_text(text)
-    return record_of(load_study(path), {"fast+l2=1": 20})
+    return record_of(load_study(path), DataCache(), 20)
 
 
 def make_run(folder: Path) -> None:
@@ -71,12 +72,12 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, given_record: StudyPlan
     assert read_study(tmp_path) == given_record
 
 
-def test_a_record_names_each_arm_with_what_it_is_held_against(folder: Path) -> None:
+def test_a_record_names_each_arm_with_what_it_is_compared_with(folder: Path) -> None:
     """Identity, cell, baseline and effort of each arm are in study.json, by its name."""
     found = record(folder)
     claim_folder(folder / "runs", found)
     written = json.loads((folder / "runs" / STUDY).read_text())
-    assert written["format"] == 1
+    assert written["format"] == 2
     assert (written["name"], written["seeds"], written["metric"]) == (
         "question",
         [0, 1, 2],
@@ -98,7 +99,8 @@ def test_a_folder_without_a_study_is_none(tmp_path: Path) -> None:
     [
         ("{", "is damaged; the next `nnexp sweep` writes it anew"),
         ("[]", "is damaged"),
-        ('{"format": 2}', "format 2 where 1 is known"),
+        ('{"format": 3}', "format 3 is not one that this version of nnexp reads: 1, 2"),
+        ('{"format": 2}', "is damaged"),
         ('{"format": 1}', "is damaged"),
         ('{"format": 1, "name": "a", "arms": {"b": 3}}', "is damaged"),
         ("\xff", "is damaged"),
@@ -142,7 +144,7 @@ def test_another_study_is_refused_a_folder_that_has_runs(folder: Path) -> None:
         claim_folder(runs, second)
     assert str(caught.value) == (
         f"{runs}: holds another study, whose arms slow+l2=0, slow+l2=1, fast+l2=0, fast+l2=1 "
-        "have other settings; give this one another name, or another place with --runs-dir"
+        "have other settings or data; give this one another name, or another place with --runs-dir"
     )
     assert (runs / STUDY).read_bytes() == before
 
