@@ -22,8 +22,7 @@ from scipy.special import ndtr, ndtri
 from nnexp.nn.types import Array
 from nnexp.stats.differences import Difference, compare
 from nnexp.stats.distributions import t_quantile
-from nnexp.stats.effect import attained, power
-from nnexp.stats.estimate import Interval, mean_interval
+from nnexp.stats.estimate import Interval, attained, mean_interval, power
 from nnexp.stats.sample import Sample, find_apart
 from nnexp.stats.significance import sign_flip
 

@@ -122,10 +122,10 @@ def _study(runs: list[Run]) -> tuple[StudyPlan | None, Path, list[Run]]:
 
 def _target(runs: list[Run], until: str) -> Target:
     from nnexp.errors import OptionError
-    from nnexp.stats.summary import parse_target
+    from nnexp.stats.summary import Target
 
     try:
-        target = parse_target(until)
+        target = Target.parse(until)
     except OptionError as error:
         raise OptionError(f"--until {error}") from error
     choose_metric(runs, target.metric, "--until")

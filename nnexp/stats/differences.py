@@ -1,4 +1,4 @@
-"""Arms against their baselines: every figure and the verdict, as plain data."""
+"""Arms and their differences from their baselines: every figure and the verdict, as plain data."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from nnexp.errors import OptionError, did_you_mean, one_of
 from nnexp.names import is_accuracy
 from nnexp.numbers import name_seeds, plural
-from nnexp.stats.effect import LEAST, Wins, count_wins, error_reduction, probability_of_improvement
-from nnexp.stats.estimate import Estimate
+from nnexp.stats.estimate import (
+    LEAST,
+    Estimate,
+    Wins,
+    count_wins,
+    error_reduction,
+    probability_of_improvement,
+)
 from nnexp.stats.sample import Sample, SampleSummary, summarize_sample
 from nnexp.stats.significance import holm, sign_flip, unpaired
 from nnexp.stats.verdict import Evidence, Verdict, decide
@@ -23,7 +28,7 @@ UNRELIABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An arm against its baseline.
+    """An arm compared with its baseline.
 
     Attributes:
         estimate: difference, sd, interval, p; None where there is nothing to compare.
@@ -64,7 +69,6 @@ def compare(
     *,
     metric: str,
     margin: float | None,
-    baseline: str | None = None,
     pairs: Sequence[tuple[str, str]] | None = None,
 ) -> Comparison:
     """Compare arms with their baselines.
@@ -76,13 +80,10 @@ def compare(
         arms: with different names.
         metric: decides whether higher is better, and how amounts are worded.
         margin: differences up to this size do not matter; see `default_margin`.
-        baseline: the arm that each other one is compared with; the first if not given.
-        pairs: names (arm, baseline) to compare instead, so that arms may have baselines of their
-            own.
+        pairs: names (arm, baseline); by default each other arm and the first.
 
     Raises:
-        OptionError: a name is not that of an arm.
-        ValueError: two arms have one name, or an arm is its own baseline.
+        ValueError: two arms have one name, or a pair is not of two of the arms.
 
     >>> a = Sample("a", {seed: 0.95 + seed / 1000 for seed in range(8)})
     >>> b = Sample("b", {seed: 0.96 + seed / 999 for seed in range(8)})
@@ -92,45 +93,29 @@ def compare(
     named = {arm.name: arm for arm in arms}
     if len(named) < len(arms):
         raise ValueError("two arms have the same name")
+    if pairs is None:
+        pairs = [(arm.name, arms[0].name) for arm in arms[1:]]
+    if any(a == b or not {a, b} <= named.keys() for a, b in pairs):
+        raise ValueError(f"expected pairs of two of {', '.join(named)}, got {pairs}")
     summaries = {name: summarize_sample(arm, metric) for name, arm in named.items()}
-    matches = [_match(named[a], named[b]) for a, b in _pairs(list(named), baseline, pairs)]
-    compared = sum(match.estimate is not None for match in matches)
+    matches = [_match(named[a], named[b]) for a, b in pairs]
     adjusted = _holm(matches, lambda estimate: estimate.p)
     reachable = _holm(matches, lambda estimate: estimate.floor)
-    cases = [
-        Evidence(
+    differences = []
+    for match, p, floor in zip(matches, adjusted, reachable, strict=True):
+        evidence = Evidence(
             metric=metric,
             margin=margin,
             estimate=match.estimate,
             p_adjusted=p,
             p_reachable=floor,
-            comparisons=compared,
+            comparisons=sum(match.estimate is not None for match in matches),
             arm_fails_more=match.arm.fails_more(match.baseline),
             baseline_fails_more=match.baseline.fails_more(match.arm),
             failures=f"{match.arm.failure_count()}, {match.baseline.failure_count()}",
         )
-        for match, p, floor in zip(matches, adjusted, reachable, strict=True)
-    ]
-    differences = [
-        _difference(match, case, summaries) for match, case in zip(matches, cases, strict=True)
-    ]
+        differences.append(_difference(match, evidence, summaries))
     return Comparison(metric, margin, tuple(summaries.values()), tuple(differences))
-
-
-def _pairs(
-    names: Sequence[str], baseline: str | None, pairs: Sequence[tuple[str, str]] | None
-) -> Sequence[tuple[str, str]]:
-    """Return who is compared with whom."""
-    if pairs is None:
-        chosen = baseline or next(iter(names), "")
-        pairs = [(name, chosen) for name in names if name != chosen]
-    for name in [*([baseline] if baseline else []), *(name for pair in pairs for name in pair)]:
-        if name not in names:
-            close = did_you_mean(name, names)
-            raise OptionError(f"no arm {name!r}: {one_of(names)} is allowed{close}")
-    if any(arm == other for arm, other in pairs):
-        raise ValueError("an arm cannot be its own baseline")
-    return pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,42 +143,39 @@ def _match(arm: Sample, baseline: Sample) -> _Match:
 
 
 def _holm(matches: Sequence[_Match], pick: Callable[[Estimate], float]) -> list[float]:
-    """Adjust a p of each estimate; what has none is no member of the family and gets 1."""
+    """Adjust a p of each estimate; a pair without one is no member of the family and gets 1."""
     adjusted = iter(holm([pick(m.estimate) for m in matches if m.estimate is not None]))
     return [1.0 if match.estimate is None else next(adjusted) for match in matches]
 
 
 def _difference(
-    match: _Match, case: Evidence, summaries: Mapping[str, SampleSummary]
+    match: _Match, evidence: Evidence, summaries: Mapping[str, SampleSummary]
 ) -> Difference:
-    """Put together all that is known of a difference."""
-    a, b = match.arm.scores(case.metric), match.baseline.scores(case.metric)
-    known = match.estimate is not None
+    a, b = (sample.scores(evidence.metric) for sample in (match.arm, match.baseline))
     reduction = None
-    if known and is_accuracy(case.metric):
+    if match.estimate and is_accuracy(evidence.metric):
         reduction = error_reduction(fmean(match.values), fmean(match.baseline_values))
     apart = [name for name in (match.arm.name, match.baseline.name) if summaries[name].apart]
     return Difference(
         arm=match.arm.name,
         baseline=match.baseline.name,
         estimate=match.estimate,
-        p_adjusted=case.p_adjusted if known else None,
+        p_adjusted=evidence.p_adjusted if match.estimate else None,
         seeds=match.shared,
         wins=count_wins((a[seed], b[seed]) for seed in a.keys() & b.keys()),
         improvement=probability_of_improvement([*a.values()], [*b.values()]) if a and b else None,
         error_reduction=reduction,
-        verdict=decide(case),
+        verdict=decide(evidence),
         notes=tuple(_notes(match, apart)),
     )
 
 
 def _notes(match: _Match, apart: Sequence[str]) -> Iterator[str]:
-    """Say what else must be known of a difference."""
     if match.estimate is not None and not match.estimate.paired:
         shared = len(match.shared)
         few = f"only {plural(shared, 'seed')}, fewer than {LEAST}" if shared else "no seed"
         yield f"unpaired: the arms share {few}"
     elif alone := match.arm.seeds ^ match.baseline.seeds:
-        yield f"{name_seeds(alone)}: run in one arm only, and left out of the difference"
+        yield f"{name_seeds(alone)}: run in one arm only, and excluded from the difference"
     if apart:
         yield f"{' and '.join(apart)}: {UNRELIABLE}"

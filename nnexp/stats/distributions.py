@@ -1,7 +1,7 @@
 """The distributions that the statistics need, to nine digits and more.
 
-They are written out here because `scipy.special` takes longer to import than ten thousand runs take
-to be read and compared. The tests hold them against it.
+They are written out here because `scipy.special` takes longer to import than reading
+and comparing ten thousand runs. The tests compare them with it.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def noncentral_t_tail(t: float, df: float, delta: float) -> float:
     if t == inf:
         return 0.0
     step = min(0.05, 0.5 / sqrt(2 * df + t * t))
-    found = total = 0.0
+    tail = total = 0.0
     for way in (step, -step):
         for k in count(0 if way > 0 else 1):
             u = k * way
@@ -101,8 +101,8 @@ def noncentral_t_tail(t: float, df: float, delta: float) -> float:
                 break
             weight = exp(size)
             total += weight
-            found += weight * erfc((t * exp(u) - delta) / sqrt(2)) / 2
-    return found / total
+            tail += weight * erfc((t * exp(u) - delta) / sqrt(2)) / 2
+    return tail / total
 
 
 def fair_binomial_cdf(k: int, n: int) -> float:

@@ -1,4 +1,4 @@
-"""What several values come to: runs that lie apart, an arm's values by seed, trials of a search."""
+"""Several values summarized: spread, an arm by seed, runs that lie apart, trials of a search."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from math import inf, isfinite, sqrt
 from statistics import fmean
+from typing import NamedTuple
 
 from nnexp.names import higher_is_better
 from nnexp.numbers import name_seeds, plural, quantity
@@ -31,7 +32,8 @@ class Spread:
         >>> Spread.of([1.0, 2.0, 3.0])
         Spread(n=3, mean=2.0, sd=1.0, low=1.0, high=3.0)
         """
-        finite = [value for value in values if value is not None and isfinite(value)]
+        # Zero has no sign: -0.0 + 0.0 is 0.0.
+        finite = [value + 0.0 for value in values if value is not None and isfinite(value)]
         if not finite:
             return None
         return cls(len(finite), fmean(finite), deviation(finite), min(finite), max(finite))
@@ -43,11 +45,11 @@ LARGEST = 1e100
 
 @dataclass(frozen=True)
 class Sample:
-    """The runs of one config, by seed.
+    """The runs of one arm, by seed.
 
     Attributes:
         values: of the metric; one that is not finite, or above 1e100, counts as a failure.
-        failures: what became of the runs that have no value, as in "diverged in epoch 3".
+        failures: how the runs without a value ended, as in "diverged in epoch 3".
     """
 
     name: str
@@ -56,12 +58,12 @@ class Sample:
 
     @property
     def seeds(self) -> set[int]:
-        """The seeds it was run with, whatever became of the runs."""
+        """The seeds it was run with."""
         return self.values.keys() | self.failures.keys()
 
     @cached_property
     def failed(self) -> dict[int, str]:
-        """What became of every run without a value to reckon with."""
+        """How every run without a usable value ended."""
         wild = {s: f"ended at {v:g}" for s, v in self.values.items() if not abs(v) < LARGEST}
         return wild | dict(self.failures)
 
@@ -87,8 +89,7 @@ class Sample:
         return f"{len(self.failed)} of {plural(len(self.seeds), 'run')} of {self.name} failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """A run by its seed and value."""
 
     seed: int
@@ -101,8 +102,8 @@ class SampleSummary:
 
     Attributes:
         n: runs with a value; mean, sd, interval, best and worst are theirs.
-        interval: Student's 95 % interval of the mean; None for fewer than two.
-        failures: what became of the other runs, by seed.
+        interval: Hall's 95 % interval of the mean; None for fewer than two.
+        failures: how the other runs ended, by seed.
         apart: runs that lie far from the others, if any.
         notes: what a mean hides, in sentences.
     """
@@ -121,33 +122,27 @@ class SampleSummary:
 
 def summarize_sample(arm: Sample, metric: str) -> SampleSummary:
     """Summarize an arm's runs; of equally good ones the first seed is called the best, or worst."""
-    values, scores = arm.finite, arm.scores(metric)
-    x = [values[seed] for seed in sorted(values)]
-    apart = find_apart(values)
-    best = max(sorted(values), key=scores.__getitem__, default=None)
-    worst = min(sorted(values), key=scores.__getitem__, default=None)
+    runs = [Scored(seed, value) for seed, value in sorted(arm.finite.items())]
+    scores, x = arm.scores(metric), [run.value for run in runs]
+    apart = find_apart(arm.finite)
+    notes = []
+    if apart is not None:
+        notes.append(f"{arm.name}: {apart.sentence(metric, len(runs))}")
+    if arm.failed:
+        which = ", ".join(f"seed {seed} ({why})" for seed, why in sorted(arm.failed.items()))
+        notes.append(f"{arm.failure_count()}: {which}")
     return SampleSummary(
         name=arm.name,
         n=len(x),
         mean=fmean(x) if x else None,
         sd=deviation(x),
         interval=mean_interval(x),
-        best=None if best is None else Scored(best, values[best]),
-        worst=None if worst is None else Scored(worst, values[worst]),
+        best=max(runs, key=lambda run: scores[run.seed], default=None),
+        worst=min(runs, key=lambda run: scores[run.seed], default=None),
         failures=arm.failed,
         apart=apart,
-        notes=tuple(_notes(arm, apart, metric)),
+        notes=tuple(notes),
     )
-
-
-def _notes(arm: Sample, apart: Apart | None, metric: str) -> list[str]:
-    notes = []
-    if apart is not None:
-        notes.append(f"{arm.name}: {apart.sentence(metric, len(arm.finite))}")
-    if arm.failed:
-        named = ", ".join(f"seed {seed} ({why})" for seed, why in sorted(arm.failed.items()))
-        notes.append(f"{arm.failure_count()}: {named}")
-    return notes
 
 
 LEAST_OTHERS = 4
@@ -251,12 +246,9 @@ def _cut(by_value: Sequence[int], x: Sequence[float], k: int, below: bool, step:
     )
 
 
-_ROUNDING = 1e-9
-
-
 @dataclass(frozen=True, slots=True)
 class Flatness:
-    """What the trials of a search came to; a trial without a value is worse than any with one.
+    """The values of the trials of a search; a trial without one is worse than any with one.
 
     Attributes:
         best: the best value; None where no trial has one.
@@ -280,15 +272,15 @@ class Flatness:
     def of(cls, values: Sequence[float | None], metric: str) -> Flatness:
         """Summarize the values of a metric, one a trial."""
         higher = higher_is_better(metric)
-        found = sorted((value for value in values if value is not None), reverse=higher)
-        if not found:
+        numbers = sorted((value for value in values if value is not None), reverse=higher)
+        if not numbers:
             return cls(None, None, None, 0, 0)
-        ranked = [*found, *[None] * (len(values) - len(found))]
+        ranked = [*numbers, *[None] * (len(values) - len(numbers))]
         low, high = ranked[(len(ranked) - 1) // 2], ranked[len(ranked) // 2]
         median = None if low is None or high is None else (low + high) / 2
-        scale = 1.0 if higher else 10 * abs(found[0])
+        scale = 1.0 if higher else 10 * abs(numbers[0])
         near, nearby = (
-            sum(abs(value - found[0]) <= part * scale + _ROUNDING for value in found)
+            sum(abs(value - numbers[0]) <= part * scale + ROUNDING for value in numbers)
             for part in (0.001, 0.01)
         )
-        return cls(found[0], median, ranked[-1], near, nearby)
+        return cls(numbers[0], median, ranked[-1], near, nearby)

@@ -101,8 +101,8 @@ def sign_flip(differences: Sequence[float]) -> Estimate:
     Raises:
         ValueError: there are no differences.
 
-    >>> found = sign_flip([0.3, 0.1, 0.2, 0.5, 0.4, 0.6])
-    >>> found.p, found.interval
+    >>> estimate = sign_flip([0.3, 0.1, 0.2, 0.5, 0.4, 0.6])
+    >>> estimate.p, estimate.interval
     (0.03125, Interval(low=0.1, high=0.6))
     """
     if not differences:
@@ -154,8 +154,8 @@ def unpaired(a: Sequence[float], b: Sequence[float]) -> Estimate:
     Raises:
         ValueError: an arm has no runs.
 
-    >>> found = unpaired([5.0, 6.0, 7.0], [1.0, 2.0, 3.0])
-    >>> found.mean, found.p
+    >>> estimate = unpaired([5.0, 6.0, 7.0], [1.0, 2.0, 3.0])
+    >>> estimate.mean, estimate.p
     (4.0, 0.1)
     """
     if not a or not b:

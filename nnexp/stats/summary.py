@@ -1,9 +1,9 @@
 """What a run's log comes to: three honest figures for each metric, and the time to a target.
 
-*last* is the value after the last epoch. *best-epoch* is the value after the epoch with the
-best validation accuracy (the lowest validation cost for regression), the first of equals: what
-early stopping would have kept. *peak* is the best value of all epochs; on the test set it is chosen
-by looking at the test set, so it is optimistic. Published figures often are peaks.
+*last* is the value after the last epoch. *best-epoch* is the value after the epoch with the best
+validation accuracy (the lowest validation cost for regression), the first of equals: what early
+stopping would have kept. *peak* is the best value of all epochs; on the test set it is chosen by
+looking at the test set, so it is optimistic. Published figures often are peaks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from nnexp.errors import OptionError, did_you_mean
 from nnexp.names import CLOCKS, METRICS, STATISTICS, higher_is_better, is_accuracy
 
 Row = Mapping[str, float | None]
-_Logged = tuple[float, float]
 
 
 class Point(NamedTuple):
@@ -30,65 +29,34 @@ class Point(NamedTuple):
 
 def series(rows: Sequence[Row], metric: str) -> list[Point]:
     """Return the logged values of a metric, without the epochs that have none."""
-    return [Point(value, int(epoch)) for epoch, value in _logged(rows, metric)]
-
-
-def _logged(rows: Sequence[Row], metric: str) -> list[_Logged]:
-    """Return the epochs that have a value, each with it: without making points of all of them."""
     return [
-        (epoch, value)
+        Point(value, int(epoch))
         for row in rows
         if (value := row.get(metric)) is not None and (epoch := row.get("epoch")) is not None
     ]
 
 
-def best(points: Sequence[Point], metric: str) -> Point | None:
+def best(points: Iterable[Point], metric: str) -> Point | None:
     """Return the best point, the first of equals; None when none is finite.
 
     >>> best([Point(0.5, 1), Point(0.9, 2), Point(0.9, 3)], "test_accuracy")
     Point(value=0.9, epoch=2)
     """
-    found = _best([(point.epoch, point.value) for point in points], metric)
-    return None if found is None else Point(found[1], int(found[0]))
-
-
-def _best(logged: Sequence[_Logged], metric: str) -> _Logged | None:
     sign = -1 if higher_is_better(metric) else 1
-    ranked = [(sign * value, epoch) for epoch, value in logged if isfinite(value)]
-    if not ranked:
-        return None
-    value, epoch = min(ranked)
-    return epoch, sign * value
+    finite = [point for point in points if isfinite(point.value)]
+    return min(finite, key=lambda point: (sign * point.value, point.epoch), default=None)
 
 
 def best_epoch(rows: Sequence[Row]) -> int | None:
-    """Return the epoch that was best on the validation set."""
-    for metric in ("validation_accuracy", "validation_cost"):
-        found = _best(_logged(rows, metric), metric)
-        if found is not None:
-            return int(found[0])
-    return None
+    """Return the epoch that was best on the validation set; None where none was."""
+    from nnexp.nn.training import validation_score
 
-
-def summarize(rows: Sequence[Row], metric: str) -> dict[str, Point]:
-    """Return a metric's last, best-epoch and peak values, each where there is one.
-
-    >>> rows = [{"epoch": 1, "validation_accuracy": 0.9, "test_accuracy": 0.91},
-    ...         {"epoch": 2, "validation_accuracy": 0.8, "test_accuracy": 0.92},
-    ...         {"epoch": 3, "validation_accuracy": 0.7, "test_accuracy": 0.85}]
-    >>> {name: point.value for name, point in summarize(rows, "test_accuracy").items()}
-    {'last': 0.85, 'best-epoch': 0.91, 'peak': 0.92}
-    """
-    return _summarize(_logged(rows, metric), metric, best_epoch(rows))
-
-
-def _summarize(logged: Sequence[_Logged], metric: str, chosen: int | None) -> dict[str, Point]:
-    found = {
-        "last": logged[-1] if logged else None,
-        "best-epoch": next((known for known in logged if known[0] == chosen), None),
-        "peak": _best(logged, metric),
-    }
-    return {name: Point(known[1], int(known[0])) for name, known in found.items() if known}
+    scores = [
+        (score, -epoch)
+        for row in rows
+        if (score := validation_score(row)) is not None and (epoch := row.get("epoch")) is not None
+    ]
+    return int(-max(scores)[1]) if scores else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +65,7 @@ class Facts:
 
     Attributes:
         done: epochs that were logged.
-        seconds: of training and evaluation an epoch, on average; None where it was not logged.
+        seconds: of training and evaluation per epoch, on average; None where it was not logged.
         summary: last, best-epoch and peak value of each metric that was logged.
     """
 
@@ -107,20 +75,40 @@ class Facts:
 
 
 def facts(rows: Sequence[Row]) -> Facts:
-    """Summarize a run's log."""
+    """Summarize a run's log.
+
+    >>> rows = [{"epoch": 1, "validation_accuracy": 0.9, "test_accuracy": 0.91},
+    ...         {"epoch": 2, "validation_accuracy": 0.8, "test_accuracy": 0.92},
+    ...         {"epoch": 3, "validation_accuracy": 0.7, "test_accuracy": 0.85}]
+    >>> {name: point.value for name, point in facts(rows).summary["test_accuracy"].items()}
+    {'last': 0.85, 'best-epoch': 0.91, 'peak': 0.92}
+    """
     chosen = best_epoch(rows)
-    summary = {m: _summarize(logged, m, chosen) for m in METRICS if (logged := _logged(rows, m))}
-    times = [sum(row.get(clock) or 0.0 for clock in CLOCKS) for row in rows]
-    return Facts(len(rows), sum(times) / len(times) if times else None, summary)
+    summary = {}
+    for metric in METRICS:
+        if points := series(rows, metric):
+            figures = {
+                "last": points[-1],
+                "best-epoch": next((point for point in points if point.epoch == chosen), None),
+                "peak": best(points, metric),
+            }
+            summary[metric] = {name: point for name, point in figures.items() if point is not None}
+    seconds = sum(row.get(clock) or 0.0 for row in rows for clock in CLOCKS)
+    return Facts(len(rows), seconds / len(rows) if rows else None, summary)
+
+
+def summarize(rows: Sequence[Row], metric: str) -> Mapping[str, Point]:
+    """Return a metric's last, best-epoch and peak values, each where there is one."""
+    return facts(rows).summary.get(metric, {})
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What was published of an experiment.
+    """The published figures of an experiment.
 
     Attributes:
         figures: by metric, as in metrics.csv: accuracies are fractions.
-        statistic: which of a run's values they are to be held against.
+        statistic: which of a run's values they are compared with.
         source: where they were published.
     """
 
@@ -130,44 +118,65 @@ class Published:
 
     @classmethod
     def of(cls, config: Mapping[str, Any] | None) -> Published:
-        """Return what a config has under `reference`, accuracies in percent; nothing without.
+        """Return what a config has under `reference`, where accuracies are in percent.
 
         >>> Published.of({"reference": {"test_accuracy": 95.0, "statistic": "peak"}}).figures
         {'test_accuracy': 0.95}
         """
-        known = (config or {}).get("reference") or {}
-        statistic = known.get("statistic")
-        return cls(
-            {
-                metric: value / 100 if metric.endswith("accuracy") else value
-                for metric, value in known.items()
-                if type(value) in (int, float)
-            },
-            statistic if statistic in STATISTICS else STATISTICS[0],
-            str(known.get("source") or ""),
-        )
+        reference = (config or {}).get("reference") or {}
+        statistic = reference.get("statistic")
+        figures = {
+            metric: value / 100 if is_accuracy(metric) else value
+            for metric, value in reference.items()
+            if type(value) in (int, float)
+        }
+        statistic = statistic if statistic in STATISTICS else STATISTICS[0]
+        return cls(figures, statistic, str(reference.get("source") or ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A metric and the value it is to reach: from below where higher is better, else from above."""
+    """A value that a metric is to reach: from below where higher is better, else from above."""
 
     metric: str
     value: float
 
-    def reached(self, value: float | None) -> bool:
+    def is_reached(self, value: float | None) -> bool:
         """Tell whether a value of the metric is as good or better."""
         if value is None or not isfinite(value):
             return False
         return value >= self.value if higher_is_better(self.metric) else value <= self.value
 
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """Read METRIC=VALUE.
 
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """The first epoch that reached a target, and the seconds of training and evaluation to its end.
+        Raises:
+            OptionError: it is not of that form, or no run could have such a metric or value.
 
-    Attributes:
-        seconds: None where the clock was not logged.
+        >>> Target.parse("test_accuracy=0.95")
+        Target(metric='test_accuracy', value=0.95)
+        """
+        metric, equals, value = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise OptionError(f"expected METRIC=VALUE, as in test_accuracy=0.95, got {text!r}")
+        if metric not in METRICS:
+            raise OptionError(f"{text}: no metric {metric!r}{did_you_mean(metric, METRICS)}")
+        try:
+            number = float(value)
+        except ValueError:
+            number = inf
+        if not isfinite(number):
+            raise OptionError(f"{text}: expected a number, got {value!r}")
+        if is_accuracy(metric) and not 0 <= number <= 1:
+            raise OptionError(f"{text}: an accuracy is a fraction from 0 to 1; 95 % is 0.95")
+        return cls(metric, number)
+
+
+class Arrival(NamedTuple):
+    """The first epoch that reached a target, and the seconds of training and evaluation until then.
+
+    `seconds` is None where the clock was not logged.
     """
 
     epoch: int
@@ -176,77 +185,50 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class TimeToTarget:
-    """An arm's runs and a target.
+    """How long the runs of an arm took to reach a target.
 
     Attributes:
-        runs: by seed, None for a run that never reached it.
+        runs: by seed; None for a run that never reached it.
         never: how many never did.
         epochs: median over all runs, those that never did counted as infinitely late; None where
             that makes it infinite. A median of the others alone would flatter the arm.
         seconds: the same of the seconds.
     """
 
-    runs: Mapping[int, Reached | None]
+    runs: Mapping[int, Arrival | None]
     never: int
     epochs: float | None
     seconds: float | None
 
 
-def parse_target(text: str) -> Target:
-    """Read METRIC=VALUE.
-
-    Raises:
-        OptionError: it is not of that form, or no run could have such a metric or value.
-
-    >>> parse_target("test_accuracy=0.95")
-    Target(metric='test_accuracy', value=0.95)
-    """
-    metric, equals, value = (part.strip() for part in text.partition("="))
-    if not equals:
-        raise OptionError(f"{text!r} where METRIC=VALUE is due, as in test_accuracy=0.95")
-    if metric not in METRICS:
-        raise OptionError(f"{text}: no metric {metric!r}{did_you_mean(metric, METRICS)}")
-    try:
-        number = float(value)
-    except ValueError:
-        number = inf
-    if not isfinite(number):
-        raise OptionError(f"{text}: {value!r} is not a number")
-    if is_accuracy(metric) and not 0 <= number <= 1:
-        raise OptionError(f"{text}: an accuracy is a fraction from 0 to 1; 95 % is 0.95")
-    return Target(metric, number)
-
-
-def reach(rows: Sequence[Row], target: Target) -> Reached | None:
+def reach(rows: Sequence[Row], target: Target) -> Arrival | None:
     """Find the first epoch whose metric reaches the target; None where none does.
 
     Epochs in which the metric was not measured cannot reach it, but their seconds count.
 
     >>> rows = [{"epoch": i, "test_accuracy": 0.9 + i / 100, "train_seconds": 2.0} for i in (1, 2)]
     >>> reach(rows, Target("test_accuracy", 0.92))
-    Reached(epoch=2, seconds=4.0)
+    Arrival(epoch=2, seconds=4.0)
     """
-    for i, row in enumerate(rows, 1):
+    seconds = None
+    for row in rows:
+        clocks = [value for clock in CLOCKS if (value := row.get(clock)) is not None]
+        seconds = sum(clocks, seconds or 0.0) if clocks else seconds
         epoch = row.get("epoch")
-        if epoch is not None and target.reached(row.get(target.metric)):
-            return Reached(int(epoch), _seconds(rows[:i]))
+        if epoch is not None and target.is_reached(row.get(target.metric)):
+            return Arrival(int(epoch), seconds)
     return None
 
 
-def _seconds(rows: Sequence[Row]) -> float | None:
-    clocks = [row.get(clock) for row in rows for clock in CLOCKS]
-    found = [seconds for seconds in clocks if seconds is not None]
-    return sum(found) if found else None
-
-
 def time_to_target(runs: Mapping[int, Sequence[Row]], target: Target) -> TimeToTarget:
-    """Summarize the runs of an arm, given the rows of each by seed."""
-    found = {seed: reach(rows, target) for seed, rows in runs.items()}
+    """Summarize the runs of an arm: the rows of each, by seed."""
+    arrivals = {seed: reach(rows, target) for seed, rows in runs.items()}
+    values = arrivals.values()
     return TimeToTarget(
-        runs=found,
-        never=sum(reached is None for reached in found.values()),
-        epochs=_median(r.epoch if r else None for r in found.values()),
-        seconds=_median(r.seconds if r else None for r in found.values()),
+        runs=arrivals,
+        never=sum(arrival is None for arrival in values),
+        epochs=_median(arrival and arrival.epoch for arrival in values),
+        seconds=_median(arrival and arrival.seconds for arrival in values),
     )
 
 

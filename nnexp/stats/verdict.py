@@ -10,22 +10,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nnexp.names import higher_is_better, is_accuracy
-from nnexp.numbers import change, plural, size, span
-from nnexp.stats.effect import LEAST, MOST, least_pairs, seeds_for_margin, seeds_needed
-from nnexp.stats.estimate import ALPHA, Estimate
+from nnexp.numbers import change, p_value, plural, size, span
+from nnexp.stats.estimate import (
+    ALPHA,
+    LEAST,
+    MOST,
+    Estimate,
+    least_pairs,
+    seeds_for_margin,
+    seeds_needed,
+)
 
 WORDS = ("better", "worse", "no practical difference", "cannot tell", "no claim possible")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What may be said of an arm against its baseline.
+    """What can be claimed of an arm and its baseline.
 
     Attributes:
         word: one of `WORDS`.
         reason: why, in a sentence or more.
         seeds_needed: with "cannot tell" and "no claim possible", how many seeds in each arm would
-            be needed; None if that is above 10,000, or if it is nothing that seeds can mend.
+            be needed; None if that is above 10,000, or if more seeds cannot help.
     """
 
     word: str
@@ -38,7 +45,7 @@ class Evidence:
     """What a verdict rests on.
 
     Attributes:
-        margin: differences up to this size do not matter; None where nobody said.
+        margin: differences up to this size do not matter; None where there is none.
         estimate: None where there is nothing to compare.
         p_adjusted: after Holm's correction over all comparisons.
         p_reachable: the smallest that it could be with so many runs and comparisons.
@@ -63,7 +70,7 @@ Rule = Callable[[Evidence, Estimate], "Verdict | None"]
 
 
 def default_margin(metric: str) -> float | None:
-    """Return the difference up to which nobody cares: 0.1 points of accuracy; None for a cost."""
+    """Return the difference that does not matter: 0.1 points of accuracy; None for a cost."""
     return 0.001 if is_accuracy(metric) else None
 
 
@@ -111,7 +118,7 @@ def uneven_failures(case: Evidence, estimate: Estimate) -> Verdict | None:
     flattered = {"better": case.arm_fails_more, "worse": case.baseline_fails_more}
     if not flattered.get(claim.word, case.arm_fails_more or case.baseline_fails_more):
         return None
-    why = f"the figures leave out the runs that failed; of the others alone: {claim.reason}"
+    why = f"the figures exclude the runs that failed; of the others alone: {claim.reason}"
     return Verdict("cannot tell", why)
 
 
@@ -136,7 +143,7 @@ def too_many_comparisons(case: Evidence, _: Estimate) -> Verdict | None:
     needed = least_pairs(case.comparisons)
     why = (
         f"with {case.comparisons} comparisons and so few runs the corrected p cannot fall below "
-        f"{case.p_reachable:.2g}; {needed} seeds are the least, or fewer comparisons"
+        f"{p_value(case.p_reachable)}; {needed} seeds are the least, or fewer comparisons"
     )
     return Verdict("no claim possible", why, needed)
 
@@ -170,15 +177,13 @@ RULES: tuple[Rule, ...] = (
 
 def _figures(case: Evidence, estimate: Estimate) -> str:
     """Write the difference, its interval and p."""
-    said = f"mean difference {change(case.metric, estimate.mean)}"
-    if estimate.interval is not None:
-        said += (
-            f", 95 % interval {span(case.metric, estimate.interval.low, estimate.interval.high)}"
-        )
-    said += f", p {estimate.p:.2g}"
+    text = f"mean difference {change(case.metric, estimate.mean)}"
+    if (ends := estimate.interval) is not None:
+        text += f", 95 % interval {span(case.metric, ends.low, ends.high)}"
+    text += f", p {p_value(estimate.p)}"
     if case.comparisons > 1:
-        said += f" ({case.p_adjusted:.2g} corrected for {case.comparisons} comparisons)"
-    return said
+        text += f" ({p_value(case.p_adjusted)} corrected for {case.comparisons} comparisons)"
+    return text
 
 
 def _outlook(case: Evidence, estimate: Estimate) -> tuple[int | None, str]:

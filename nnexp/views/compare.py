@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from nnexp import names
 from nnexp.run.reader import Run
 from nnexp.stats.differences import Difference
-from nnexp.stats.effect import LEAST
+from nnexp.stats.estimate import LEAST
 from nnexp.stats.judge import Judged, Question, judge
 from nnexp.stats.selection import Group, groups, listed
 from nnexp.stats.summary import Target

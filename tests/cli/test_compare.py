@@ -11,10 +11,12 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from run_folders import judged, write_run
 
 from nnexp.cli.compare import SORTS
 from nnexp.run.find import folders
 from nnexp.run.index import open_all
+from nnexp.run.layout import STUDY
 
 if TYPE_CHECKING:
     from conftest import Nnexp
@@ -241,3 +243,68 @@ def test_a_class_that_was_never_learnt_is_named(nnexp: Nnexp, small: Path) -> No
     nnexp("train", small, "-s", "layers=[2, 1, 2]", "-s", stuck, "-s", "eta=1e-9", "--seeds", "0-1")
     text = nnexp("compare").stdout
     assert "2 of 2 runs never learned a class: seed 0 (right), seed 1 (right)" in text
+
+
+def make_study(folder: Path, metric: str = "test_accuracy") -> None:
+    """Write a study of two arms of six runs that have logged test accuracies, and its record."""
+    from nnexp.run.reader import open_run
+    from nnexp.stats.selection import ArmPlan, StudyPlan
+    from nnexp.study.record import claim_folder
+
+    arms: dict[str, ArmPlan] = {}
+    for name, eta in (("slow", 0.5), ("fast", 1.0)):
+        for seed in range(6):
+            rows = judged(0.9 + eta / 10 + seed / 1000, test_cost=1 / (eta + seed))
+            path = write_run(folder / f"{name}-s{seed}", rows, seed=seed, eta=eta)
+        arms[name] = ArmPlan((open_run(path).identity_v1,), name, {}, "slow" if arms else None)
+    seeds = tuple(range(6))
+    claim_folder(folder, StudyPlan("etas", "", arms, seeds, metric, "best-epoch", 0.2))
+
+
+def test_the_margin_of_a_study_is_not_that_of_another_metric(nnexp: Nnexp, folder: Path) -> None:
+    """A margin of accuracy says nothing of a cost: there the default holds, which is said."""
+    make_study(folder / "runs/etas")
+    assert {row["margin"] for row in strict(nnexp("compare", "runs/etas", "--json").stdout)} == {
+        0.2
+    }
+    words = ("compare", "runs/etas", "--metric", "test_cost")
+    assert {row["margin"] for row in strict(nnexp(*words, "--json").stdout)} == {None}
+    assert "the margin of the study, 20.00 points, is of test accuracy" in nnexp(*words).stdout
+
+
+def test_a_metric_of_a_study_that_was_not_logged_is_blamed_on_the_study(
+    nnexp: Nnexp, folder: Path
+) -> None:
+    """The message names study.json and its key, not an option that was not used."""
+    make_study(folder / "runs/etas", "test_r2")
+    message = nnexp("compare", "runs/etas", code=1).stderr
+    assert message.startswith(
+        f"nnexp: runs/etas/{STUDY}: metric: test_r2: not logged by these runs"
+    )
+    assert nnexp("compare", "runs/etas", "--metric", "test_accuracy").stdout
+
+
+def test_a_damaged_file_of_predictions_is_named_once(nnexp: Nnexp, copy: Path) -> None:
+    """What turns out to be wrong while the page is made is one note."""
+    (path,) = copy.glob("*-quick-*")
+    record = json.loads((path / "run.json").read_text())
+    record.pop("never_learned")
+    (path / "run.json").write_text(json.dumps(record))
+    (path / "predictions.npz").write_text("no archive")
+    assert nnexp("compare").stderr.count("predictions.npz") == 1
+
+
+def test_only_columns_that_are_there_are_explained(nnexp: Nnexp, folder: Path) -> None:
+    """Without a validation set nothing is said of a best epoch, nor of a choice among epochs."""
+    for seed in range(3):
+        write_run(folder / f"runs/a-s{seed}", [0.9, 0.91], seed=seed)
+    text = nnexp("compare").stdout
+    assert "peak: chosen by looking at the test set" in text
+    assert "best epoch" not in text
+    assert "validation" not in text
+
+
+def test_a_statistic_may_have_its_old_name(nnexp: Nnexp, gallery: Path) -> None:
+    """`--at best-validation` is what `--at best-epoch` is."""
+    old, new = (nnexp("compare", gallery, "--at", f"best-{x}") for x in ("validation", "epoch"))
+    assert (old.stdout, old.stderr) == (new.stdout, "")

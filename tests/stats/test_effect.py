@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from nnexp.stats.effect import Wins, count_wins, error_reduction, probability_of_improvement
+from nnexp.stats.estimate import Wins, count_wins, error_reduction, probability_of_improvement
 from nnexp.stats.significance import holm
 
 scores = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=12)

@@ -158,3 +158,11 @@ def test_nothing_is_estimated_from_nothing() -> None:
     """Without differences there is an error, not a number."""
     with pytest.raises(ValueError, match="no differences"):
         sign_flip([])
+
+
+@given(st.lists(st.sampled_from([0.0, -0.0, 0.25, -0.25]), min_size=6, max_size=9))
+def test_an_end_at_zero_has_no_sign(differences: list[float]) -> None:
+    """0 is written as 0, from whichever side the interval ends there."""
+    estimate = sign_flip(differences)
+    assert "-0.0)" not in repr(estimate.interval)
+    assert "-0.0," not in repr(estimate.interval)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from nnexp.stats.effect import (
+from nnexp.stats.estimate import (
     LEAST,
     MOST,
     POWER,

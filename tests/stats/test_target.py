@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnexp.errors import OptionError
-from nnexp.stats.summary import Reached, Target, parse_target, reach, time_to_target
+from nnexp.stats.summary import Arrival, Target, reach, time_to_target
 
 Row = dict[str, float | None]
 
@@ -29,35 +29,35 @@ def run(accuracies: list[float | None], seconds: float = 2.0) -> list[Row]:
 
 def test_a_target_is_read() -> None:
     """METRIC=VALUE, with blanks if need be."""
-    assert parse_target("test_accuracy=0.95") == Target("test_accuracy", 0.95)
-    assert parse_target(" validation_cost = 1e-3 ") == Target("validation_cost", 0.001)
+    assert Target.parse("test_accuracy=0.95") == Target("test_accuracy", 0.95)
+    assert Target.parse(" validation_cost = 1e-3 ") == Target("validation_cost", 0.001)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("test_accuracy", "METRIC=VALUE is due"),
+        ("test_accuracy", "expected METRIC=VALUE"),
         ("test_acuracy=0.9", "did you mean test_accuracy"),
         ("=0.9", "no metric ''"),
-        ("test_accuracy=high", "'high' is not a number"),
-        ("test_accuracy=nan", "'nan' is not a number"),
-        ("test_accuracy=", "'' is not a number"),
+        ("test_accuracy=high", "expected a number, got 'high'"),
+        ("test_accuracy=nan", "expected a number, got 'nan'"),
+        ("test_accuracy=", "expected a number, got ''"),
         ("test_accuracy=95", "95 % is 0.95"),
     ],
 )
 def test_a_target_that_cannot_be_is_refused(text: str, said: str) -> None:
     """The message says what is wrong with it."""
     with pytest.raises(OptionError, match=said):
-        parse_target(text)
+        Target.parse(text)
 
 
 def test_accuracies_are_reached_from_below_and_costs_from_above() -> None:
     """The value itself counts as reached; what is no number does not."""
     accuracy, cost = Target("test_accuracy", 0.9), Target("test_cost", 0.9)
-    assert [accuracy.reached(x) for x in (0.89, 0.9, 0.91, nan, inf, None)] == [
+    assert [accuracy.is_reached(x) for x in (0.89, 0.9, 0.91, nan, inf, None)] == [
         False, True, True, False, False, False,
     ]  # fmt: skip
-    assert [cost.reached(x) for x in (0.89, 0.9, 0.91, nan, -inf, None)] == [
+    assert [cost.is_reached(x) for x in (0.89, 0.9, 0.91, nan, -inf, None)] == [
         True, True, False, False, False, False,
     ]  # fmt: skip
 
@@ -67,12 +67,12 @@ def test_the_first_epoch_that_is_good_enough_counts(accuracies: list[float | Non
     """All seconds to its end count, also those of epochs that were not evaluated."""
     good = [i for i, a in enumerate(accuracies, 1) if a is not None and a >= 0.95]
     found = reach(run(accuracies), Target("test_accuracy", 0.95))
-    assert found == (Reached(good[0], 2.0 * good[0]) if good else None)
+    assert found == (Arrival(good[0], 2.0 * good[0]) if good else None)
 
 
 def test_a_run_without_a_clock_has_epochs_only() -> None:
     """Nothing is made up for seconds that were not logged."""
-    assert reach([{"epoch": 1, "test_cost": 0.1}], Target("test_cost", 0.2)) == Reached(1, None)
+    assert reach([{"epoch": 1, "test_cost": 0.1}], Target("test_cost", 0.2)) == Arrival(1, None)
 
 
 def test_a_run_that_never_gets_there_is_infinitely_late() -> None:
@@ -81,7 +81,7 @@ def test_a_run_that_never_gets_there_is_infinitely_late() -> None:
     runs = {0: run([0.96]), 1: run([0.9, 0.96]), 2: run([0.9, 0.9, 0.96]), 3: run([0.9])}
     found = time_to_target(runs, target)
     assert (found.epochs, found.seconds, found.never) == (2.5, 5.0, 1)
-    assert found.runs[2] == Reached(3, 6.0)
+    assert found.runs[2] == Arrival(3, 6.0)
     assert found.runs[3] is None
     runs[4], runs[5] = run([0.9]), run([])
     found = time_to_target(runs, target)

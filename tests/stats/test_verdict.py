@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnexp.stats.effect import seeds_for_margin, seeds_needed
-from nnexp.stats.estimate import ALPHA, Estimate, Interval
+from nnexp.stats.estimate import ALPHA, Estimate, Interval, seeds_for_margin, seeds_needed
 from nnexp.stats.significance import sign_flip
 from nnexp.stats.verdict import WORDS, Evidence, Verdict, decide, default_margin
 
