@@ -1,8 +1,7 @@
 """The errors nnexp raises on purpose, and how their messages are worded.
 
-A message says where, what came, what is allowed and what to do. Everything that
-is the user's to mend is a `NnexpError`; any other exception is a bug and keeps
-its traceback.
+A message says where, what came, what is allowed and what to do. What the user can fix is a
+`NnexpError`; any other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -38,19 +37,19 @@ class BusyError(RunError):
 
 
 class ResumeError(RunError):
-    """A run cannot be gone on with as if it had not been interrupted."""
+    """A run cannot be resumed as if it had not been interrupted."""
 
 
 class OptionError(NnexpError):
-    """A command-line value was understood by the shell but not by nnexp."""
+    """The value of a command-line option was refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a config: where it stands, the key, and what is wrong; one line of text.
+    """One mistake in a config: the place, the key, and what is wrong; one line of text.
 
-    >>> print(Problem("a.yaml:3", "eta", "-1 is not allowed: a number above 0"))
-    a.yaml:3: eta: -1 is not allowed: a number above 0
+    >>> print(Problem("a.yaml:3", "eta", "expected a number above 0, got -1"))
+    a.yaml:3: eta: expected a number above 0, got -1
     """
 
     where: str
@@ -63,7 +62,7 @@ class Problem:
 
 
 class ConfigError(NnexpError):
-    """A config was refused: all of its problems at once, the first 50 in words."""
+    """A config was refused: all of its problems, of which the message has the first 50."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -90,7 +89,7 @@ def one_of(choices: Iterable[str]) -> str:
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return a suggestion for a mistyped word, or an empty string.
 
-    Only so many choices and so long words are compared: the time grows with both.
+    Only 2,000 choices of at most 255 characters are compared: the time grows with both.
 
     >>> did_you_mean("epoch", ["epochs", "eta"])
     '; did you mean epochs?'

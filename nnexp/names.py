@@ -8,14 +8,14 @@ SETS = ("train", "validation", "test")
 KINDS = ("cost", "accuracy", "data_cost", "r2")
 METRICS = tuple(f"{name}_{kind}" for name in SETS for kind in KINDS)
 CLOCKS = ("train_seconds", "evaluate_seconds")
-# What a run can log beside the evaluation of its sets.
+# What a run can log in addition to the evaluation of its sets.
 EXTRAS = ("diagnostics", "parameters")
 
 # *last* is the value after the last epoch. *best epoch* is the value after the epoch that was best
 # on the validation set: what early stopping would have kept. *peak* is the best value of all
 # epochs; on the test set it was chosen by looking at the test set, so it is optimistic.
 STATISTICS = ("last", "best-epoch", "peak")
-# Older files say it so.
+# The name in older files -> the name today.
 OLD_STATISTICS = {"best-validation": "best-epoch"}
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")

@@ -53,6 +53,15 @@ def significant(value: float, digits: int = 3, sign: str = "") -> str:
     return fixed(value, _decimals(value, digits), sign)
 
 
+def short(value: float, digits: int = 3) -> str:
+    """Write a number for a sentence: at most so many significant digits, no trailing zeros.
+
+    >>> short(0.640), short(12.5), short(-0.0), short(0.0123456, 2)
+    ('0.64', '12.5', '0', '0.012')
+    """
+    return f"{value + 0.0:.{digits}g}"
+
+
 def _decimals(value: float, digits: int = 3) -> int:
     return max(0, digits - 1 - floor(log10(abs(value))))
 
@@ -111,12 +120,12 @@ def spread(metric: str, values: Spread | None, decimals: int | None = None) -> s
 
 
 def size(metric: str, value: float) -> str:
-    """Write a difference without a sign, as short as it is exact to three digits.
+    """Write a difference without a sign.
 
     >>> size("test_accuracy", 0.0035), size("test_cost", 0.01)
     ('0.35 points', '0.01')
     """
-    return f"{fixed(value * 100, 2)} points" if is_accuracy(metric) else f"{value:.3g}"
+    return f"{fixed(value * 100, 2)} points" if is_accuracy(metric) else short(value)
 
 
 def change(metric: str, value: float) -> str:

@@ -16,17 +16,17 @@ from nnexp.views.formats import FORMATS
 @runs_dir_option
 @click.option("--name", metavar="WORD", help="Only runs whose name contains this.")
 @click.option(
-    "--tag", "tags", metavar="WORD", multiple=True, help="Only runs with this tag; repeatable."
+    "--tag", "tags", metavar="WORD", multiple=True, help="Only runs with this tag; repeat for more."
 )
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
 @format_options
 def list_(
     runs_dir: Path, name: str | None, tags: tuple[str, ...], status: str | None, format_: str
 ) -> None:
-    """List the runs, the newest first, with the accuracy in % each is judged by.
+    """List the runs, the newest first, each with its status, epochs and accuracy in percent.
 
-    That is the test accuracy or, where it was not monitored, the validation or training
-    accuracy; for regression the cost.
+    The accuracy is that of the test set or, where it was not monitored, of the validation or
+    training set. A run without an accuracy is listed with its cost.
     """
     from nnexp.run.find import by_age, folders
     from nnexp.run.index import open_many

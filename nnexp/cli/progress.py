@@ -65,11 +65,15 @@ class _Bar:
     def epoch(self, row: Row) -> None:
         self._done += 1
         self._label()
-        values = [f"cost {row['train_cost']:.3g}"] if row.get("train_cost") is not None else []
+        values = (
+            [f"cost {numbers.number('train_cost', row['train_cost'])}"]
+            if row.get("train_cost") is not None
+            else []
+        )
         accuracies = [m for m in row if m.endswith("accuracy") and row[m] is not None]
         metric = names.default_metric(accuracies)
         if metric:
-            values.append(f"{metric.partition('_')[0]} {row[metric] * 100:.2f} %")
+            values.append(f"{metric.partition('_')[0]} {numbers.quantity(metric, row[metric])}")
         self._drawn.set_postfix_str(", ".join(values))
 
 

@@ -10,10 +10,10 @@ from nnexp.cli.output import say
 
 
 @click.command(epilog="Example: nnexp schema > nnexp.schema.json")
-@click.option("--study", is_flag=True, help="Print that of a study file.")
+@click.option("--study", is_flag=True, help="Print the schema of a study file instead.")
 def schema(study: bool) -> None:
-    """Print the JSON Schema of a config, so that an editor completes its keys."""
+    """Print the JSON Schema of a config, with which an editor completes and checks its keys."""
     from nnexp.config.json_schema import json_schema, study_schema
 
-    found = study_schema() if study else json_schema()
-    say(json.dumps(found, indent=2, ensure_ascii=False))
+    content = study_schema() if study else json_schema()
+    say(json.dumps(content, indent=2, ensure_ascii=False))

@@ -13,9 +13,9 @@ from nnexp.cli.output import say, say_note
 @click.command(epilog="Example: nnexp show latest")
 @click.argument("run", shell_complete=complete_runs)
 @runs_dir_option
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run as JSON.")
 def show(run: str, runs_dir: Path, as_json: bool) -> None:
-    """Show a RUN: config, summary, per-class accuracy, confusion, provenance.
+    """Show a RUN: config, summary, recall and confusion matrix, provenance, diagnosis.
 
     RUN is a run's folder, the unique beginning of its name, or `latest`.
     """
@@ -24,8 +24,8 @@ def show(run: str, runs_dir: Path, as_json: bool) -> None:
     from nnexp.views.run import as_record, page
     from nnexp.views.table import json_text, terminal_width
 
-    found = open_run(resolve_one(run, runs_dir))
-    text = json_text(as_record(found)) if as_json else page(found, terminal_width()).rstrip("\n")
-    for problem in found.problems:
-        say_note(f"{found.folder}: {problem}")
+    opened = open_run(resolve_one(run, runs_dir))
+    text = json_text(as_record(opened)) if as_json else page(opened, terminal_width()).rstrip("\n")
+    for problem in opened.problems:
+        say_note(f"{opened.folder}: {problem}")
     say(text)

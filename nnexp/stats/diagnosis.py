@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from nnexp.nn.types import Array
+from nnexp.numbers import short
 from nnexp.stats.summary import Point, Row, best, series
 
 
@@ -57,7 +58,7 @@ def _finite(run: Measurements, metric: str) -> list[Point]:
 
 
 def _percent(fraction: float) -> str:
-    return f"{fraction * 100:.3g} %"
+    return f"{short(fraction * 100)} %"
 
 
 def diverged(run: Measurements) -> str | None:
@@ -83,7 +84,7 @@ def silent_outputs(run: Measurements) -> str | None:
     saturated = {j for j in lost if (run.last(f"output_missed_{j}") or 0) > 0.5}
     said = [
         f"output {run.classes[j]} is saturated: mean σ' "
-        f"{run.last(f'output_derivative_{j}') or 0:.2g}, and "
+        f"{short(run.last(f'output_derivative_{j}') or 0.0, 2)}, and "
         f"{_percent(run.last(f'output_missed_{j}') or 0)} of its examples are missed where σ' is "
         f"near 0; recall of class {run.classes[j]} is {_percent(run.recall[j])}"
         for j in lost
@@ -154,7 +155,7 @@ def plateau(run: Measurements) -> str | None:
         return None
     said = (
         f"a plateau at the start: in the first {points[long - 1].epoch} of {points[-1].epoch} "
-        f"epochs the training cost made a tenth of its fall (from {first:.3g} to {low:.3g})"
+        f"epochs the training cost made a tenth of its fall (from {short(first)} to {short(low)})"
     )
     state = run.diagnostics[0] if run.diagnostics else {}
     wrong = state.get("confidently_wrong") or 0.0
@@ -162,7 +163,7 @@ def plateau(run: Measurements) -> str | None:
     slope = state.get(f"derivative_{len(run.config.get('layers', ())) - 1}")
     if slope is not None and isfinite(slope):
         said += f"; then {_percent(wrong)} of the outputs were confidently wrong" * (wrong > 0)
-        said += f"; the output's mean σ' was {slope:.2g} after the first epoch"
+        said += f"; the output's mean σ' was {short(slope, 2)} after the first epoch"
     return said
 
 
@@ -179,10 +180,11 @@ def overfitting(run: Measurements) -> str | None:
     rise = validation[-1].value / low.value if low.value > 0 else 1
     if then is None or rise < 1.1 or train[-1].value >= then:
         return None
+    lowest, now = short(low.value), short(validation[-1].value)
     return (
-        f"over-fitting: the validation cost was least after epoch {low.epoch} ({low.value:.3g}) "
-        f"and is {validation[-1].value:.3g} now, while the training cost fell from {then:.3g} to "
-        f"{train[-1].value:.3g}; regularization, more data or early stopping may help"
+        f"over-fitting: the validation cost was least after epoch {low.epoch} ({lowest}) and is "
+        f"{now} now, while the training cost fell from {short(then)} to {short(train[-1].value)}; "
+        "regularization, more data or early stopping may help"
     )
 
 

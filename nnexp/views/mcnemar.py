@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnexp.errors import RunError
-from nnexp.numbers import change
+from nnexp.numbers import change, p_value
 from nnexp.run.reader import Run
 from nnexp.stats.estimate import ALPHA
 from nnexp.stats.judge import incomparable
@@ -69,7 +69,7 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
     difference = change("test_accuracy", found["difference"])
     return [
         f"{found['first']} against {found['second']}: {verdict}",
-        f"  difference {difference}, p {found['p']:.2g} (McNemar, exact)",
+        f"  difference {difference}, p {p_value(found['p'])} (McNemar, exact)",
         f"  of the {found['n']:,} examples of the {found['set']} set",
         f"  only {found['first']} is right on {found['only_first']:,},",
         f"  only {found['second']} is right on {found['only_second']:,}",

@@ -55,12 +55,13 @@ class Table(Generic[T]):
     records: Sequence[T]
 
     def raw(self) -> list[dict[str, Any]]:
-        """Return the raw values, one mapping per record."""
+        """Return the raw values, one mapping per record; zero has no sign."""
         rows: list[dict[str, Any]] = []
         for record in self.records:
             row: dict[str, Any] = {}
             for column in self.columns:
-                row |= column.raw(record)
+                raw = column.raw(record)
+                row |= {name: _unsigned_zero(value) for name, value in raw.items()}
             rows.append(row)
         return rows
 
@@ -172,7 +173,7 @@ def as_csv(table: Table[T]) -> str:
 def _defused(value: Any) -> Any:
     """Keep a spreadsheet from calculating a text: a quotation mark goes before it."""
     if value is None or isinstance(value, (int, float)):
-        return _unsigned_zero(value)
+        return value
     return _FORMULA.sub("'", sanitize(str(value)))
 
 

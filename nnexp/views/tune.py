@@ -90,14 +90,16 @@ def _flatness(search: Search) -> Flatness:
     return Flatness.of([point.value if point else None for point in points], search.tune.metric)
 
 
-def _statistic(title: str, metric: str) -> Column[Search]:
+def _statistic(title: str, metric: str, searches: Sequence[Search]) -> Column[Search]:
     def value(search: Search) -> float | None:
         result: float | None = getattr(_flatness(search), title)
         return result
 
+    decimals = numbers.shared_decimals(metric, map(value, searches))
+
     def show(search: Search) -> str:
         result = value(search)
-        return "diverged" if result is None else numbers.number(metric, result)
+        return "diverged" if result is None else numbers.number(metric, result, decimals)
 
     return Column(title, show, lambda search: {title: value(search)})
 
@@ -129,7 +131,7 @@ def choices(tuned: Tuned) -> Table[Search]:
         [
             Column("arm", lambda search: search.arm.name, _chosen, left=True),
             *map(_setting, tuned.tune.space),
-            *(_statistic(title, metric) for title in ("best", "median", "worst")),
+            *(_statistic(title, metric, tuned.searches) for title in ("best", "median", "worst")),
             plain_column(near, "near_best", lambda search: _flatness(search).near, left=False),
             plain_column(
                 nearby, "nearby_best", lambda search: _flatness(search).nearby, left=False
