@@ -20,7 +20,7 @@ from nnexp.run.rows import Row
 from nnexp.run.session import Progress, Silence
 from nnexp.study.engine import Watcher
 from nnexp.study.jobs import Done, Job
-from nnexp.study.trials import Search
+from nnexp.study.search import Search
 from nnexp.text import sanitize
 
 _WIDE = 60

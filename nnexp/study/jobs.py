@@ -23,7 +23,7 @@ from nnexp.io.files import read_bytes
 from nnexp.run.assembly import DataCache
 from nnexp.run.find import folders
 from nnexp.run.layout import RUN
-from nnexp.run.reader import MAX_RECORD, is_whole
+from nnexp.run.reader import MAX_RECORD, Run, is_whole
 from nnexp.run.resume import resume
 from nnexp.run.session import Ending, Outcome, Progress, never, run
 
@@ -90,6 +90,11 @@ class Done:
     status: str
     error: str = ""
     epochs: int = 0
+
+
+def key_of(run: Run) -> str | None:
+    """Return the key of a run that is there; None where its config cannot be read."""
+    return run_key(run.config, run.digest) if run.config else None
 
 
 def plan(configs: Iterable[Config], runs: Path, data: DataCache) -> list[Job]:

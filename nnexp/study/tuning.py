@@ -32,9 +32,8 @@ from nnexp.run.assembly import DataCache
 from nnexp.study.engine import Settings, Watcher
 from nnexp.study.estimate import estimate
 from nnexp.study.jobs import Done, Job
-from nnexp.study.proposals import require_optuna
+from nnexp.study.search import Search, configured, quiet_optuna
 from nnexp.study.sweep import run_jobs
-from nnexp.study.trials import Search, configured
 from nnexp.text import quoted
 
 TRIALS, CONFIRM, TUNE = "trials", "confirm", "tune.json"
@@ -47,7 +46,7 @@ _INSIDE = (0.271828, 0.381966, 0.618034)
 
 
 def prepare(study: Study, folder: Path, data: DataCache, *, many: bool = False) -> list[Search]:
-    """Return the search of each arm, none of them begun; everything a user can mend is found here.
+    """Return the search of each arm, none of them begun, or refuse what the user can mend.
 
     Args:
         study: with its tune.
@@ -72,8 +71,8 @@ def prepare(study: Study, folder: Path, data: DataCache, *, many: bool = False) 
     for search in searches:
         _check_space(search)
     _refuse_twins(study, tune)
-    require_optuna()
-    return searches
+    with quiet_optuna():
+        return searches
 
 
 def _refuse_keys(study: Study, tune: Tune) -> None:
@@ -81,7 +80,7 @@ def _refuse_keys(study: Study, tune: Tune) -> None:
         if key.partition(".")[0] in _FIXED:
             raise study.error(("tune", "space", key), "is the same for all trials")
         if key.partition(".")[0] == "data":
-            message = "trials on different data cannot be held against each other"
+            message = "trials on different data cannot be compared"
             raise study.error(("tune", "space", key), message)
         if any(key in arm.cell for arm in study.arms):
             message = "is in the grid as well: it tells the arms apart, or it is searched"
@@ -149,42 +148,37 @@ def claim(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
     Raises:
         RunError: the trials there are of another search, or the file cannot be read or written.
     """
-    wanted = tune.model_dump(exclude={"trials"})
-    record = {
-        "format": FORMAT,
-        "tune": wanted,
-        "versions": {"nnexp": nnexp.__version__, "optuna": version("optuna")},
-    }
+    rules = tune.model_dump(exclude={"trials"})
+    versions = {"nnexp": nnexp.__version__, "optuna": version("optuna")}
     path = folder / TUNE
     try:
         there = read_mapping(path, MAX_BYTES)
         if there.get("format") != FORMAT:
-            raise RunError(f"{path}: format {quoted(there.get('format'))} where {FORMAT} is known")
-        known, began = dict(there["tune"]), dict(there["versions"])
+            message = f"format {quoted(there.get('format'))} is not the one of this version"
+            raise RunError(f"{path}: {message}: {FORMAT}")
+        before, began = dict(there["tune"]), dict(there["versions"])
     except FileNotFoundError:
-        if not write:
-            return []
-        with guarded(folder):
-            files.make_folder(folder)
+        if write:
+            record = {"format": FORMAT, "tune": rules, "versions": versions}
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-            files.replace(path, text.encode(), owned=False)
+            with guarded(folder):
+                files.make_folder(folder)
+                files.replace(path, text.encode(), owned=False)
         return []
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, KeyError) as error:
         message = "is damaged; the trials are not: if the study is still the one they are of, "
         raise RunError(f"{path}: {message}delete this file, and run the command again") from error
-    changed = [key for key in wanted if known.get(key) != wanted[key]]
+    changed = [key for key in rules if before.get(key) != rules[key]]
     if changed:
-        lines = [f"  {key}: {quoted(known.get(key))} -> {quoted(wanted[key])}" for key in changed]
+        lines = [f"  {key}: {quoted(before.get(key))} -> {quoted(rules[key])}" for key in changed]
         raise RunError(
             "\n".join([f"{folder}: holds trials of another search:", *lines])
             + "\ngive this study another name, or another place with --runs-dir"
         )
-    before, now = began.get("optuna"), version("optuna")
-    if before == now:
-        return []
-    return [f"begun with Optuna {before}; what is tried next is chosen by {now}"]
+    old, new = began.get("optuna"), versions["optuna"]
+    return [] if old == new else [f"begun with Optuna {old}; the next settings are chosen by {new}"]
 
 
 def search_all(
@@ -273,12 +267,12 @@ def _confirm_epochs(study: Study, arm: Arm) -> int:
 def confirmation(study: Study, searches: Iterable[Search]) -> Study:
     """Return the study of the arms as they were tuned, on fresh seeds and with the test set.
 
-    An arm of whose trials none is complete is left out.
+    An arm of whose trials none is complete is excluded.
     """
     arms = [arm for search in searches if (arm := _tuned(study, search))]
     names = {arm.name for arm in arms}
-    held = [arm if arm.baseline in names else replace(arm, baseline=None) for arm in arms]
-    return replace(study, arms=tuple(held), seeds=tuple(confirm_seeds(study)))
+    arms = [arm if arm.baseline in names else replace(arm, baseline=None) for arm in arms]
+    return replace(study, arms=tuple(arms), seeds=tuple(confirm_seeds(study)))
 
 
 def _tuned(study: Study, search: Search) -> Arm | None:

@@ -16,7 +16,7 @@ from nnexp.stats.judge import Question
 from nnexp.stats.sample import Flatness
 from nnexp.stats.selection import of_study
 from nnexp.study.record import record_of
-from nnexp.study.trials import Search
+from nnexp.study.search import Search
 from nnexp.views import compare
 from nnexp.views.formats import Block, Page
 from nnexp.views.table import Column, Table, plain_column

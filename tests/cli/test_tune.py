@@ -14,8 +14,7 @@ import pytest
 from nnexp.config.study import load_study
 from nnexp.run.assembly import DataCache
 from nnexp.stats.summary import Point
-from nnexp.study.proposals import State
-from nnexp.study.trials import Search, Trial
+from nnexp.study.search import Search, State, Trial
 from nnexp.study.tuning import prepare
 from nnexp.views.formats import FORMATS, text_page
 from nnexp.views.tune import Tuned, page
@@ -180,7 +179,7 @@ def test_optuna_is_imported_by_this_command_alone(folder: Path) -> None:
         "import sys\nfrom nnexp.cli import cli\n"
         "try: cli(['tune', '--help'])\nexcept SystemExit: pass\n"
         "assert 'numpy' not in sys.modules\n"
-        "import nnexp.study.trials, nnexp.study.tuning, nnexp.study.engine\n"
+        "import nnexp.study.search, nnexp.study.tuning, nnexp.study.engine\n"
         "assert 'optuna' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

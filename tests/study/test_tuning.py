@@ -35,9 +35,8 @@ from nnexp.run.session import Silence
 from nnexp.stats.summary import Point
 from nnexp.study.engine import Watcher
 from nnexp.study.jobs import Done, Job, perform
-from nnexp.study.proposals import Tried, propose
 from nnexp.study.record import claim_folder, read_study, record_of
-from nnexp.study.trials import MIN_COMPLETE, Pruning, Search, medians
+from nnexp.study.search import MIN_COMPLETE, Pruning, Search, State, Trial, medians, propose
 from nnexp.study.tuning import claim, confirmation, prepare, search_all
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -132,16 +131,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 # What is tried next
 
 
-def tried(settings: dict[str, Any], value: float | None) -> Tried:
+def tried(settings: dict[str, Any], value: float | None) -> Trial:
     """Return a trial of one epoch; one without a value has diverged."""
     points = [] if value is None else [Point(value, 1)]
-    return Tried(settings, "complete" if points else "diverged", points)
+    state: State = "complete" if points else "diverged"
+    return Trial(settings, state, points, 0, Path(), 1)
 
 
 def test_a_search_finds_the_good_region_and_keeps_out_of_the_one_that_diverges() -> None:
     """On a smooth hill the last trials are near its top, and few of them where all diverge."""
     space: dict[str, Space] = {"eta": Log(1e-4, 100.0), "batch_size": Choices([5, 10])}
-    trials: list[Tried] = []
+    trials: list[Trial] = []
     for _ in range(40):
         chosen = propose(space, trials, metric="validation_accuracy", seed=0)
         height = 0.9 - 0.05 * np.log10(chosen["eta"] / 0.1) ** 2 - 0.01 * (chosen["batch_size"] > 5)
@@ -162,7 +162,7 @@ def test_a_proposal_depends_on_the_trials_and_the_seed_alone() -> None:
     }
 
     def ask(values: list[float], seed: int = 0) -> list[dict[str, Any]]:
-        trials: list[Tried] = []
+        trials: list[Trial] = []
         for value in values:
             chosen = propose(space, trials, metric="validation_cost", seed=seed)
             trials.append(tried(chosen, value))
@@ -212,7 +212,9 @@ def test_pruning_is_that_of_optunas_median_pruner(
             )
         )
         points = [Point(value, epoch) for epoch, value in steps.items()]
-        trials.append(Tried({}, "complete" if complete else "pruned", points))
+        trials.append(
+            Trial({}, "complete" if complete else "pruned", points, 0, Path(), len(points))
+        )
     due = None
     trial = study.ask()
     for epoch, value in enumerate(now[:-1], 1):

@@ -1,42 +1,73 @@
-"""The trials of one arm: what each of them runs, when it is pruned, and what has become of it.
+"""The search of one arm's settings: what each trial runs, when it is pruned, what came of it.
 
 The run folders of the trials are the only record of a search. What a trial tried stands in its
 config.yaml, what came of it in its metrics.csv; both survive a kill at any moment, and neither can
 get out of step with a second list, because there is none. A folder is trusted only after the run
-that its settings call for has been put together anew and found to be the run it holds.
+that its settings call for has been put together anew and is the run that it holds.
+
+What a search tries next is a function of the space, the seed and the trials so far. Optuna is asked
+by a new sampler each time, whose seed is that of the search and the trial's number, and whose
+history is those trials. So a search that was killed resumes as if it had not been.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, count
 from math import ceil, inf, isfinite
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
-from nnexp.config.identity import run_key
+import numpy as np
+
 from nnexp.config.loader import Config, assign, validate
-from nnexp.config.space import Choices
+from nnexp.config.space import Choices, Space
 from nnexp.config.study import Arm, Study, Tune
 from nnexp.config.yaml import Document
-from nnexp.errors import RunError
+from nnexp.errors import NnexpError, RunError
 from nnexp.names import higher_is_better
 from nnexp.run.assembly import DataCache
 from nnexp.run.reader import Run, open_run
 from nnexp.stats.summary import Point, Row, best, series
-from nnexp.study.jobs import ENDED, Job
-from nnexp.study.proposals import State, Tried, propose
+from nnexp.study.jobs import ENDED, Job, candidates, key_of
 
+State = Literal["complete", "pruned", "diverged"]
 MONITOR = ("train", "validation")
 MIN_COMPLETE = 5
 PRUNED = "pruned:"
 _LONGEST = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a trial tried and what came of it.
+
+    Attributes:
+        settings: the value of each key of the space.
+        state: of a diverged trial nothing counts but that it is worse than any other.
+        values: of the metric, with their epochs.
+        number: from 0.
+        folder: of its run.
+        epochs: how many were trained.
+    """
+
+    settings: Mapping[str, Any]
+    state: State
+    values: Sequence[Point]
+    number: int
+    folder: Path
+    epochs: int
+
+    def best(self, metric: str) -> Point | None:
+        """Return the best epoch, the first of equals: what the trial counts as."""
+        return None if self.state == "diverged" else best(self.values, metric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +79,7 @@ class Pruning:
     that is resumed is judged as if it had not been interrupted.
 
     A run that is pruned ends as `completed`, with its reason in `stopped`: like early stopping it
-    is an end and not an interruption, so that `nnexp resume` refuses to go on with it and
+    is an end and not an interruption, so that `nnexp resume` refuses to continue it and
     `nnexp compare` says after how many epochs it ended, and why.
 
     Attributes:
@@ -70,18 +101,18 @@ class Pruning:
         reached = -inf
         for point in measured(rows, self.metric):
             reached = max(reached, sign * point.value)
-            due = self.medians.get(point.epoch)
-            if due is not None and reached < sign * due:
+            limit = self.medians.get(point.epoch)
+            if limit is not None and reached < sign * limit:
                 return point.epoch, (
                     f"{PRUNED} {self.metric} {sign * reached:.4g} is worse than the median "
-                    f"{due:.4g} after epoch {point.epoch}"
+                    f"{limit:.4g} after epoch {point.epoch}"
                 )
         return None
 
     def __call__(self, rows: Sequence[Row]) -> str | None:
         """Say why a run with these rows is to end, or return None."""
-        found = self.end(rows)
-        return found[1] if found else None
+        end = self.end(rows)
+        return end[1] if end else None
 
 
 def measured(rows: Sequence[Row], metric: str) -> list[Point]:
@@ -94,36 +125,21 @@ def measured(rows: Sequence[Row], metric: str) -> list[Point]:
     return series(rows, metric.replace("_cost", "_data_cost")) or series(rows, metric)
 
 
-def medians(tried: Iterable[Tried], epochs: int) -> dict[int, float]:
-    """Return the medians that a trial is held against; none before five trials are complete.
+def medians(trials: Iterable[Trial], epochs: int) -> dict[int, float]:
+    """Return the medians that a trial is compared with; none before five trials are complete.
 
     The first quarter of the epochs is not judged: it favours whatever learns fast at first.
     """
-    complete = [one.values for one in tried if one.state == "complete"]
+    complete = [trial.values for trial in trials if trial.state == "complete"]
     if len(complete) < MIN_COMPLETE:
         return {}
-    found = {}
+    by_epoch = {}
     for epoch in range(ceil(epochs / 4), epochs):
         values = [p.value for points in complete for p in points if p.epoch == epoch]
         finite = [value for value in values if isfinite(value)]
         if finite:
-            found[epoch] = median(finite)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Trial(Tried):
-    """A trial that has ended.
-
-    Attributes:
-        number: from 0.
-        folder: of its run.
-        epochs: how many were trained.
-    """
-
-    number: int
-    folder: Path
-    epochs: int
+            by_epoch[epoch] = median(finite)
+    return by_epoch
 
 
 @dataclass
@@ -151,19 +167,19 @@ class Search:
         return self.tune.epochs or self.arm.config.experiment.epochs
 
     def following(self) -> Job | None:
-        """Take note of the trials that are there, and return what is due next, or None.
+        """Take note of the trials that are there, and return the next one to train, or None.
 
         Raises:
             ConfigError: the space holds settings that no run can have.
             RunError: a trial's folder cannot be used.
         """
         while len(self.trials) < self.tune.trials:
-            found = self._read(len(self.trials))
-            if found is None:
+            trial = self._read(len(self.trials))
+            if trial is None:
                 tune = self.tune
                 settings = propose(tune.space, self.trials, metric=tune.metric, seed=tune.seed)
                 return self.job(settings, len(self.trials))
-            self.trials.append(found)
+            self.trials.append(trial)
         return None
 
     def best(self) -> Trial | None:
@@ -173,18 +189,21 @@ class Search:
 
         def rank(trial: Trial) -> float:
             point = trial.best(self.tune.metric)
-            return sign * point.value if point else float("inf")
+            return sign * point.value if point else inf
 
         return min(complete, key=rank, default=None)
 
     def job(self, settings: Mapping[str, Any], number: int) -> Job:
         """Return the run of a trial."""
         words = ", ".join(f"{key} {value}" for key, value in settings.items())
+        stem = self.arm.name
+        if len(stem) > _LONGEST:
+            stem = f"{stem[:_LONGEST]}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
         config = configured(
             self.study,
             self.arm,
             settings,
-            name=self._name(number),
+            name=f"{stem}-t{number}",
             description=f"trial {number} of {self.arm.name}: {words}",
             seed=self.tune.seed,
             epochs=self.epochs,
@@ -192,22 +211,14 @@ class Search:
         )
         return Job(config, self.runs, self.data.load(config).digest, self._pruning(number))
 
-    def _name(self, number: int) -> str:
-        """Return a trial's name: an arm's that is too long is cut, and told apart."""
-        stem = self.arm.name
-        if len(stem) > _LONGEST:
-            stem = f"{stem[:_LONGEST]}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
-        return f"{stem}-t{number}"
-
     def _pruning(self, number: int) -> Pruning:
-        known = self.trials[:number] if self.tune.prune else []
-        return Pruning(self.tune.metric, medians(known, self.epochs))
+        before = self.trials[:number] if self.tune.prune else []
+        return Pruning(self.tune.metric, medians(before, self.epochs))
 
     def _read(self, number: int) -> Trial | None:
         """Return a trial if its run has ended; a damaged folder is named, not passed over."""
-        name = f"{self._name(number)}-s{self.tune.seed}"
-        for suffix in chain([""], (f"-{i}" for i in count(2))):
-            folder = self.runs / f"{name}{suffix}"
+        first = {key: space.samples()[0] for key, space in self.tune.space.items()}
+        for folder in candidates(self.job(first, number)):
             if not os.path.lexists(folder):
                 return None
             advice = "move it away, and the next `nnexp tune` makes the same trial again"
@@ -220,22 +231,19 @@ class Search:
             if run.problems or run.record.get("epochs") != len(run.rows):
                 problem = run.problems[0] if run.problems else "metrics.csv has lost rows"
                 raise RunError(f"{folder}: {problem}; {advice}")
-            found = self._judged(run, number)
-            if found is None:
+            trial = self._judged(run, number)
+            if trial is None:
                 raise RunError(
                     f"{folder}: is not trial {number} of {self.arm.name} as the study has it now; "
                     "move it away, or give the study another name"
                 )
-            return found
+            return trial
         raise AssertionError
 
     def _judged(self, run: Run, number: int) -> Trial | None:
-        """Return what a run says of a trial; None where it is another run than it should be."""
+        """Return the trial of a run; None where it is another run than it should be."""
         settings = self._settings(run)
-        if settings is None:
-            return None
-        job = self.job(settings, number)
-        if not run.config or run_key(run.config, run.digest) != job.key:
+        if settings is None or key_of(run) != self.job(settings, number).key:
             return None
         # Its rows are judged, not its status, so that a trial which another command has trained
         # to the end counts as it would have without.
@@ -249,33 +257,30 @@ class Search:
 
     def _settings(self, run: Run) -> dict[str, Any] | None:
         """Find in a run's config what was chosen from the space; None where nothing fits."""
-        if run.experiment is None:
+        if run.config is None:
             return None
-        known = run.experiment.model_dump()
         settings: dict[str, Any] = {}
         for key, space in self.tune.space.items():
-            there = _part(known, key)
+            value = _part(run.config, key)
             if isinstance(space, Choices):
-                fitting = [value for value, filled in self._filled[key] if filled == there]
+                matches = [choice for choice, full in self._full[key] if full == value]
             else:
-                value = space.match(there)
-                fitting = [] if value is None else [value]
-            if not fitting:
+                matches = [match] if (match := space.match(value)) is not None else []
+            if not matches:
                 return None
-            settings[key] = fitting[0]
+            settings[key] = matches[0]
         return settings
 
     @cached_property
-    def _filled(self) -> dict[str, list[tuple[Any, Any]]]:
-        """The values of each list, with what they are in a config that has been filled in."""
+    def _full(self) -> dict[str, list[tuple[Any, Any]]]:
+        """The values of each list, with what they are in a config that has every key."""
         first = {key: space.samples()[0] for key, space in self.tune.space.items()}
 
-        def filled(key: str, value: Any) -> Any:
-            config = configured(self.study, self.arm, first | {key: value})
-            return _part(config.experiment.model_dump(), key)
+        def full(key: str, value: Any) -> Any:
+            return _part(configured(self.study, self.arm, first | {key: value}).values(), key)
 
         return {
-            key: [(value, filled(key, value)) for value in space.values]
+            key: [(value, full(key, value)) for value in space.values]
             for key, space in self.tune.space.items()
             if isinstance(space, Choices)
         }
@@ -294,13 +299,13 @@ def configured(study: Study, arm: Arm, settings: Mapping[str, Any], **more: Any)
         ConfigError: no run can have these settings.
         OptionError: a key leads nowhere.
     """
-    known = arm.config.document
-    made = Document(known.file, deepcopy(known.values), dict(known.places))
+    base = arm.config.document
+    document = Document(base.file, deepcopy(base.values), dict(base.places))
     for key, value in settings.items():
-        assign(made, key, deepcopy(value), study.document.where(("tune", "space", key)))
+        assign(document, key, deepcopy(value), study.document.where(("tune", "space", key)))
     for key, value in more.items():
-        assign(made, key, value, study.document.where(("tune", key)))
-    return Config(validate(made, Path(known.file)), made)
+        assign(document, key, value, study.document.where(("tune", key)))
+    return Config(validate(document, Path(base.file)), document)
 
 
 def _part(values: Any, key: str) -> Any:
@@ -310,3 +315,61 @@ def _part(values: Any, key: str) -> Any:
         except (KeyError, IndexError, TypeError, ValueError):
             return None
     return values
+
+
+def propose(
+    spaces: Mapping[str, Space], trials: Sequence[Trial], *, metric: str, seed: int
+) -> dict[str, Any]:
+    """Return the settings of the next trial.
+
+    Tree-structured Parzen estimator (Bergstra et al., Algorithms for Hyper-Parameter Optimization,
+    NeurIPS 2011) over all keys at once, as Optuna has it; the first ten trials are drawn at random.
+
+    Args:
+        spaces: key -> its values, as in a study's tune.space.
+        trials: so far, in their order.
+        metric: what is to be high or, if a cost, low.
+        seed: of the search.
+
+    Raises:
+        NnexpError: Optuna is not installed.
+    """
+    number = np.random.SeedSequence([seed, len(trials)]).generate_state(1)[0]
+    with quiet_optuna() as optuna:
+        kinds = {key: space.distribution(optuna.distributions) for key, space in spaces.items()}
+        study = optuna.create_study(
+            sampler=optuna.samplers.TPESampler(seed=int(number)),
+            direction="maximize" if higher_is_better(metric) else "minimize",
+        )
+        for trial in trials:
+            params = {key: space.encode(trial.settings[key]) for key, space in spaces.items()}
+            states, point = optuna.trial.TrialState, trial.best(metric)
+            if trial.state == "complete" and point is not None:
+                came: dict[str, Any] = {"state": states.COMPLETE, "value": point.value}
+            else:
+                # Optuna ranks pruned trials below the complete ones, those that came furthest
+                # first. Here a diverged one was pruned before its first epoch: failed ones would
+                # not count at all, and it would try the same again.
+                values = {p.epoch: p.value for p in trial.values if trial.state == "pruned"}
+                came = {"state": states.PRUNED, "intermediate_values": values}
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=kinds, **came))
+        asked = study.ask(kinds).params
+    return {key: space.decode(asked[key]) for key, space in spaces.items()}
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[Any]:
+    """Give the module; what it has to say of itself is not for nnexp's users.
+
+    Raises:
+        NnexpError: it is not installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import optuna
+        except ImportError as error:
+            message = "tune needs Optuna, which is not installed: pip install 'nnexp[tune]'"
+            raise NnexpError(message) from error
+        optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+        yield optuna
