@@ -9,7 +9,7 @@ PIP_INSTALL = $(@D)/bin/python -m pip install --quiet --disable-pip-version-chec
 REPRODUCTIONS := quadratic_30 quadratic_100 xent_30 xent_100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev $(REPRODUCTIONS) mnist chapter3 evidence test torture lint check format docs bench
+.PHONY: help setup dev $(REPRODUCTIONS) mnist chapter3 evidence test torture additions lint check format docs bench
 
 help: ## list the targets
 	@grep -E '^[a-z0-9_ $$()A-Z]+:.*## ' $(MAKEFILE_LIST) | sed 's/$$(REPRODUCTIONS)/$(REPRODUCTIONS)/' \
@@ -44,10 +44,10 @@ mnist: setup ## all four, three seeds each, then compare them
 	  $(NNEXP) train $(REPRODUCTIONS:%=configs/%.yaml) --seeds 0-2 --runs-dir $$folder && \
 	  echo && $(NNEXP) compare $$folder
 
-chapter3: setup ## every experiment of chapter 3, then docs/reproduction.md (QUICK=1: a fraction)
+chapter3: setup ## train every experiment of chapter 3, then write docs/reproduction.md (QUICK=1: a fraction)
 	@$(BIN)/python -m nnexp.reproduction $(if $(QUICK),--quick)
 
-evidence: dev ## the studies of the costs, ten seeds an arm, then docs/evidence.md
+evidence: dev ## train the studies of the costs, ten seeds per arm, then write docs/evidence.md
 	@$(BIN)/python docs/evidence.py
 
 test: dev ## run the tests
@@ -56,13 +56,16 @@ test: dev ## run the tests
 torture: dev ## kill runs, fail disks, cut the power, fuzz (ten minutes; SHORT=1: one minute)
 	@$(BIN)/python tests/torture $(if $(SHORT),--short) $(ARGS)
 
+additions: dev ## follow CONTRIBUTING.md on a copy of the tree, then run all tests there
+	@$(BIN)/python tests/contributing/additions.py $(ARGS)
+
 lint: dev ## check style, types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-format: dev ## mend what can be mended of the style
+format: dev ## correct the style where that is automatic
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
