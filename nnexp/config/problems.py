@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from nnexp.config import schema
 from nnexp.config.yaml import Key
 from nnexp.data import READERS, reader_of
+from nnexp.data.augmentation import Augment, Elastic
 from nnexp.data.readers import Options
 from nnexp.errors import did_you_mean, one_of
 from nnexp.nn.costs import legal_costs, legal_outputs
@@ -39,8 +40,8 @@ _MODELS: dict[Key, type[BaseModel]] = {
     (): schema.Experiment,
     ("reference",): schema.Reference,
     ("early_stopping",): schema.EarlyStopping,
-    ("augment",): schema.Augment,
-    ("augment", "elastic"): schema.Elastic,
+    ("augment",): Augment,
+    ("augment", "elastic"): Elastic,
 }
 _SCHEDULES: dict[str, type[BaseModel]] = {
     "step": schema.StepSchedule,

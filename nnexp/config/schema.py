@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from nnexp.data import READERS, reader_of
+from nnexp.data.augmentation import Augment
 from nnexp.data.readers import Fraction, Natural, Options, Real, Strength, Strict
 from nnexp.names import EXTRAS, MAX_SEED, OLD_STATISTICS, SETS, STATISTICS
 from nnexp.nn.activations import HIDDEN, OUTPUT
@@ -98,39 +99,6 @@ Dropout = Annotated[
     Annotated[Fraction, Tag("one")] | Annotated[list[Fraction], Tag("each")],
     Discriminator(lambda value: "each" if isinstance(value, list) else "one"),
 ]
-
-
-class Elastic(Strict):
-    """A smooth random displacement of each pixel."""
-
-    alpha: Positive = Field(34.0, description="strength, pixels")
-    sigma: Positive = Field(4.0, description="smoothness, pixels")
-
-
-class Augment(Strict):
-    """Artificial expansion of a training set of images; the random ones are fresh each epoch."""
-
-    shifts: bool = Field(
-        False, description="add each image moved by one pixel right, left, down and up: 5 n"
-    )
-    rotate: Annotated[float, Field(gt=0, le=180, allow_inf_nan=False)] | None = Field(
-        None, description="turn by up to so many degrees"
-    )
-    affine: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = Field(
-        None, description="stretch and shear: matrix entries differ from 1 by up to so much"
-    )
-    elastic: Elastic | None = Field(None, description="bend, as in Simard et al. 2003")
-
-    def random(self) -> dict[str, dict[str, float]]:
-        """Return the random expansions by name, each with its parameters."""
-        given: dict[str, dict[str, float]] = {}
-        if self.rotate is not None:
-            given["rotate"] = {"degrees": self.rotate}
-        if self.affine is not None:
-            given["affine"] = {"strength": self.affine}
-        if self.elastic is not None:
-            given["elastic"] = self.elastic.model_dump()
-        return given
 
 
 class StepSchedule(Strict):
@@ -240,7 +208,7 @@ class Experiment(Strict):
     )
     momentum: Fraction = Field(0.0, description="co-efficient μ of the velocity")
     nesterov: bool = Field(False, description="Nesterov's form of momentum")
-    augment: Augment | None = Field(None, description="artificial expansion of the training images")
+    augment: Augment | None = Field(None, description="augmentation of the training images")
     early_stopping: EarlyStopping | None = Field(None, description="stop before the last epoch")
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = Field(
         0, description="of every random stream of the run"

@@ -10,7 +10,8 @@ import numpy as np
 from nnexp import data
 from nnexp.config.loader import Config
 from nnexp.config.schema import Experiment, ExplicitInit, HalveSchedule, LayerwiseInit
-from nnexp.data import Dataset, MisfitError, augmentation
+from nnexp.data import Dataset, MisfitError
+from nnexp.data.augmentation import augmenter, with_shifts
 from nnexp.errors import DataError
 from nnexp.nn.network import INITIALIZERS, Network
 from nnexp.nn.schedules import Patience, Schedule, schedule
@@ -125,13 +126,12 @@ def training_set(experiment: Experiment, dataset: Dataset) -> Examples:
     augment = experiment.augment
     if augment is None or not augment.shifts or dataset.image is None:
         return dataset.train
-    return augmentation.with_shifts(dataset.train, dataset.image)
+    return with_shifts(dataset.train, dataset.image)
 
 
 def training_size(experiment: Experiment, dataset: Dataset) -> int:
     """Return how many examples an epoch trains on."""
-    shifts = experiment.augment is not None and experiment.augment.shifts
-    return len(dataset.train) * (augmentation.COPIES if shifts else 1)
+    return len(dataset.train) * (experiment.augment.copies if experiment.augment else 1)
 
 
 def techniques(
@@ -145,10 +145,9 @@ def techniques(
         n: the size of what it trains on.
         random: the streams of the run.
     """
-    changes = experiment.augment.random() if experiment.augment else {}
     augment = None
-    if changes and dataset.image is not None:
-        augment = augmentation.augmenter(changes, dataset.image, random["augment"])
+    if experiment.augment and dataset.image is not None:
+        augment = augmenter(experiment.augment, dataset.image, random["augment"])
     return Techniques(
         penalty=Penalty(experiment.l1, experiment.l2, n),
         momentum=experiment.momentum,

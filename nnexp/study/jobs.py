@@ -17,7 +17,6 @@ from pathlib import Path
 from nnexp.config.identity import run_key
 from nnexp.config.loader import Config
 from nnexp.config.stored import from_record
-from nnexp.data.augmentation import COPIES
 from nnexp.errors import BusyError, ResumeError, RunError
 from nnexp.io.files import read_bytes
 from nnexp.run.assembly import DataCache
@@ -62,7 +61,7 @@ class Job:
         """The examples per epoch, as far as the config tells; 1 where only the data would."""
         experiment = self.config.experiment
         size = getattr(experiment.data, "train", None) or 1
-        copies = COPIES if experiment.augment and experiment.augment.shifts else 1
+        copies = experiment.augment.copies if experiment.augment else 1
         return int(size * copies)
 
     def cost(self) -> float:

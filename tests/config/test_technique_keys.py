@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from nnexp.config.json_schema import json_schema
 from nnexp.config.loader import dump, load
 from nnexp.config.schema import WATCHED, Experiment, HalveSchedule
+from nnexp.data.augmentation import Augment, Elastic
 from nnexp.errors import NnexpError
 from nnexp.nn.network import INITIALIZERS
 from nnexp.run.assembly import early_stopping, initial_network, learning_rates
@@ -187,8 +188,7 @@ def test_defaults_of_a_technique_that_is_named(load_text: LoadText) -> None:
         "validation_accuracy",
         10,
     )
-    assert found.augment is not None
-    assert found.augment.random() == {"elastic": {"alpha": 34.0, "sigma": 4.0}}
+    assert found.augment == Augment(elastic=Elastic(alpha=34.0, sigma=4.0))
 
 
 @pytest.mark.parametrize(
@@ -215,5 +215,4 @@ def test_an_override_reaches_into_a_technique(load_text: LoadText) -> None:
         found.experiment.schedule
         == load_text(f"{PLAIN}schedule: {{name: step, every: 3}}\n").experiment.schedule
     )
-    assert found.experiment.augment is not None
-    assert found.experiment.augment.random() == {"rotate": {"degrees": 5.0}}
+    assert found.experiment.augment == Augment(rotate=5.0)

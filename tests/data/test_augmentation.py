@@ -1,4 +1,4 @@
-"""Artificial expansion: shifts against rolls, random maps against scipy, and what stays."""
+"""Augmentation: shifts against rolls, random maps against scipy, and what stays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ import pytest
 import scipy.ndimage
 
 from nnexp.config.loader import load
-from nnexp.data.augmentation import RANDOM, affine, augmenter, elastic, rotate, with_shifts
+from nnexp.data.augmentation import (
+    RANDOM,
+    Augment,
+    Elastic,
+    affine,
+    augmenter,
+    elastic,
+    rotate,
+    with_shifts,
+)
 from nnexp.errors import ConfigError
 from nnexp.nn.network import Network, scaled
 from nnexp.nn.sgd import SGD, Batch, Techniques
@@ -22,11 +31,7 @@ from nnexp.run.session import run
 if TYPE_CHECKING:
     from conftest import LoadText
 
-SETTINGS: dict[str, dict[str, float]] = {
-    "rotate": {"degrees": 30.0},
-    "affine": {"strength": 0.3},
-    "elastic": {"alpha": 34.0, "sigma": 4.0},
-}
+SETTINGS = Augment(rotate=30.0, affine=0.3, elastic=Elastic())
 
 
 def images(n: int, h: int, w: int, dtype: type[np.floating] = np.float64) -> Array:
@@ -81,7 +86,7 @@ def test_rotation_and_affine_map_are_scipys(
     """Each image is `affine_transform` by its own matrix about its centre, bilinear, 0 outside."""
     given = images(20, h, w, dtype)
     kept = given.copy()
-    found = function(given, np.random.default_rng(7), **SETTINGS[name])
+    found = function(given, np.random.default_rng(7), getattr(SETTINGS, name))
     assert found.dtype == dtype
     np.testing.assert_array_equal(given, kept)
     centre = np.array([(h - 1) / 2, (w - 1) / 2])
@@ -120,7 +125,7 @@ def test_maps_of_no_strength_change_nothing(dtype: type[np.floating]) -> None:
     for found in (
         rotate(given, np.random.default_rng(0), degrees=0.0),
         affine(given, np.random.default_rng(0), strength=0.0),
-        elastic(given, np.random.default_rng(0), alpha=0.0, sigma=4.0),
+        elastic(given, np.random.default_rng(0), Elastic.model_construct(alpha=0.0, sigma=4.0)),
     ):
         np.testing.assert_array_equal(found, given)
 
@@ -128,10 +133,10 @@ def test_maps_of_no_strength_change_nothing(dtype: type[np.floating]) -> None:
 def displacements(n: int, size: int, alpha: float, sigma: float, seed: int) -> Array:
     """Return the displacements (2, n, size, size) of n images, read off images that are ramps."""
     ramp = np.indices((size, size)).astype(np.float64)
-    fields = []
+    fields, options = [], Elastic(alpha=alpha, sigma=sigma)
     for axis in range(2):
         given = np.broadcast_to(ramp[axis], (n, size, size)).copy()
-        fields.append(elastic(given, np.random.default_rng(seed), alpha, sigma) - ramp[axis])
+        fields.append(elastic(given, np.random.default_rng(seed), options) - ramp[axis])
     return np.array(fields)
 
 
@@ -169,21 +174,25 @@ def test_a_chunk_is_changed_in_place_and_its_frame_is_not(name: str, n: int) -> 
     given = np.random.default_rng(0).uniform(0.1, 1, (n, 6 * 7 + 1))
     given[:, -1] = 1
     chunk = given.copy()
-    augmenter({name: SETTINGS[name]}, (6, 7), np.random.default_rng(1))(chunk[:, :-1])
+    change = augmenter(Augment(**{name: getattr(SETTINGS, name)}), (6, 7), np.random.default_rng(1))
+    assert change
+    change(chunk[:, :-1])
     assert (chunk[:, -1] == 1).all()
     assert (chunk[:, :-1] != given[:, :-1]).any(axis=1).all()
     assert chunk.min() >= 0
     assert chunk.max() <= 1
 
 
-def test_expansions_are_applied_one_after_another() -> None:
+def test_augmentations_are_applied_one_after_another() -> None:
     """Several at once are each applied to what the one before has made, from one stream."""
     given = images(9, 12, 12)
     chunk = given.reshape(9, -1).copy()
-    augmenter(SETTINGS, (12, 12), np.random.default_rng(5))(chunk)
+    change = augmenter(SETTINGS, (12, 12), np.random.default_rng(5))
+    assert change
+    change(chunk)
     rng, due = np.random.default_rng(5), given
-    for name, parameters in SETTINGS.items():
-        due = RANDOM[name](due, rng, **parameters)
+    for name in ("rotate", "affine", "elastic"):
+        due = RANDOM[name](due, rng, getattr(SETTINGS, name))
     np.testing.assert_array_equal(chunk, due.reshape(9, -1))
 
 
@@ -234,9 +243,9 @@ def test_each_epoch_sees_other_images_and_a_seed_the_same_bytes() -> None:
     "augment", ["{shifts: true}", "{shifts: true, rotate: 15, affine: 0.1, elastic: {}}"]
 )
 def test_a_run_leaves_the_stored_images_as_they_are(load_text: LoadText, augment: str) -> None:
-    """Training on expanded images writes to no set, and evaluates on the images as they are."""
+    """Training on augmented images writes to no set, and evaluates on the images as they are."""
     text = "data: {name: mnist, train: 40, validation: 10, test: 10}\nlayers: [784, 4, 10]\n"
-    config = load_text(f"{text}epochs: 2\nexpand: {augment}\n")
+    config = load_text(f"{text}epochs: 2\naugment: {augment}\n")
     dataset = load_data(config)
     before = {name: examples.x.copy() for name, examples in dataset.sets.items()}
     outcome = run(config, dataset, "runs")
@@ -268,26 +277,26 @@ CSV = "a,b,c\n" + "".join(f"{i}.5,{i}.25,{i % 2}\n" for i in range(20))
         ("{path: flat.npz}", "flat has rows of numbers"),
     ],
 )
-def test_rows_of_numbers_are_not_expanded(folder: Path, data: str, said: str) -> None:
+def test_rows_of_numbers_are_not_augmented(folder: Path, data: str, said: str) -> None:
     """Data that are no images are refused with the file, the line and the key."""
     Path("own.csv").write_text(CSV)
     write: Any = np.savez
     write("flat.npz", x_train=np.ones((9, 2)), y_train=np.arange(9) % 2)
     for augment in ("{shifts: true}", "{rotate: 10}"):
         path = folder / "a.yaml"
-        path.write_text(f"data: {data}\nlayers: [2, 2]\nexpand: {augment}\n")
+        path.write_text(f"data: {data}\nlayers: [2, 2]\naugment: {augment}\n")
         with pytest.raises(ConfigError) as caught:
             load_data(load(path))
         assert str(caught.value) == f"{path}:3: augment: needs images; {said}"
 
 
-def test_images_of_an_npz_file_are_expanded(folder: Path) -> None:
+def test_images_of_an_npz_file_are_augmented(folder: Path) -> None:
     """Images that are not square, in a file of one's own, keep their height and width."""
     pixels = np.random.default_rng(0).integers(1, 256, (12, 5, 3)).astype(np.uint8)
     write: Any = np.savez
     write("own.npz", x_train=pixels, y_train=np.arange(12) % 2)
     path = folder / "a.yaml"
-    path.write_text("data: {path: own.npz}\nlayers: [15, 2]\nexpand: {shifts: true, rotate: 9}\n")
+    path.write_text("data: {path: own.npz}\nlayers: [15, 2]\naugment: {shifts: true, rotate: 9}\n")
     config = load(path, ["epochs=1"])
     dataset = load_data(config)
     assert dataset.image == (5, 3)
