@@ -11,19 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from nnexp.data.dataset import Dataset, MisfitError, check_targets, fit
+from nnexp.data.dataset import Dataset, MisfitError, fit
 from nnexp.data.readers import Options, Reader
 from nnexp.errors import one_of
 
-__all__ = [
-    "READERS",
-    "Dataset",
-    "MisfitError",
-    "check_targets",
-    "load",
-    "path_problem",
-    "reader_of",
-]
+__all__ = ["READERS", "Dataset", "MisfitError", "load", "path_problem", "reader_of"]
 
 MODULES = (
     "mnist",

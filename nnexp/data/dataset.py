@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnexp.data.readers import MAX_CLASSES, Split, Splits
+from nnexp.data.readers import MAX_CLASSES, Splits
 from nnexp.errors import DataError
 from nnexp.io.npz import MAX_BYTES
 from nnexp.nn.costs import COSTS
@@ -48,6 +48,19 @@ class Dataset:
         """The training set."""
         return self.sets["train"]
 
+    def check_targets(self, cost: str) -> None:
+        """Refuse targets on which a cost is not defined, with a MisfitError."""
+        expected = COSTS[cost].targets
+        for name, examples in self.sets.items():
+            where, y = f"{self.name}, {name} set", examples.y
+            if expected != "real" and (y.min() < 0 or y.max() > 1):
+                limits = f"from {y.min():g} to {y.max():g}"
+                message = f"expected targets between 0 and 1; {where} has them {limits}"
+                raise MisfitError("cost", f"{message}: use cost quadratic")
+            if expected == "distribution" and not np.allclose(y.sum(axis=1), 1, atol=1e-5):
+                message = f"expected targets that sum to 1 in each example; those of {where} do not"
+                raise MisfitError("cost", f"{message}: use cost cross_entropy or quadratic")
+
 
 def fit(splits: Splits, *, n_in: int, n_out: int, dtype: type[np.floating]) -> Dataset:
     """Fit the splits of a file to a network of n_in inputs and n_out outputs.
@@ -59,55 +72,35 @@ def fit(splits: Splits, *, n_in: int, n_out: int, dtype: type[np.floating]) -> D
         DataError: the data are damaged.
         MisfitError: they do not fit the network.
     """
-    sets = splits.sets()
-    if "train" not in sets:
+    if "train" not in splits.sets():
         raise DataError(f"{splits.name}: the training set is empty")
     digest = hashlib.sha256()
-    fitted = {}
+    sets = {}
     classes = _classes(splits, n_out)
-    for name, split in sets.items():
+    for name, split in splits.sets().items():
         where = f"{splits.name}, {name} set"
-        fitted[name] = _fit(where, split, classes, n_in, n_out, dtype)
+        x, scale = _inputs(where, split.x, n_in, dtype)
+        y, labels = _targets(where, split.y, n_out, classes, dtype)
+        sets[name] = Examples(x, y, scale, labels)
         for array in (split.x, split.y):
             digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
     shape = splits.train.x.shape[1:]
     image = (shape[0], shape[1]) if len(shape) == 2 else None
-    return Dataset(splits.name, fitted, classes, digest.hexdigest(), image)
-
-
-def check_targets(dataset: Dataset, cost: str) -> None:
-    """Refuse targets on which a cost is not defined, with a MisfitError."""
-    for name, examples in dataset.sets.items():
-        _check_targets(f"{dataset.name}, {name} set", examples.y, COSTS[cost].targets)
-
-
-def _check_targets(where: str, y: Array, expected: str) -> None:
-    if expected != "real" and (y.min() < 0 or y.max() > 1):
-        raise MisfitError(
-            "cost",
-            f"expected targets between 0 and 1; {where} has them from {y.min():g} to {y.max():g}: "
-            "use cost quadratic",
-        )
-    if expected == "distribution" and not np.allclose(y.sum(axis=1), 1, atol=1e-5):
-        raise MisfitError(
-            "cost",
-            f"expected targets that sum to 1 in each example; those of {where} do not: "
-            "use cost cross_entropy or quadratic",
-        )
+    return Dataset(splits.name, sets, classes, digest.hexdigest(), image)
 
 
 def _classes(splits: Splits, n_out: int) -> tuple[str, ...] | None:
     """Return the classes of the data, or None where the targets are real numbers."""
-    if splits.classes is not None:
-        if n_out != len(splits.classes) and (n_out, len(splits.classes)) != (1, 2):
-            k = len(splits.classes)
+    classes = splits.classes
+    if classes is not None:
+        k = len(classes)
+        if n_out != k and (n_out, k) != (1, 2):
+            names = shorten(", ".join(classes[:12]))
             raise MisfitError(
-                "layers",
-                f"{splits.name} has {k} classes ({shorten(', '.join(splits.classes[:12]))}): "
-                f"end layers with {k}",
+                "layers", f"{splits.name} has {k} classes ({names}): end layers with {k}"
             )
-        return splits.classes
+        return classes
     if splits.regression:
         return None
     targets = [_flat_labels(split.y, n_out) for split in splits.sets().values()]
@@ -135,45 +128,40 @@ def _is_one_hot(y: Array) -> bool:
     return bool(y.ndim == 2 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all())
 
 
-def _fit(
-    where: str,
-    split: Split,
-    classes: tuple[str, ...] | None,
-    n_in: int,
-    n_out: int,
-    dtype: type[np.floating],
-) -> Examples:
-    x = split.x.reshape(len(split.x), -1)
-    if x.shape[1] != n_in:
-        raise MisfitError(
-            "layers",
-            f"{where} has {x.shape[1]} inputs per example: begin layers with {x.shape[1]}",
-        )
-    scale = UINT8_SCALE if x.dtype == np.uint8 else 1.0
-    if x.dtype != np.uint8:
-        with np.errstate(over="ignore"):
-            x = x.astype(dtype)
-        if not np.isfinite(x).all():
-            raise DataError(f"{where}: an input is not finite (NaN or infinity)")
-    y = _flat_labels(split.y, n_out)
+def _converted(where: str, what: str, values: Array, dtype: type[np.floating]) -> Array:
+    with np.errstate(over="ignore"):
+        values = values.astype(dtype)
+    if not np.isfinite(values).all():
+        raise DataError(f"{where}: {what} is not finite (NaN or infinity)")
+    return values
+
+
+def _inputs(where: str, x: Array, n_in: int, dtype: type[np.floating]) -> tuple[Array, float]:
+    """Return the inputs as rows, and what they are multiplied with."""
+    x = x.reshape(len(x), -1)
+    n = x.shape[1]
+    if n != n_in:
+        raise MisfitError("layers", f"{where} has {n} inputs per example: begin layers with {n}")
+    return (x, UINT8_SCALE) if x.dtype == np.uint8 else (_converted(where, "an input", x, dtype), 1)
+
+
+def _targets(
+    where: str, y: Array, n_out: int, classes: tuple[str, ...] | None, dtype: type[np.floating]
+) -> tuple[Array, Array | None]:
+    """Return the targets (n, n_out), and the labels where there are classes."""
+    y = _flat_labels(y, n_out)
     if y.ndim > 2:
         raise DataError(
             f"{where}: expected targets of the shape (n,) or (n, outputs), got {y.ndim} dimensions"
         )
-    if y.ndim == 2 and y.shape[1] != n_out:
-        raise MisfitError(
-            "layers",
-            f"{where} has {y.shape[1]} targets per example: end layers with {y.shape[1]}",
-        )
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(y.astype(dtype)).all()
-    if not finite:
-        raise DataError(f"{where}: a target is not finite (NaN or infinity)")
+    if y.ndim == 2 and (n := y.shape[1]) != n_out:
+        raise MisfitError("layers", f"{where} has {n} targets per example: end layers with {n}")
+    numbers = _converted(where, "a target", y, dtype)
     if classes is None:
-        return Examples(x, y.reshape(len(y), -1).astype(dtype), scale)
+        return numbers.reshape(len(y), -1), None
     labels = _labels(where, y, len(classes))
     if n_out == 1:
-        return Examples(x, labels[:, None].astype(dtype), scale, labels)
+        return labels[:, None].astype(dtype), labels
     size = len(labels) * n_out * np.dtype(dtype).itemsize
     if size > MAX_BYTES:
         raise DataError(
@@ -182,7 +170,7 @@ def _fit(
         )
     targets = np.zeros((len(labels), n_out), dtype)
     targets[np.arange(len(labels)), labels] = 1
-    return Examples(x, targets, scale, labels)
+    return targets, labels
 
 
 def _labels(where: str, y: Array, classes: int) -> Array:

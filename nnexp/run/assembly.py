@@ -64,7 +64,7 @@ class DataCache:
         try:
             if key not in self._loaded:
                 self._loaded[key] = self._read(experiment)
-            data.check_targets(self._loaded[key], experiment.cost)
+            self._loaded[key].check_targets(experiment.cost)
         except MisfitError as error:
             came = getattr(experiment, error.key)
             message = f"{came} does not fit the data: {error}"

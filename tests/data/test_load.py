@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnexp.data import Dataset, MisfitError, check_targets, load
+from nnexp.data import Dataset, MisfitError, load
 from nnexp.data.csv_file import Csv
 from nnexp.data.inline import Inline
 from nnexp.data.mnist import Mnist
@@ -171,10 +171,10 @@ def test_targets_must_suit_the_cost(name: str, cost: str) -> None:
     y, suited = TARGETS[name]
     data = inline(y, 2)
     if COSTS[cost].targets in suited:
-        check_targets(data, cost)
+        data.check_targets(cost)
         return
     with pytest.raises(MisfitError, match=r"inline, train set .*: use cost") as caught:
-        check_targets(data, cost)
+        data.check_targets(cost)
     assert caught.value.key == "cost"
 
 
@@ -182,7 +182,7 @@ def test_targets_of_every_set_are_checked(tmp_path: Path) -> None:
     """A target outside [0, 1] in the validation or the test set is refused too."""
     y = np.array([0.5, 0.5, 0.5, 0.5, 0.5, 2])
     with pytest.raises(MisfitError, match=r"validation set has them from 0.5 to 2"):
-        check_targets(npz(tmp_path, {"y_train": y}, n_out=1), "cross_entropy")
+        npz(tmp_path, {"y_train": y}, n_out=1).check_targets("cross_entropy")
 
 
 def test_digest(tmp_path: Path) -> None:
