@@ -57,6 +57,10 @@ class Page:
     blocks: Sequence[Block]
     data: Table[Any] | Mapping[str, Any]
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the data as rows of raw values."""
+        return self.data.raw() if isinstance(self.data, Table) else [dict(self.data)]
+
 
 @dataclass(frozen=True, slots=True)
 class Format:

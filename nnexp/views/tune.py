@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from nnexp import names, numbers
 from nnexp.config.space import flow
@@ -20,6 +20,10 @@ from nnexp.study.search import Search
 from nnexp.views import compare
 from nnexp.views.formats import Block, Page
 from nnexp.views.table import Column, Table, plain_column
+
+# What the page says of an arm, by key.
+Arm: TypeAlias = dict[str, Any]
+_STATES = ("complete", "pruned", "diverged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,110 +53,82 @@ def space_lines(tune: Tune) -> list[str]:
     return [f"{key}: {space.words()}" for key, space in tune.space.items()]
 
 
-def _effort(tuned: Tuned) -> str:
+def _arm(search: Search) -> dict[str, Any]:
+    """Return what the search of an arm cost, what it chose, and how its trials compare to it."""
+    metric, trials, chosen = search.tune.metric, search.trials, search.best()
+    points = [trial.best(metric) for trial in trials]
+    flatness = Flatness.of([point.value if point else None for point in points], metric)
+    point = chosen.best(metric) if chosen else None
+    return {
+        "arm": search.arm.name,
+        "trials": len(trials),
+        **{state: sum(trial.state == state for trial in trials) for state in _STATES},
+        "epochs_trained": sum(trial.epochs for trial in trials),
+        "chosen": dict(chosen.settings) if chosen else None,
+        "run": chosen.folder.name if chosen else None,
+        "epoch": point.epoch if point else None,
+        "best": flatness.best,
+        "median": flatness.median,
+        "worst": flatness.worst,
+        "near_best": flatness.near,
+        "nearby_best": flatness.nearby,
+        "doubts": list(_doubts(search)),
+    }
+
+
+def _columns(titles: Mapping[str, str]) -> list[Column[Arm]]:
+    """Return columns of values as they are, by key; the first is flush left."""
+    return [
+        plain_column(title, key, lambda arm, key=key: arm[key], left=key == "arm")  # type: ignore[misc]
+        for key, title in titles.items()
+    ]
+
+
+def _effort(tuned: Tuned, arms: Sequence[Arm]) -> Block:
     tune = tuned.tune
     length = plural(tune.epochs, "epoch") if tune.epochs else "its own epochs"
     pruned = " A trial that falls behind the median of the earlier ones is pruned."
-    return (
+    text = (
         f"Each arm had {plural(tune.trials, 'trial')} of {length}, all with seed {tune.seed}. "
         f"A trial counts by the {names.label(tune.metric)} of its best epoch; the test set was "
         "not used." + pruned * tune.prune
     )
+    keys = ("arm", "trials", *_STATES, "epochs_trained")
+    return Block([text], Table(_columns({key: key.replace("_", " ") for key in keys}), arms))
 
 
-def _count(state: str) -> Column[Search]:
-    def count(search: Search) -> int:
-        return sum(trial.state == state for trial in search.trials)
-
-    return plain_column(state, state, count, left=False)
-
-
-def efforts(tuned: Tuned) -> Table[Search]:
-    """Lay out what the search of each arm cost."""
-    return Table(
-        [
-            plain_column("arm", "arm", lambda search: search.arm.name),
-            plain_column("trials", "trials", lambda search: len(search.trials), left=False),
-            *map(_count, ("complete", "pruned", "diverged")),
-            plain_column(
-                "epochs trained",
-                "epochs_trained",
-                lambda search: sum(trial.epochs for trial in search.trials),
-                left=False,
-            ),
-        ],
-        tuned.searches,
-    )
-
-
-def _flatness(search: Search) -> Flatness:
-    points = [trial.best(search.tune.metric) for trial in search.trials]
-    return Flatness.of([point.value if point else None for point in points], search.tune.metric)
-
-
-def _statistic(title: str, metric: str, searches: Sequence[Search]) -> Column[Search]:
-    def value(search: Search) -> float | None:
-        result: float | None = getattr(_flatness(search), title)
-        return result
-
-    decimals = numbers.shared_decimals(metric, map(value, searches))
-
-    def show(search: Search) -> str:
-        result = value(search)
-        return "diverged" if result is None else numbers.number(metric, result, decimals)
-
-    return Column(title, show, lambda search: {title: value(search)})
-
-
-def _chosen(search: Search) -> dict[str, Any]:
-    trial = search.best()
-    point = trial.best(search.tune.metric) if trial else None
-    return {
-        "arm": search.arm.name,
-        "chosen": dict(trial.settings) if trial else None,
-        "run": trial.folder.name if trial else None,
-        "epoch": point.epoch if point else None,
-    }
-
-
-def _setting(key: str) -> Column[Search]:
-    def show(search: Search) -> str:
-        trial = search.best()
-        return flow(trial.settings[key]) if trial else NONE
-
-    return Column(key, show)
-
-
-def choices(tuned: Tuned) -> Table[Search]:
-    """Lay out what each arm chose, and how its other trials compare to it."""
+def _choices(tuned: Tuned, arms: Sequence[Arm]) -> Block:
     metric = tuned.tune.metric
-    near, nearby = ("≤ 0.1", "≤ 1") if higher_is_better(metric) else ("≤ 1 %", "≤ 10 %")
-    return Table(
-        [
-            Column("arm", lambda search: search.arm.name, _chosen, left=True),
-            *map(_setting, tuned.tune.space),
-            *(_statistic(title, metric, tuned.searches) for title in ("best", "median", "worst")),
-            plain_column(near, "near_best", lambda search: _flatness(search).near, left=False),
-            plain_column(
-                nearby, "nearby_best", lambda search: _flatness(search).nearby, left=False
-            ),
-        ],
-        tuned.searches,
-    )
+    higher = higher_is_better(metric)
 
+    def setting(key: str) -> Column[Arm]:
+        return Column(key, lambda arm: flow(arm["chosen"][key]) if arm["chosen"] else NONE)
 
-def _legend(tuned: Tuned) -> str:
-    metric = tuned.tune.metric
-    unit = "points" if higher_is_better(metric) else "percent"
+    def value(key: str) -> Column[Arm]:
+        decimals = numbers.shared_decimals(metric, (arm[key] for arm in arms))
+
+        def show(arm: Arm) -> str:
+            return "diverged" if arm[key] is None else numbers.number(metric, arm[key], decimals)
+
+        return Column(key, show)
+
+    near, nearby = ("≤ 0.1", "≤ 1") if higher else ("≤ 1 %", "≤ 10 %")
     pruned = " A pruned trial counts with what it had reached." if tuned.tune.prune else ""
-    return (
+    text = (
         f"What each arm chose, and how flat its optimum is: {names.title(metric)} of its best, "
         "median and worst trial, and how many trials, the best included, lie within so many "
-        f"{unit} of it." + pruned
+        f"{'points' if higher else 'percent'} of it." + pruned
     )
+    columns = [
+        *_columns({"arm": "arm"}),
+        *map(setting, tuned.tune.space),
+        *map(value, ("best", "median", "worst")),
+        *_columns({"near_best": near, "nearby_best": nearby}),
+    ]
+    return Block([text], Table(columns, arms))
 
 
-def doubts(search: Search) -> Iterator[str]:
+def _doubts(search: Search) -> Iterator[str]:
     """Say why the optimum of an arm may not be one."""
     arm, trial = search.arm.name, search.best()
     if trial is None:
@@ -185,40 +161,29 @@ def _confirmed(tuned: Tuned) -> str:
     return text
 
 
-def comparison(tuned: Tuned) -> Page | None:
-    """Compare the confirming runs, as `nnexp compare` does; None where there are none."""
-    record = record_of(tuned.study, tuned.searches[0].data, tuned.tune.trials)
-    runs, _ = of_study(tuned.runs, record)
-    question = Question(tuned.metric, record.at, study=record)
-    return compare.page(runs, question, brief=True) if runs else None
-
-
 def page(tuned: Tuned) -> Page:
     """Describe the page: effort, choices, doubts, and the comparison of the confirming runs."""
-    efforts_table, choices_table = efforts(tuned), choices(tuned)
-    compared = comparison(tuned)
+    arms = [_arm(search) for search in tuned.searches]
     blocks = [
         Block([tuned.study.description or tuned.study.name], heading=True),
-        Block([_effort(tuned)]),
         Block(space_lines(tuned.tune), title="Searched:"),
-        Block([], efforts_table),
-        Block([_legend(tuned)], choices_table),
+        _effort(tuned, arms),
+        _choices(tuned, arms),
     ]
-    arms = []
-    for search, effort, choice in zip(
-        tuned.searches, efforts_table.raw(), choices_table.raw(), strict=True
-    ):
-        arms.append({**effort, **choice, "doubts": list(doubts(search))})
     if lines := [line for arm in arms for line in arm["doubts"]]:
         blocks.append(Block(lines, title="Doubts:"))
     confirmed = None
     if tuned.runs:
+        record = record_of(tuned.study, tuned.searches[0].data, tuned.tune.trials)
+        runs, _ = of_study(tuned.runs, record)
+        confirmed = {"seeds": list(tuned.study.seeds), "metric": tuned.metric, "arms": []}
         blocks.append(Block([_confirmed(tuned)]))
-        confirmed = {
-            "seeds": list(tuned.study.seeds),
-            "metric": tuned.metric,
-            "arms": compared.data.raw() if compared and isinstance(compared.data, Table) else [],
-        }
+        if runs:
+            compared = compare.page(
+                runs, Question(tuned.metric, record.at, study=record), brief=True
+            )
+            blocks += compared.blocks
+            confirmed["arms"] = compared.rows()
     data = {
         "study": tuned.study.name,
         "description": tuned.study.description,
@@ -226,4 +191,4 @@ def page(tuned: Tuned) -> Page:
         "arms": arms,
         "confirmed": confirmed,
     }
-    return Page([*blocks, *(compared.blocks if compared else ())], data)
+    return Page(blocks, data)

@@ -132,7 +132,7 @@ def test_a_search_is_one_page_on_stdout_and_is_not_made_twice(nnexp: Nnexp, stud
 
     text = " ".join(nnexp("tune", study, "-q").stdout.split())
     assert "Confirmed with 1 fresh seed (100) and 5 epochs. The settings were chosen for 4" in text
-    assert text.startswith("does momentum help when the learning rate of each arm is tuned? Each")
+    assert text.startswith("does momentum help when the learning rate of each arm is tuned? ")
     planned = nnexp("tune", study, "--dry-run").stdout
     assert [line.split()[:3] for line in planned.splitlines()[5:7]] == [
         ["without", "2", "2"],
