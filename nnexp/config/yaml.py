@@ -1,8 +1,8 @@
 """YAML without its traps, and with the line of every key.
 
-Read with YAML 1.2's rules: `1e-3` is a number, `no` and `on` are words, `1:30` is not 90. A key
+Read with YAML 1.2's rules: `1e-3` is a number, `no`, `on` and `1_000` are words, `1:30` is not 90. A key
 that stands twice is an error. Tags are refused, and aliases that would grow the document; size,
-depth and the digits of whole numbers are bounded.
+depth and the digits of integers are bounded.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _PATTERNS: dict[str, re.Pattern[str]] = {}
 for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", "~nN\0"),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9][0-9_]*", "-+0123456789"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
     (
         "float",
-        r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         "-+.0123456789",
     ),
 ):
@@ -51,14 +51,14 @@ for _tag, _pattern, _first in (
 
 
 def _int(text: str) -> int:
-    digits = text.replace("_", "")
-    if len(digits.lstrip("+-")) > MAX_DIGITS:
-        raise ValueError(f"a whole number of more than {MAX_DIGITS} digits")
-    return int(digits)
+    if len(text.lstrip("+-")) > MAX_DIGITS:
+        raise ValueError(f"an integer of more than {MAX_DIGITS} digits")
+    base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+    return int(text, base)
 
 
 def _float(text: str) -> float:
-    return float(text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
