@@ -13,7 +13,7 @@ import click
 
 from nnexp.cli import cli
 from nnexp.cli.explain import GLOSSARY
-from nnexp.config.json_schema import json_schema, study_schema
+from nnexp.config.study_file import json_schema, study_schema
 from nnexp.data import READERS
 from nnexp.nn.activations import OUTPUT
 from nnexp.nn.costs import COSTS, TARGETS, Cost

@@ -206,3 +206,14 @@ def name_seeds(seeds: Iterable[int]) -> str:
     """
     ordered = sorted(seeds)
     return f"seed{'s' * (len(ordered) != 1)} {', '.join(map(str, ordered))}"
+
+
+def margin_problem(metric: str, margin: float) -> str:
+    """Say what is wrong with a margin that was meant in percent or points; else an empty text.
+
+    >>> margin_problem("test_accuracy", 1), margin_problem("test_cost", 1)
+    ('expected a fraction below 1 for an accuracy (0.001 is 0.1 points), got 1', '')
+    """
+    if is_accuracy(metric) and margin >= 1:
+        return f"expected a fraction below 1 for an accuracy (0.001 is 0.1 points), got {margin:g}"
+    return ""

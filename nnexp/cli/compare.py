@@ -136,14 +136,14 @@ def _margin(metric: str, margin: float | None) -> float | None:
     from math import isfinite
 
     from nnexp.errors import OptionError
-    from nnexp.names import is_accuracy
+    from nnexp.numbers import margin_problem
 
     if margin is None:
         return None
     if not isfinite(margin):
-        raise OptionError(f"--margin {margin}: expected a number from 0")
-    if margin > 1 and is_accuracy(metric):
-        raise OptionError(f"--margin {margin:g}: an accuracy is a fraction; 0.1 points are 0.001")
+        raise OptionError(f"--margin {margin}: expected a number of at least 0")
+    if message := margin_problem(metric, margin):
+        raise OptionError(f"--margin: {message}")
     return margin
 
 

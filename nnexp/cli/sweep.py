@@ -58,7 +58,7 @@ def sweep(
         raise click.UsageError("--address needs --engine dask")
     from nnexp import numbers
     from nnexp.cli.progress import overview
-    from nnexp.config.study import load_study
+    from nnexp.config.study import check_metric, load_study
     from nnexp.run.assembly import DataCache
     from nnexp.study.engine import Settings
     from nnexp.study.estimate import estimate
@@ -68,7 +68,10 @@ def sweep(
     from nnexp.views.plan import as_counts, passed_over, sweep_plan
 
     loaded = load_study(study, seeds=seeds, many=yes)
+    for note in loaded.document.notes:
+        say_note(note)
     folder, data = runs_dir / loaded.name, DataCache()
+    check_metric(loaded, data.load)
     record = record_of(loaded, data)
     wanted = plan((config for _, config in loaded.runs), folder, data)
     check_folder(folder, record)

@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from nnexp.cli.options import runs_dir_option
 from nnexp.cli.outcomes import argv, end_by_signal, exit_by_status, train_each
-from nnexp.cli.output import say
+from nnexp.cli.output import say, say_note
 from nnexp.names import MAX_SEED
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def train(
     All configs and their data are checked before the first run begins.
     """
     from nnexp.config.loader import dump
-    from nnexp.config.seeds import parse_seeds
+    from nnexp.config.study_file import parse_seeds
     from nnexp.errors import OptionError
     from nnexp.run.session import run
 
@@ -127,6 +127,8 @@ def _load(
             problems += error.problems
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
+    for note in dict.fromkeys(note for config in configs for note in config.document.notes):
+        say_note(note)
     cache = DataCache()
     return [
         (seeded, cache.load(seeded))

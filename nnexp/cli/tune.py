@@ -68,6 +68,8 @@ def tune(
     from nnexp.views.tune import Tuned, page
 
     loaded = load_study(study, many=yes)
+    for note in loaded.document.notes:
+        say_note(note)
     folder, data = runs_dir / loaded.name, DataCache()
     searches = prepare(loaded, folder, data, many=yes)
     setup = searches[0].tune

@@ -23,6 +23,21 @@ _DATA_V1 = frozenset(
 )
 
 
+def new_key(key: str) -> str:
+    """Return today's name of a key that older versions named otherwise.
+
+    >>> new_key("expand.shifts"), new_key("eta")
+    ('augment.shifts', 'eta')
+    """
+    first, dot, rest = key.partition(".")
+    return OLD_KEYS.get(first, first) + dot + rest
+
+
+def with_new_keys(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plain config with today's names of all keys."""
+    return {new_key(key): value for key, value in config.items()}
+
+
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides a result, except the seed and the place of the data.
 

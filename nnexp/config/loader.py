@@ -1,9 +1,9 @@
-"""From a file and overrides to an `Experiment`."""
+"""From a file and overrides to an `Experiment`, and back to YAML."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,11 +11,21 @@ from typing import Any, ClassVar
 import yaml
 from pydantic import ValidationError
 
-from nnexp.config.identity import OLD_KEYS
-from nnexp.config.plain import renamed
-from nnexp.config.problems import findings, rule_findings
+from nnexp.config.identity import new_key
+from nnexp.config.messages import messages
+from nnexp.config.rules import broken_rules
 from nnexp.config.schema import Experiment
-from nnexp.config.yaml import MAX_BYTES, MAX_DEPTH, RESOLVERS, Document, Key, parse, parse_value
+from nnexp.config.yaml import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    RESOLVERS,
+    Document,
+    Key,
+    Mistake,
+    dotted,
+    parse,
+    parse_value,
+)
 from nnexp.data import path_problem
 from nnexp.errors import ConfigError, OptionError, Problem
 from nnexp.io.files import read_bytes
@@ -28,13 +38,13 @@ STUDY_KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A validated experiment and the document it came from, for messages about later findings."""
+    """A valid experiment and the document it is from, for messages about later mistakes."""
 
     experiment: Experiment
     document: Document
 
     def values(self) -> dict[str, Any]:
-        """Return the experiment as a plain mapping, as JSON has it."""
+        """Return the experiment as a plain mapping with every key, as JSON has it."""
         return self.experiment.model_dump(mode="json")
 
     def with_seed(self, seed: int) -> Config:
@@ -48,8 +58,7 @@ class Config:
 
     def error(self, key: Key, message: str) -> ConfigError:
         """Return the error that says what is wrong with a key, and where it stands."""
-        where = self.document.where(key)
-        return ConfigError([Problem(where, ".".join(map(str, key)), message)])
+        return self.document.error(key, message)
 
 
 def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
@@ -61,32 +70,22 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
 
     Raises:
         ConfigError: with all the problems of the config, each by file, line and key.
-        OptionError: an override is not of the form KEY=VALUE or leads nowhere.
+        OptionError: an override is not of the form KEY=VALUE, or no value can be set there.
     """
-    path = Path(path)
-    document = read(path)
+    document = read(Path(path))
     if is_study(document.values):
         message = f"is a study, not a config: nnexp sweep {path}"
         raise ConfigError([Problem(str(path), "", message)])
     for override in overrides:
         _apply(document, override)
-    return Config(validate(document, path), document)
-
-
-def load_stored(path: Path) -> Experiment:
-    """Read the config of a run folder: no link is followed, and no path in it looked up.
-
-    Raises:
-        ConfigError: with all the problems of the config.
-    """
-    return _validated(read(path, follow=False), path)
+    return to_config(document)
 
 
 def read(path: Path, *, follow: bool = True) -> Document:
-    """Read a YAML file, without validating what it says.
+    """Read a YAML file without validating it; keys with old names get their new ones, with a note.
 
     Raises:
-        ConfigError: it cannot be read or is not YAML.
+        ConfigError: it cannot be read, is no YAML, or has a key under its old and its new name.
     """
     try:
         text = read_bytes(path, MAX_BYTES, follow=follow).decode("utf-8-sig")
@@ -96,15 +95,52 @@ def read(path: Path, *, follow: bool = True) -> Document:
         hint = _similar(path) if isinstance(error, FileNotFoundError) else ""
         problem = Problem(str(path), "", f"cannot be read: {error.strerror}{hint}")
         raise ConfigError([problem]) from error
-    return _with_new_names(parse(text, str(path)))
+    document = parse(text, str(path))
+    _rename_old_keys(document)
+    return document
 
 
-def _with_new_names(document: Document) -> Document:
-    """Return a config whose keys have the names they have today."""
-    places = {
-        (OLD_KEYS.get(str(k[0]), k[0]), *k[1:]) if k else k: p for k, p in document.places.items()
-    }
-    return Document(document.file, renamed(document.values), places)
+def _rename_old_keys(document: Document) -> None:
+    """Give old keys their new names, with a note; refuse a key under both names."""
+    new_names: dict[Key, str] = {}
+    mistakes: list[Mistake] = []
+    for holder, values in _holders_of_keys(document.values):
+        renamed = {key: new for key in values if (new := new_key(key)) != key}
+        for old, new in renamed.items():
+            key = (*holder, old)
+            if new in values:
+                mistakes.append((key, f"is the old name of {new}, which is there too: keep {new}"))
+            document.notes.append(f"{document.where(key)}: {old} is now {new}")
+            new_names[key] = new
+        if renamed:
+            items = [(renamed.get(key, key), value) for key, value in values.items()]
+            values.clear()
+            values.update(items)
+    document.refuse(mistakes)
+    sizes = {len(key) for key in new_names}
+
+    def today(key: Key) -> Key:
+        for size in sizes:
+            if key[:size] in new_names:
+                return (*key[: size - 1], new_names[key[:size]], *key[size:])
+        return key
+
+    if new_names:
+        places = {today(key): place for key, place in document.places.items()}
+        document.places.clear()
+        document.places.update(places)
+
+
+def _holders_of_keys(values: dict[str, Any]) -> Iterator[tuple[Key, dict[str, Any]]]:
+    """Yield the mappings of a config or study whose keys are those of a config."""
+    if not is_study(values):
+        yield (), values
+        return
+    arms, tune = values.get("arms"), values.get("tune")
+    holders: dict[Key, Any] = {(key,): values.get(key) for key in ("base", "grid", "random")}
+    holders |= {("arms", arm): arms[arm] for arm in arms} if isinstance(arms, dict) else {}
+    holders["tune", "space"] = tune.get("space") if isinstance(tune, dict) else None
+    yield from ((key, holder) for key, holder in holders.items() if isinstance(holder, dict))
 
 
 def is_study(values: Mapping[str, Any]) -> bool:
@@ -129,7 +165,7 @@ def _apply(document: Document, override: str) -> None:
     name, equals, text = override.partition("=")
     place = f"--set {override}"
     if not equals or not name.strip():
-        raise OptionError(f"{place}: KEY=VALUE is due, as in --set eta=0.1")
+        raise OptionError(f"{place}: expected KEY=VALUE, as in --set eta=0.1")
     assign(document, name.strip(), parse_value(text, place), place)
 
 
@@ -140,15 +176,16 @@ def assign(document: Document, name: str, value: Any, place: str) -> None:
         document: is changed.
         name: as in `eta`, `layers.1` or `data.train`.
         value: plain.
-        place: where the value was given, for messages about it.
+        place: where the value is from, for messages about it.
 
     Raises:
-        OptionError: the key leads nowhere.
+        OptionError: no value can be set there.
     """
+    if new_key(name) != name:
+        document.notes.append(f"{place}: {name} is now {new_key(name)}")
     key: Key = tuple(
-        int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in name.split(".")
+        int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in new_key(name).split(".")
     )
-    key = (OLD_KEYS.get(str(key[0]), key[0]), *key[1:])
     *parents, last = key
     if len(key) > MAX_DEPTH:
         raise OptionError(f"{shorten(place)}: deeper than the {MAX_DEPTH} levels a config may have")
@@ -158,74 +195,72 @@ def assign(document: Document, name: str, value: Any, place: str) -> None:
             holder[part] = {}
         elif i == 0 and part == "data" and isinstance(holder[part], str):
             holder[part] = {"name": holder[part]}
-        holder = _child(holder, part, place)
+        try:
+            holder = holder[part]
+        except (KeyError, IndexError, TypeError) as error:
+            parent = dotted(key[:i])
+            raise OptionError(f"{place}: {parent} has no part {part}") from error
     if isinstance(holder, dict):
         holder[str(last)] = value
     elif isinstance(holder, list) and isinstance(last, int) and last < len(holder):
         holder[last] = value
     else:
-        raise OptionError(f"{place}: {'.'.join(map(str, parents))} has no part {last}")
-    for known in [k for k in document.places if k[: len(key)] == key]:
-        del document.places[known]
+        raise OptionError(f"{place}: {dotted(key[:-1])} has no part {last}")
+    for old in [k for k in document.places if k[: len(key)] == key]:
+        del document.places[old]
     document.places[key] = place
 
 
-def _child(holder: Any, part: str | int, place: str) -> Any:
-    try:
-        return holder[part]
-    except (KeyError, IndexError, TypeError) as error:
-        raise OptionError(f"{place}: there is no {part} to set a part of") from error
-
-
-def validate(document: Document, path: Path) -> Experiment:
-    """Validate a document; relative data paths are taken from the config's folder.
+def to_config(document: Document) -> Config:
+    """Validate a document; relative data paths are taken from its folder.
 
     Raises:
         ConfigError: with all the problems at once, in the order of the file.
     """
     data = document.values.get("data")
     source = data.get("path") if isinstance(data, dict) else None
-    absolute, problem = _resolved(path.parent, source) if isinstance(source, str) else (None, "")
-    experiment = _validated(document, path, problem)
-    if absolute is None:
-        return experiment
-    located = experiment.data.model_copy(update={"path": str(absolute)})
-    return experiment.model_copy(update={"data": located})
+    absolute, message = _resolve(document, source) if isinstance(source, str) else (None, "")
+    experiment = _validate(document, message)
+    if absolute is not None:
+        located = experiment.data.model_copy(update={"path": str(absolute)})
+        experiment = experiment.model_copy(update={"data": located})
+    return Config(experiment, document)
 
 
-def _resolved(folder: Path, source: str) -> tuple[Path | None, str]:
-    """Return a data path, taken from a folder, and what is wrong with it."""
+def _resolve(document: Document, source: str) -> tuple[Path | None, str]:
+    """Return a data path, taken from the document's folder, and what is wrong with it."""
     try:
-        absolute = (folder / Path(source).expanduser()).resolve()
+        absolute = (Path(document.file).parent / Path(source).expanduser()).resolve()
         return absolute, path_problem(absolute)
     except (OSError, RuntimeError, ValueError) as error:
         return None, f"leads nowhere: {error}"
 
 
-def _validated(document: Document, path: Path, path_message: str = "") -> Experiment:
-    """Validate a document; with a message about its data's path, nothing else is said of them."""
+def _validate(document: Document, path_message: str = "") -> Experiment:
+    """Validate a document; what is wrong with the path of its data hides their other mistakes."""
     values = dict(document.values)
     if isinstance(values.get("data"), str):
         values["data"] = {"name": values["data"]}
-    found: list[tuple[Key, str]] = []
-    experiment = None
+    mistakes: list[Mistake] = []
     try:
         experiment = Experiment.model_validate(values)
     except ValidationError as error:
-        found += findings(error, values)
+        mistakes += messages(error, values)
     if path_message:
-        found = [(key, message) for key, message in found if key[0] != "data"]
-        found.append((("data", "path"), f"{quoted(values['data']['path'])} {path_message}"))
-    found += rule_findings(values, {str(key[0]) for key, _ in found})
-    if found or experiment is None:
-        order = {place: i for i, place in enumerate(document.places.values())}
-        found.sort(key=lambda item: order.get(document.where(item[0]), len(order)))
-        raise ConfigError([_problem(document, key, message) for key, message in found])
-    return experiment.model_copy(update={"name": experiment.name or word(path.stem)})
+        mistakes = [(key, message) for key, message in mistakes if key[0] != "data"]
+        mistakes.append((("data", "path"), f"{quoted(values['data']['path'])} {path_message}"))
+    mistakes += broken_rules(values, {str(key[0]) for key, _ in mistakes})
+    document.refuse(mistakes)
+    return experiment.model_copy(update={"name": experiment.name or word(Path(document.file).stem)})
 
 
-def _problem(document: Document, key: Key, message: str) -> Problem:
-    return Problem(document.where(key), ".".join(map(str, key)), message)
+def load_stored(path: Path) -> Experiment:
+    """Read the config.yaml of a run: no link is followed, and no path in it is looked up.
+
+    Raises:
+        ConfigError: with all the problems of the config.
+    """
+    return _validate(read(path, follow=False))
 
 
 def word(text: str) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nnexp.config.identity import with_new_keys
 from nnexp.config.loader import load_stored
-from nnexp.config.plain import renamed
 from nnexp.config.schema import Experiment
 from nnexp.config.yaml import MAX_BYTES
 from nnexp.io.files import read_bytes
@@ -34,9 +34,7 @@ def from_record(config: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: it is none; the message says which key is wrong, and how.
     """
     try:
-        return Experiment.model_validate(
-            renamed(config) if isinstance(config, dict) else config
-        ).model_dump(mode="json")
+        return Experiment.model_validate(with_new_keys(config)).model_dump(mode="json")
     except ValidationError as error:
         first = error.errors()[0]
         wrong = ".".join(map(str, first["loc"]))
@@ -46,6 +44,8 @@ def from_record(config: Mapping[str, Any]) -> dict[str, Any]:
 def experiment_of(config: Mapping[str, Any]) -> Experiment | None:
     """Return the experiment of a config; None where it is none, whoever said it was."""
     try:
-        return Experiment.model_validate(renamed(config) if isinstance(config, dict) else config)
+        return Experiment.model_validate(
+            with_new_keys(config) if isinstance(config, dict) else config
+        )
     except ValidationError:
         return None

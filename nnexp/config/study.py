@@ -2,25 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from itertools import product
 from math import prod
 from pathlib import Path
+from typing import Any
 
-from nnexp.config.arms import Arm, build, misfits, with_baselines
-from nnexp.config.loader import Config, is_study, read, word
-from nnexp.config.seeds import parse_seeds
-from nnexp.config.study_file import Confirm, StudyFile, Tune, problem, refuse, seeds_of, validated
-from nnexp.config.yaml import Document, Key
-from nnexp.errors import ConfigError, OptionError, Problem
+import numpy as np
 
-__all__ = ["Arm", "Confirm", "Study", "Tune", "confirm_seeds", "load_study"]
+from nnexp.config.identity import identity
+from nnexp.config.loader import Config, assign, is_study, read, to_config, word
+from nnexp.config.messages import shown
+from nnexp.config.rules import metric_problem
+from nnexp.config.study_file import (
+    Changes,
+    Confirm,
+    StudyFile,
+    Tune,
+    parse_seeds,
+    seeds_of,
+    validate,
+)
+from nnexp.config.yaml import Document, Key, Mistake, dotted
+from nnexp.data import Dataset
+from nnexp.errors import ConfigError, OptionError, Problem, did_you_mean, one_of
+from nnexp.names import METRICS, default_metric
+from nnexp.numbers import margin_problem
+
+__all__ = ["Arm", "Confirm", "Study", "Tune", "check_metric", "confirm_seeds", "load_study"]
 
 MANY, MOST = 10_000, 100_000
+_LONGEST_NAME, _LONGEST_VALUE = 100, 40
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_CONSTANTS = ("true", "false", "null", "NaN", "Infinity")
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One set of settings.
+
+    Attributes:
+        name: of the arm and its runs, unique in the study.
+        arm: its name under `arms`; empty without.
+        cell: the values from grid and random.
+        config: the experiment; its seed does not matter.
+        baseline: the name of the arm it is compared with; None for a baseline itself.
+    """
+
+    name: str
+    arm: str
+    cell: Mapping[str, Any]
+    config: Config
+    baseline: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A validated study; `tune` and `confirm` are None where the file has none."""
+    """A valid study; `tune` and `confirm` are None if the file has none."""
 
     name: str
     description: str
@@ -40,7 +84,7 @@ class Study:
 
     def error(self, key: Key, message: str) -> ConfigError:
         """Return the error that says what is wrong with a key, and where it stands."""
-        return ConfigError([problem(self.document, key, message)])
+        return self.document.error(key, message)
 
 
 def load_study(path: Path | str, *, seeds: str | None = None, many: bool = False) -> Study:
@@ -48,7 +92,7 @@ def load_study(path: Path | str, *, seeds: str | None = None, many: bool = False
 
     Args:
         path: the YAML file.
-        seeds: in place of the file's, as `--seeds` takes them.
+        seeds: in place of those of the file, as `--seeds` takes them.
         many: allow more than 10,000 runs.
 
     Raises:
@@ -60,21 +104,21 @@ def load_study(path: Path | str, *, seeds: str | None = None, many: bool = False
     if not is_study(document.values) and not {"data", "layers"}.isdisjoint(document.values):
         message = f"is a config, not a study: nnexp train {path}"
         raise ConfigError([Problem(str(path), "", message)])
-    given = validated(document)
-    chosen = parse_seeds(seeds) if seeds is not None else seeds_of(given.seeds)
-    _refuse_many(path, given, len(chosen), many=many)
-    arms = with_baselines(document, build(document, path, given), given)
-    refuse(document, misfits(document, path, arms, given))
+    file = validate(document)
+    chosen = parse_seeds(seeds) if seeds is not None else seeds_of(file.seeds)
+    _refuse_many(path, file, len(chosen), many=many)
+    arms = _with_baselines(document, _arms(document, file), file)
+    document.refuse(_misfits(document, arms, file))
     return Study(
-        name=given.name or word(path.stem),
-        description=given.description,
+        name=file.name or word(path.stem),
+        description=file.description,
         arms=tuple(arms),
         seeds=tuple(chosen),
-        metric=given.metric,
-        at=given.at,
-        margin=given.margin,
-        tune=given.tune,
-        confirm=given.confirm,
+        metric=file.metric,
+        at=file.at,
+        margin=file.margin,
+        tune=file.tune,
+        confirm=file.confirm,
         document=document,
     )
 
@@ -84,13 +128,247 @@ def confirm_seeds(study: Study) -> list[int]:
     return seeds_of((study.confirm or Confirm()).seeds)
 
 
-def _refuse_many(path: Path, given: StudyFile, seeds: int, *, many: bool) -> None:
+def check_metric(
+    study: Study, load: Callable[[Config], Dataset], monitor: Collection[str] = ()
+) -> None:
+    """Refuse a metric that no run of a study will log, and a margin that does not fit the metric.
+
+    Args:
+        study: before its first run.
+        load: returns the data of a config.
+        monitor: sets that the runs evaluate whatever their configs say.
+
+    Raises:
+        ConfigError: at the study's metric or margin; or the data cannot be read.
+    """
+
+    def problem(metric: str, config: Config, dataset: Dataset | None = None) -> str:
+        experiment = config.experiment
+        return metric_problem(metric, experiment, {*experiment.monitor, *monitor}, dataset)
+
+    def check(metric: str, problems: list[str]) -> None:
+        if all(problems):
+            raise study.error(("metric",), f"no run will log {metric}: {problems[0]}")
+
+    configs = [arm.config for arm in study.arms]
+    if study.metric:
+        check(study.metric, [problem(study.metric, config) for config in configs])
+    loaded = [(config, load(config)) for config in configs]
+    if study.metric:
+        check(study.metric, [problem(study.metric, *one) for one in loaded])
+    logged = [m for m in METRICS if not all(problem(m, *one) for one in loaded)]
+    metric = study.metric or default_metric(logged)
+    if metric and study.margin and (message := margin_problem(metric, study.margin)):
+        raise study.error(("margin",), message)
+
+
+def label(arm: str, cell: Mapping[str, Any]) -> str:
+    """Return the name of an arm's runs, fit for a folder.
+
+    >>> label("xent", {"layers": [784, 30, 10], "init": "scaled"})
+    'xent+layers=784-30-10+init=scaled'
+    >>> label("", {"init": {"hidden": "scaled", "output": "zeros"}})
+    'init=hidden-scaled-output-zeros-02eaf09d'
+    """
+    parts = [f"{key}={_value_in_name(value)}" for key, value in cell.items()]
+    text = re.sub(r"[^A-Za-z0-9._+=-]", "-", "+".join([arm, *parts] if arm else parts))
+    name = text.lstrip("._+=-") or "base"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME - 9]}-{_digest(name)[:8]}"
+
+
+def _value_in_name(value: Any) -> str:
+    """Write a value as part of a name; with a digest if it could be taken for another value."""
+    text = _flat(value)
+    if len(text) <= _LONGEST_VALUE and _is_plain(value):
+        return text
+    clean = re.sub(r"[^A-Za-z0-9._-]", "-", text)
+    return f"{clean[: _LONGEST_VALUE - 9]}-{_digest(json.dumps(value, sort_keys=True))[:8]}"
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(_PLAIN.fullmatch(value)) and value not in _CONSTANTS
+    if isinstance(value, list):
+        return len(value) > 1 and all(type(item) in (int, float) for item in value)
+    return not isinstance(value, dict)
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return "-".join(f"{key}-{_flat(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return "-".join(map(_flat, value))
+    return str(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _refuse_many(path: Path, file: StudyFile, seeds: int, *, many: bool) -> None:
     """Count the runs before any of them takes memory."""
-    arms = len(given.arms) or 1
-    settings = prod(map(len, given.grid.values())) * (given.random.n if given.random else 1)
+    arms = len(file.arms) or 1
+    settings = prod(map(len, file.grid.values())) * (file.random.n if file.random else 1)
     runs = arms * settings * seeds
-    counted = f"{path}: {runs:,} runs (arms {arms:,} x settings {settings:,} x seeds {seeds:,})"
+    count = f"{path}: {runs:,} runs (arms {arms:,} x settings {settings:,} x seeds {seeds:,})"
     if runs > MOST:
-        raise OptionError(f"{counted} are more than the {MOST:,} a study may have")
+        raise OptionError(f"{count} are more than the {MOST:,} a study may have")
     if runs > MANY and not many:
-        raise OptionError(f"{counted} are more than {MANY:,}; with --yes they are begun")
+        raise OptionError(f"{count} are more than {MANY:,}: repeat with --yes to train them")
+
+
+def _random_settings(file: StudyFile) -> list[Changes]:
+    """Return the draws, equal ones once: of a key, draw i is the same whatever n is."""
+    settings: dict[str, Changes] = {}
+    for i in range(file.random.n if file.random else 1):
+        values = {
+            key: space.draw(np.random.default_rng([i, *key.encode()]))
+            for key, space in file.draws.items()
+        }
+        settings.setdefault(json.dumps(values), values)
+    return list(settings.values())
+
+
+def _cells(file: StudyFile) -> list[Changes]:
+    """Return every combination of the grid, with each of the random draws."""
+    draws = _random_settings(file)
+    combinations = product(*file.grid.values())
+    return [dict(zip(file.grid, c, strict=True)) | values for c in combinations for values in draws]
+
+
+def _base(document: Document) -> Document:
+    """Return the config that the arms change."""
+    value, path = document.values["base"], Path(document.file)
+    if isinstance(value, str):
+        try:
+            file = path.parent / Path(value).expanduser()
+            base = read(file)
+            what = f"{value} is {'this' if file.resolve() == path.resolve() else 'a'} study"
+        except ConfigError as error:
+            problems = [document.problem(("base",), str(p)) for p in error.problems]
+            raise ConfigError(problems) from error
+        except (OSError, RuntimeError, ValueError) as error:
+            message = f"{shown(value)} leads nowhere: {error}"
+            raise document.error(("base",), message) from error
+    else:
+        places = {k[1:]: place for k, place in document.places.items() if k[:1] == ("base",)}
+        base, what = Document(document.file, value, places), "this is a study"
+    if is_study(base.values):
+        raise document.error(("base",), f"expected a config, but {what}")
+    document.notes.extend(base.notes)
+    # A published figure belongs to the settings it was published with.
+    base.values.pop("reference", None)
+    return base
+
+
+def _changed(base: Document, document: Document, changes: Mapping[Key, Any]) -> Document:
+    """Return a config with the changes of a study, which are by the keys of the study."""
+    copy = base.copy()
+    for key, value in changes.items():
+        name, where = str(key[-1]), document.where(key)
+        try:
+            assign(copy, name, _located(document, name, deepcopy(value)), where)
+        except OptionError as error:
+            message = str(error).removeprefix(f"{where}: ")
+            raise ConfigError([Problem(where, dotted(key), message)]) from error
+    return copy
+
+
+def _located(document: Document, name: str, value: Any) -> Any:
+    """Return a value for a config: paths of data are relative to the file that names them."""
+    if name == "data" and isinstance(value, dict) and "path" in value:
+        return value | {"path": _located(document, "data.path", value["path"])}
+    if name == "data.path" and isinstance(value, str):
+        with suppress(OSError, RuntimeError, ValueError):  # validation says what is wrong with it
+            return str((Path(document.file).parent / Path(value).expanduser()).resolve())
+    return value
+
+
+def _arms(document: Document, file: StudyFile) -> list[Arm]:
+    """Return every arm in every cell.
+
+    Raises:
+        ConfigError: with all that is wrong with any of them.
+    """
+    base, cells = _base(document), _cells(file)
+    base_problems = _problems(base)
+    arms: list[Arm] = []
+    problems: list[Problem] = []
+    for arm, overrides in (file.arms or {"": None}).items():
+        own: dict[Key, Any] = {("arms", arm, key): v for key, v in (overrides or {}).items()}
+        for cell in cells:
+            name = label(arm, cell)
+            changes = own | {
+                ("grid" if key in file.grid else "random", key): v for key, v in cell.items()
+            }
+            try:
+                config = _changed(base, document, changes)
+                config.values["name"] = name
+                arms.append(Arm(name, arm, cell, to_config(config)))
+            except ConfigError as error:
+                places = {document.where(key) for key in changes}
+                problems += [
+                    problem
+                    if problem in base_problems or problem.where in places
+                    else Problem(document.where(next(iter(changes), ())), name, str(problem))
+                    for problem in error.problems
+                ]
+    if problems:
+        raise ConfigError(list(dict.fromkeys(problems)))
+    document.refuse(_twins(arms, file))
+    return arms
+
+
+def _problems(base: Document) -> Sequence[Problem]:
+    """Return what is wrong with a base by itself."""
+    try:
+        to_config(base)
+    except ConfigError as error:
+        return error.problems
+    return ()
+
+
+def _twins(arms: Sequence[Arm], file: StudyFile) -> Iterator[Mistake]:
+    """Yield arms that are the same experiment, or would have the same folders."""
+    by_identity: dict[str, Arm] = {}
+    by_name: dict[str, Arm] = {}
+    for arm in arms:
+        key: Key = ("arms", arm.arm) if arm.arm else ("grid" if file.grid else "random",)
+        # The data are not read yet: two paths are two experiments.
+        twin = by_identity.setdefault(identity(arm.config.values(), ""), arm)
+        namesake = by_name.setdefault(arm.name.casefold(), arm)
+        if twin is not arm:
+            yield key, f"{twin.name} and {arm.name} are the same experiment: remove one of them"
+        elif namesake is not arm:
+            yield key, f"{namesake.name} and {arm.name} would have the same folder: rename one"
+
+
+def _with_baselines(document: Document, arms: Sequence[Arm], file: StudyFile) -> list[Arm]:
+    """Give each arm the one it is compared with: the baseline with the same values of the grid."""
+    names = [arm.name for arm in arms]
+    baseline = file.baseline or arms[0].arm or names[0]
+    if baseline not in (*file.arms, *names):
+        choices = list(file.arms) or names
+        hint = did_you_mean(baseline, choices) or f"; the arms are {one_of(choices[:20])}"
+        raise document.error(("baseline",), f"no arm is named {shown(baseline)}{hint}")
+
+    def baseline_of(arm: Arm) -> str | None:
+        name = label(baseline, arm.cell) if baseline in file.arms else baseline
+        return name if name != arm.name else None
+
+    return [replace(arm, baseline=baseline_of(arm)) for arm in arms]
+
+
+def _misfits(document: Document, arms: Sequence[Arm], file: StudyFile) -> Iterator[Mistake]:
+    """Try each value of tune.space, one key at a time, in each arm."""
+    for name, space in (file.tune.space if file.tune else {}).items():
+        key: Key = ("tune", "space", name)
+        for arm, value in product(arms, space.samples()):
+            try:
+                to_config(_changed(arm.config.document, document, {key: value}))
+            except ConfigError as error:
+                (first, *_) = error.problems
+                yield key, first.message if first.key in (name, dotted(key)) else str(first)
+                break

@@ -1,29 +1,30 @@
-"""The keys of a study, and the rules between them."""
+"""The keys of a study, the rules between them, and the JSON Schemas of config and study."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from nnexp.config.problems import Finding, worded
-from nnexp.config.schema import WATCHED, Choice, Statistic, Word
-from nnexp.config.seeds import seeds_in
+from nnexp.config.messages import messages, shown
+from nnexp.config.schema import WATCHED, Choice, Experiment, Statistic, Word
 from nnexp.config.space import Space, SpaceField
-from nnexp.config.yaml import Document, Key, dotted
+from nnexp.config.yaml import Document, Key, Mistake
 from nnexp.data.readers import Natural, Strength, Strict
-from nnexp.errors import ConfigError, Problem
-from nnexp.names import SETS
-from nnexp.text import quoted
+from nnexp.errors import OptionError
+from nnexp.names import METRICS
+from nnexp.numbers import margin_problem
+from nnexp.text import shorten
 
-COMPARED = tuple(f"{name}_{kind}" for name in SETS for kind in ("accuracy", "cost", "r2"))
-COMPARED += tuple(f"{name}_data_cost" for name in SETS)
-_SEEDS_DUE = "seeds are written as 0-9, 0,3,5 or [0, 3, 5]"
-_OF_THE_STUDY = {"name": "name", "seed": "seeds"}
+MAX_SEEDS = 10_000
+_SEEDS_FORM = "seeds as in 0-9, 0,3,5 or [0, 3, 5]"
+_KEYS_OF_THE_STUDY = {"name": "name", "seed": "seeds"}
 
-Overrides = dict[str, Any]
+Changes = dict[str, Any]
 
 _SEEDS = [{"type": "integer", "minimum": 0}, {"type": "string"}, {"type": "array", "minItems": 1}]
 Seeds = Annotated[Any, WithJsonSchema({"anyOf": _SEEDS})]
@@ -44,45 +45,53 @@ class Draws(BaseModel):
 
 
 class Tune(Strict):
-    """How each arm's hyper-parameters are searched."""
+    """How the hyper-parameters of each arm are searched."""
 
     space: dict[str, SpaceField] = Field(min_length=1, description="key -> the values it may take")
     trials: Natural = Field(20, description="for each arm")
     metric: Annotated[str, Choice(WATCHED)] = Field(
         "validation_accuracy", description="of the validation set: what a trial is judged by"
     )
-    epochs: Natural | None = Field(None, description="of a trial; the arm's own if not given")
-    prune: bool = Field(True, description="end a trial that lags behind the median of the others")
+    epochs: Natural | None = Field(None, description="of a trial; by default those of the arm")
+    prune: bool = Field(
+        True, description="end a trial that falls behind the median of the earlier ones"
+    )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of the search and of the trials")
 
 
 class Confirm(Strict):
-    """The runs, on fresh seeds, that the tuned arms are compared by."""
+    """The runs with fresh seeds by which the tuned arms are compared."""
 
     seeds: Seeds = Field("100-109", description="as those of the study")
-    epochs: Natural | None = Field(None, description="the arm's own if not given")
+    epochs: Natural | None = Field(None, description="by default those of the arm")
 
 
 class StudyFile(Strict):
     """The keys of a study."""
 
-    name: Word | None = Field(None, description="of its folder; the file's name if not given")
+    name: Word | None = Field(None, description="of its folder; by default the name of the file")
     description: str = Field("", description="the question, in a sentence")
     base: Base = Field(description="a config: the path of its file, or the config itself")
-    arms: dict[Word, Overrides | None] = Field({}, description="name -> what it changes in base")
+    arms: dict[Word, Changes | None] = Field({}, description="name -> what it changes in base")
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         {}, description="key -> its values; every combination, in each arm"
     )
     random: Draws | None = Field(
         None, description="key -> the values it may take; and `n`, how many draws, in each arm"
     )
-    seeds: Seeds = Field("0", description="of every arm's runs, as in 0-9 or [0, 3, 5]")
+    seeds: Seeds = Field("0", description="of the runs of each arm, as in 0-9 or [0, 3, 5]")
     baseline: str | None = Field(
-        None, description="the arm that the others are held against; the first if not given"
+        None, description="the arm that the others are compared with; by default the first"
     )
-    metric: Annotated[str, Choice(COMPARED)] | None = Field(None, description="what is compared")
+    metric: Annotated[str, Choice(METRICS)] | None = Field(
+        None,
+        description="what is compared; by default test accuracy or the nearest to it",
+    )
     at: Statistic = Field("best-epoch", description="after which epoch")
-    margin: Strength | None = Field(None, description="a difference within it does not matter")
+    margin: Strength | None = Field(
+        None,
+        description="a difference up to it does not matter; 0.001 is 0.1 points of accuracy",
+    )
     tune: Tune | None = Field(None, description="search each arm's settings first: see Tune")
     confirm: Confirm | None = Field(None, description="the runs of the tuned arms: see Confirm")
 
@@ -95,124 +104,176 @@ class StudyFile(Strict):
 _MODELS: dict[Key, type[BaseModel]] = {(): StudyFile, ("tune",): Tune, ("confirm",): Confirm}
 
 
-def problem(document: Document, key: Key, message: str) -> Problem:
-    """Return what is wrong with a key, and where it stands."""
-    return Problem(document.where(key), dotted(key), message)
-
-
-def refuse(document: Document, found: Iterable[Finding]) -> None:
-    """Raise a ConfigError of all findings, in the order of the file; do nothing for none."""
-    order = {key: i for i, key in enumerate(document.places)}
-    ordered = sorted(found, key=lambda finding: order.get(finding[0], -1))
-    if ordered:
-        raise ConfigError([problem(document, key, message) for key, message in ordered])
-
-
-def validated(document: Document) -> StudyFile:
-    """Return the keys of a study whose rules are kept.
+def validate(document: Document) -> StudyFile:
+    """Return the keys of a study.
 
     Raises:
         ConfigError: with all the problems, each by file, line and key.
     """
     try:
-        given = StudyFile.model_validate(document.values)
+        study = StudyFile.model_validate(document.values)
     except ValidationError as error:
-        refuse(document, worded(error, document.values, _MODELS.__getitem__))
+        document.refuse(messages(error, document.values, _MODELS.__getitem__))
         raise
-    refuse(document, (finding for rule in _RULES for finding in rule(given)))
-    return given
+    document.refuse(mistake for rule in _RULES for mistake in rule(study))
+    return study
 
 
-def seeds_of(given: Any) -> list[int]:
-    """Return seeds as the file writes them; raise ValueError where they are none."""
-    parts = given if isinstance(given, list) else [given]
-    if not parts or not all(isinstance(p, int | str) and not isinstance(p, bool) for p in parts):
-        raise ValueError(_SEEDS_DUE)
-    return seeds_in(",".join(map(str, parts)))
+def parse_seeds(text: str, place: str = "--seeds") -> list[int]:
+    """Read "0-9", "0,3,5" or a mixture.
 
+    Raises:
+        OptionError: it is something else, a range runs backwards, or a seed is there twice.
 
-def _base_is_a_config(given: StudyFile) -> Iterator[Finding]:
-    if not isinstance(given.base, str | dict):
-        yield ("base",), f"{quoted(given.base)} is not allowed: a file's path or a config is due"
-
-
-def _nothing_is_empty(given: StudyFile) -> Iterator[Finding]:
-    for key in ("arms", "grid"):
-        if key in given.model_fields_set and not getattr(given, key):
-            yield (key,), "is empty; fill it, or leave it out"
-
-
-def _draws_are_counted(given: StudyFile) -> Iterator[Finding]:
-    if given.random and not given.draws:
-        yield ("random",), "names no key to draw, as in {eta: {log: [0.01, 10]}, n: 20}"
-
-
-def _grid_values_are_given_once(given: StudyFile) -> Iterator[Finding]:
-    for key, values in given.grid.items():
-        texts = [json.dumps(value) for value in values]
-        for i, text in enumerate(texts):
-            if text in texts[:i]:
-                yield ("grid", key, i), f"{quoted(values[i])} stands twice"
-
-
-def _name_and_seed_are_the_studys(given: StudyFile) -> Iterator[Finding]:
-    named: dict[Key, Iterable[str]] = {("grid",): given.grid, ("random",): given.draws}
-    named |= {("arms", arm): overrides or {} for arm, overrides in given.arms.items()}
-    if given.tune:
-        named["tune", "space"] = given.tune.space
-    for holder, keys in named.items():
-        for key in keys:
-            if key in _OF_THE_STUDY:
-                yield (*holder, key), f"belongs to the study: its key {_OF_THE_STUDY[key]} says it"
-
-
-def _keys_are_given_once(given: StudyFile) -> Iterator[Finding]:
-    for key in given.draws:
-        if key in given.grid:
-            yield ("random", key), "stands in grid as well; one of the two is due"
-    for arm, overrides in given.arms.items():
-        for key in overrides or {}:
-            for holder, keys in (("grid", given.grid), ("random", given.draws)):
-                if key in keys:
-                    yield ("arms", arm, key), f"stands in {holder} as well, which would undo it"
-
-
-def _seeds_are_sound(given: StudyFile) -> Iterator[Finding]:
-    named: dict[Key, Any] = {("seeds",): given.seeds}
-    if given.confirm:
-        named["confirm", "seeds"] = given.confirm.seeds
-    for key, seeds in named.items():
-        try:
-            seeds_of(seeds)
-        except ValueError as error:
-            yield key, f"{quoted(seeds)} is not allowed: {error}"
-
-
-def _tuning_is_blind(given: StudyFile) -> Iterator[Finding]:
-    """Let neither the test set nor the seeds of the confirming runs have a say in the search."""
-    if given.tune is None:
-        if given.confirm:
-            yield ("confirm",), "there is nothing to confirm without tune"
-        return
-    if not given.tune.metric.startswith("validation"):
-        message = "settings are chosen on the validation set alone"
-        yield ("tune", "metric"), f"{quoted(given.tune.metric)} is not allowed: {message}"
+    >>> parse_seeds("0-2,7")
+    [0, 1, 2, 7]
+    """
     try:
-        confirming = seeds_of((given.confirm or Confirm()).seeds)
-    except ValueError:  # named already
+        return seeds_of(text)
+    except ValueError as error:
+        raise OptionError(f"{place} {shorten(text)}: {error}") from error
+
+
+def seeds_of(value: Any) -> list[int]:
+    """Return seeds as a study or `--seeds` writes them; raise ValueError if they are none."""
+    parts = value if isinstance(value, list) else [value]
+    if not parts or not all(isinstance(p, int | str) and not isinstance(p, bool) for p in parts):
+        raise ValueError(f"expected {_SEEDS_FORM}")
+    seeds: list[int] = []
+    for part in ",".join(map(str, parts)).split(","):
+        match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part, re.ASCII)
+        if match is None:
+            raise ValueError(f"expected {_SEEDS_FORM}")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise ValueError(f"{part.strip()} runs backwards: write {last}-{first}")
+        if len(seeds) + last - first >= MAX_SEEDS:
+            raise ValueError(f"more than {MAX_SEEDS:,} seeds")
+        seeds += range(first, last + 1)
+    ((seed, times),) = Counter(seeds).most_common(1)
+    if times > 1:
+        raise ValueError(f"seed {seed} is there twice")
+    return seeds
+
+
+def _base_is_a_config(study: StudyFile) -> Iterator[Mistake]:
+    if not isinstance(study.base, str | dict):
+        yield ("base",), f"expected the path of a config, or a config, got {shown(study.base)}"
+
+
+def _nothing_is_empty(study: StudyFile) -> Iterator[Mistake]:
+    for key in ("arms", "grid"):
+        if key in study.model_fields_set and not getattr(study, key):
+            yield (key,), "is empty: fill it, or remove the key"
+    if study.random and not study.draws:
+        yield ("random",), "has no key to draw, as in {eta: {log: [0.01, 10]}, n: 20}"
+
+
+def _grid_has_each_value_once(study: StudyFile) -> Iterator[Mistake]:
+    for key, values in study.grid.items():
+        texts: set[str] = set()
+        for i, value in enumerate(values):
+            text = json.dumps(value)
+            if text in texts:
+                yield ("grid", key, i), f"{shown(value)} is there twice"
+            texts.add(text)
+
+
+def _name_and_seed_are_the_studys(study: StudyFile) -> Iterator[Mistake]:
+    holders: dict[Key, Iterable[str]] = {("grid",): study.grid, ("random",): study.draws}
+    holders |= {("arms", arm): changes or {} for arm, changes in study.arms.items()}
+    if study.tune:
+        holders["tune", "space"] = study.tune.space
+    for holder, keys in holders.items():
+        for key in keys:
+            if key in _KEYS_OF_THE_STUDY:
+                yield (*holder, key), f"is set by the study's own key {_KEYS_OF_THE_STUDY[key]}"
+
+
+def _keys_are_in_one_place(study: StudyFile) -> Iterator[Mistake]:
+    for key in study.draws:
+        if key in study.grid:
+            yield ("random", key), "is in grid too: keep one of the two"
+    for arm, changes in study.arms.items():
+        for key in changes or {}:
+            for holder, keys in (("grid", study.grid), ("random", study.draws)):
+                if key in keys:
+                    yield ("arms", arm, key), f"is in {holder} too, which would replace it"
+
+
+def _seeds_are_seeds(study: StudyFile) -> Iterator[Mistake]:
+    seeds: dict[Key, Any] = {("seeds",): study.seeds}
+    if study.confirm:
+        seeds["confirm", "seeds"] = study.confirm.seeds
+    for key, value in seeds.items():
+        try:
+            seeds_of(value)
+        except ValueError as error:
+            got = f", got {shown(value)}" if str(error).startswith("expected") else ""
+            yield key, f"{error}{got}"
+
+
+def _margin_fits_metric(study: StudyFile) -> Iterator[Mistake]:
+    if study.metric and study.margin and (message := margin_problem(study.metric, study.margin)):
+        yield ("margin",), message
+
+
+def _tuning_is_blind(study: StudyFile) -> Iterator[Mistake]:
+    """Keep the test set and the seeds of the confirming runs out of the search."""
+    if study.tune is None:
+        if study.confirm:
+            yield ("confirm",), "has nothing to confirm: add tune, or remove confirm"
         return
-    if given.tune.seed in confirming:
-        message = f"{given.tune.seed} is the seed of the trials; fresh seeds are due"
+    if not study.tune.metric.startswith("validation"):
+        message = f"expected validation_accuracy or validation_cost, got {study.tune.metric}"
+        yield ("tune", "metric"), f"{message}: settings are chosen on the validation set alone"
+    try:
+        seeds = seeds_of((study.confirm or Confirm()).seeds)
+    except ValueError:  # there is a message already
+        return
+    if study.tune.seed in seeds:
+        message = f"expected fresh seeds, got {study.tune.seed}, the seed of the trials"
         yield ("confirm", "seeds"), message
 
 
 _RULES = (
     _base_is_a_config,
     _nothing_is_empty,
-    _draws_are_counted,
-    _grid_values_are_given_once,
+    _grid_has_each_value_once,
     _name_and_seed_are_the_studys,
-    _keys_are_given_once,
-    _seeds_are_sound,
+    _keys_are_in_one_place,
+    _seeds_are_seeds,
+    _margin_fits_metric,
     _tuning_is_blind,
 )
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a config file.
+
+    >>> json_schema()["required"]
+    ['data', 'layers']
+    """
+    schema = Experiment.model_json_schema()
+    data = schema["properties"]["data"]
+    # In a file, `data: mnist` is short for `data: {name: mnist}`.
+    data["anyOf"] = [{"const": "mnist"}, *data.pop("oneOf", data.pop("anyOf", []))]
+    return schema | {"$schema": _DRAFT, "title": "nnexp experiment"}
+
+
+def study_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a study file.
+
+    >>> study_schema()["required"]
+    ['base']
+    """
+    schema, base = StudyFile.model_json_schema(), json_schema()
+    definitions = base.pop("$defs")
+    # What the arms set need not be in the base.
+    definitions["Experiment"] = {k: v for k, v in base.items() if k not in ("required", "$schema")}
+    schema["$defs"] |= definitions
+    schema["properties"]["arms"]["additionalProperties"] = False
+    schema["properties"]["base"]["anyOf"][1] = {"$ref": "#/$defs/Experiment"}
+    return schema | {"$schema": _DRAFT, "title": "nnexp study"}

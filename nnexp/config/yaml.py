@@ -1,14 +1,14 @@
 """YAML without its traps, and with the line of every key.
 
-Read with YAML 1.2's rules: `1e-3` is a number, `no`, `on` and `1_000` are words, `1:30` is not 90. A key
-that stands twice is an error. Tags are refused, and aliases that would grow the document; size,
+Read by the rules of YAML 1.2: `1e-3` is a number; `no`, `on`, `1_000` and `1:30` are words. A key
+that is there twice is an error. Tags are refused, and aliases that would grow the document; size,
 depth and the digits of integers are bounded.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,8 @@ MAX_DIGITS = 100
 MAX_PROBLEMS = 100
 
 Key = tuple[str | int, ...]
+# What is wrong, and with which key.
+Mistake = tuple[Key, str]
 
 _CORE = "tag:yaml.org,2002:"
 _COLLECTIONS = (f"{_CORE}map", f"{_CORE}seq")
@@ -52,7 +54,7 @@ for _tag, _pattern, _first in (
 
 def _int(text: str) -> int:
     if len(text.lstrip("+-")) > MAX_DIGITS:
-        raise ValueError(f"an integer of more than {MAX_DIGITS} digits")
+        raise ValueError(f"expected an integer of at most {MAX_DIGITS} digits")
     base = {"0o": 8, "0x": 16}.get(text[:2], 10)
     return int(text, base)
 
@@ -75,17 +77,51 @@ _PARSER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed document: its plain values, and where each of them stands ("file:line")."""
+    """A parsed document.
+
+    Attributes:
+        file: its path.
+        values: plain: what YAML says.
+        places: where each value stands, as "file:line".
+        notes: what the user should know of it.
+    """
 
     file: str
     values: dict[str, Any]
     places: dict[Key, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def where(self, key: Key) -> str:
         """Return "file:line" of a key or, where it is not in the file, of what holds it."""
         while key and key not in self.places:
             key = key[:-1]
         return self.places.get(key, self.file)
+
+    def copy(self) -> Document:
+        """Return a copy that can be changed, without the notes."""
+        return Document(self.file, deepcopy(self.values), dict(self.places))
+
+    def problem(self, key: Key, message: str) -> Problem:
+        """Return what is wrong with a key, and where it stands."""
+        return Problem(self.where(key), dotted(key), message)
+
+    def error(self, key: Key, message: str) -> ConfigError:
+        """Return the error that says what is wrong with a key, and where it stands."""
+        return ConfigError([self.problem(key, message)])
+
+    def refuse(self, mistakes: Iterable[Mistake]) -> None:
+        """Raise a ConfigError of all mistakes, in the order of the file; do nothing for none."""
+        order = {key: i for i, key in enumerate(self.places)}
+
+        def position(mistake: Mistake) -> int:
+            key = mistake[0]
+            while key and key not in order:
+                key = key[:-1]
+            return order.get(key, -1)
+
+        ordered = sorted(mistakes, key=position)
+        if ordered:
+            raise ConfigError([self.problem(key, message) for key, message in ordered])
 
 
 def parse(text: str, file: str) -> Document:
@@ -105,12 +141,12 @@ def parse(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
-        said = " ".join(part for part in (error.problem, error.context) if part)
+        message = " ".join(part for part in (error.problem, error.context) if part)
         if mark and (start := error.context_mark) and start.line != mark.line:
-            said += f" that begins in line {start.line + 1}"
-        if "mapping values" in said:
-            said += "; a text with ': ' in it is written in quotes"
-        raise ConfigError([Problem(where, "", f"not YAML: {said}")]) from error
+            message += f" that begins in line {start.line + 1}"
+        if "mapping values" in message:
+            message += "; a text with ': ' in it is written in quotes"
+        raise ConfigError([Problem(where, "", f"not YAML: {message}")]) from error
     except yaml.YAMLError as error:
         raise ConfigError([Problem(file, "", f"not YAML: {str(error).splitlines()[0]}")]) from error
     except UnicodeEncodeError as error:
@@ -119,7 +155,7 @@ def parse(text: str, file: str) -> Document:
         raise ConfigError(builder.problems)
     if not isinstance(values, dict):
         kind = "a list" if isinstance(values, list) else "a single value"
-        raise ConfigError([Problem(f"{file}:1", "", f"{kind} where `key: value` lines are due")])
+        raise ConfigError([Problem(f"{file}:1", "", f"expected lines of `key: value`, got {kind}")])
     return Document(file, values, builder.places)
 
 
@@ -132,7 +168,7 @@ def parse_value(text: str, where: str) -> Any:
     try:
         values = parse(f"value: {text}", where).values
         if len(values) > 1:
-            raise ConfigError([Problem(where, "", "one value is due")])
+            raise ConfigError([Problem(where, "", "expected one value")])
         return values["value"]
     except ConfigError as error:
         # The line within an option says nothing.
@@ -141,7 +177,7 @@ def parse_value(text: str, where: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Anchored:
-    """A value that has a name, and how many values and levels it is made of."""
+    """A value that has an anchor, and how many values and levels it has."""
 
     value: Any
     nodes: int
@@ -226,13 +262,13 @@ class _Builder:
         return value
 
     def _alias(self, event: Any, key: Key) -> Any:
-        named = self._anchors.get(event.anchor)
-        if named is None:
-            self._refuse(event, key, f"there is no anchor {event.anchor} above")
+        anchor = self._anchors.get(event.anchor)
+        if anchor is None:
+            self._refuse(event, key, f"no anchor {event.anchor} is above")
             return None
-        self._count(event, named.nodes, len(key) + named.levels)
+        self._count(event, anchor.nodes, len(key) + anchor.levels)
         self.places[key] = self._place(event)
-        return deepcopy(named.value)
+        return deepcopy(anchor.value)
 
     def _sequence(self, key: Key) -> list[Any]:
         values: list[Any] = []
@@ -244,7 +280,7 @@ class _Builder:
         values: dict[str, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                self._refuse(event, key, "a key must be a plain word")
+                self._refuse(event, key, "expected a plain word as key")
                 self._value(event, (*key, ""))
                 self._value(next(self._events), (*key, ""))
                 continue
@@ -255,7 +291,7 @@ class _Builder:
                 values[name] = value
                 self.places[(*key, name)] = self._place(event)
             else:
-                self._refuse(event, (*key, name), f"stands twice; first in {first}")
+                self._refuse(event, (*key, name), f"is there twice; first in {first}")
         return values
 
     def _text(self, event: yaml.ScalarEvent, key: Key) -> str:
@@ -278,7 +314,7 @@ class _Builder:
         except ValueError as error:
             self._refuse(event, key, str(error))
             return None
-        self._refuse(event, key, f"cannot be read as a value of type {kind}")
+        self._refuse(event, key, f"cannot be read as {kind}")
         return None
 
 

@@ -13,12 +13,11 @@ from pydantic import TypeAdapter
 
 from nnexp.config.identity import identity
 from nnexp.config.study import Study
-from nnexp.config.study_file import COMPARED
 from nnexp.errors import RunError
 from nnexp.io import files
 from nnexp.io.files import guarded
 from nnexp.io.json_files import is_deep, read_mapping
-from nnexp.names import OLD_STATISTICS, STATISTICS
+from nnexp.names import METRICS, OLD_STATISTICS, STATISTICS
 from nnexp.run.assembly import DataCache
 from nnexp.run.find import folders
 from nnexp.run.layout import STUDY
@@ -91,7 +90,7 @@ def _plan(values: dict[str, Any]) -> StudyPlan:
     efforts = [arm.effort for arm in plan.arms.values()]
     if (
         at not in STATISTICS
-        or plan.metric not in (None, *COMPARED)
+        or plan.metric not in (None, *METRICS)
         or min(efforts, default=0) < 0
         or not 0 <= (plan.margin or 0) < inf
     ):

@@ -27,10 +27,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nnexp.config.loader import Config, assign, validate
+from nnexp.config.loader import Config, assign, to_config
 from nnexp.config.space import Choices, Space
 from nnexp.config.study import Arm, Study, Tune
-from nnexp.config.yaml import Document
 from nnexp.errors import NnexpError, RunError
 from nnexp.names import higher_is_better
 from nnexp.run.assembly import DataCache
@@ -299,13 +298,12 @@ def configured(study: Study, arm: Arm, settings: Mapping[str, Any], **more: Any)
         ConfigError: no run can have these settings.
         OptionError: a key leads nowhere.
     """
-    base = arm.config.document
-    document = Document(base.file, deepcopy(base.values), dict(base.places))
+    document = arm.config.document.copy()
     for key, value in settings.items():
         assign(document, key, deepcopy(value), study.document.where(("tune", "space", key)))
     for key, value in more.items():
         assign(document, key, value, study.document.where(("tune", key)))
-    return Config(validate(document, Path(base.file)), document)
+    return to_config(document)
 
 
 def _part(values: Any, key: str) -> Any:

@@ -21,9 +21,9 @@ import numpy as np
 
 import nnexp
 from nnexp.config.identity import identity
+from nnexp.config.rules import metric_problem
 from nnexp.config.space import Choices, Space
-from nnexp.config.study import MANY, Arm, Study, Tune, confirm_seeds
-from nnexp.config.yaml import Key
+from nnexp.config.study import MANY, Arm, Study, Tune, check_metric, confirm_seeds
 from nnexp.errors import OptionError, RunError
 from nnexp.io import files
 from nnexp.io.files import guarded
@@ -32,10 +32,12 @@ from nnexp.run.assembly import DataCache
 from nnexp.study.engine import Settings, Watcher
 from nnexp.study.estimate import estimate
 from nnexp.study.jobs import Done, Job
-from nnexp.study.search import Search, configured, quiet_optuna
+from nnexp.study.search import MONITOR, Search, configured, quiet_optuna
 from nnexp.study.sweep import run_jobs
 from nnexp.text import quoted
 
+# Sets that the confirming runs evaluate whatever the arms say.
+CONFIRMED = ("validation", "test")
 TRIALS, CONFIRM, TUNE = "trials", "confirm", "tune.json"
 FORMAT, MAX_BYTES = 1, 1_000_000
 _CORNERS = 256
@@ -70,6 +72,7 @@ def prepare(study: Study, folder: Path, data: DataCache, *, many: bool = False) 
     searches = [Search(study, arm, tune, folder / TRIALS, data) for arm in study.arms]
     for search in searches:
         _check_space(search)
+    check_metric(study, data.load, monitor=CONFIRMED)
     _refuse_twins(study, tune)
     with quiet_optuna():
         return searches
@@ -101,16 +104,9 @@ def _check_space(search: Search) -> None:
     for settings in _probes(tune.space):
         config = search.job(settings, 0).config
         dataset = search.data.load(config)
-        judged: dict[Key, str] = {("tune", "metric"): tune.metric}
-        if study.metric:  # it is needed only after all trials
-            judged["metric",] = study.metric
-        for key, metric in judged.items():
-            name, _, kind = metric.partition("_")
-            if name not in dataset.sets:
-                raise study.error(key, f"{metric}: {dataset.name} has no {name} set")
-            if kind == "accuracy" and dataset.sets[name].labels is None:
-                message = f"{metric}: {dataset.name} has no classes; use {name}_cost"
-                raise study.error(key, message)
+        message = metric_problem(tune.metric, config.experiment, MONITOR, dataset)
+        if message:
+            raise study.error(("tune", "metric"), f"no trial will log {tune.metric}: {message}")
 
 
 def _probes(spaces: Mapping[str, Space]) -> Iterator[dict[str, Any]]:
@@ -285,7 +281,7 @@ def _tuned(study: Study, search: Search) -> Arm | None:
         arm,
         trial.settings,
         epochs=_confirm_epochs(study, arm),
-        monitor=list(dict.fromkeys([*experiment.monitor, "validation", "test"])),
+        monitor=list(dict.fromkeys([*experiment.monitor, *CONFIRMED])),
         description=f"{arm.name} with the settings of trial {trial.number}",
     )
     return replace(arm, config=config)

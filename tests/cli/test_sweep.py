@@ -333,3 +333,22 @@ def test_a_busy_run_is_no_end(nnexp: Nnexp, study: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(sys.modules[__name__], "perform", busy_at_first)
     assert "4 completed in" in nnexp("sweep", study).stdout
+
+
+@pytest.mark.parametrize("command", [("sweep",), ("sweep", "--dry-run"), ("tune", "--dry-run")])
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("metric: test_r2", "question.yaml:10: metric: no run will log test_r2"),
+        ("margin: 50", "question.yaml:10: margin: expected a fraction below 1 for an accuracy"),
+    ],
+)
+def test_study_metric_not_logged(
+    nnexp: Nnexp, study: Path, command: tuple[str, ...], key: str, message: str
+) -> None:
+    """A metric that no run logs, or a margin in points, is refused before the first run."""
+    text = study.read_text().replace("seeds: 0-1", f"seeds: 0-1\n{key}")
+    study.write_text(f"{text}tune: {{space: {{eta: [0.1, 1]}}}}\n")
+    result = nnexp(*command, study, code=1)
+    assert message in result.stderr
+    assert not Path("runs").exists()

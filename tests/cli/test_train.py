@@ -216,3 +216,12 @@ def test_on_a_terminal_a_bar_shows_epoch_and_accuracy(
     assert "small s0 epoch 2/4" in text
     assert f"{outcome.rows[-1]['test_accuracy'] * 100:.2f}" in shown
     assert text.endswith("\r")
+
+
+def test_an_old_key_is_noted_once(nnexp: Nnexp, small: Path) -> None:
+    """However many configs and seeds are trained; the key is read as its new name."""
+    small.write_text(small.read_text() + "expand:\n")
+    result = nnexp("train", small, small, "--seeds", "0-1", "-q")
+    line = len(small.read_text().splitlines())
+    note = f"note: {small}:{line}: expand is now augment"
+    assert result.stderr.splitlines().count(note) == 1

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from nnexp.config.json_schema import json_schema, study_schema
 from nnexp.config.schema import Experiment
-from nnexp.config.study_file import StudyFile
+from nnexp.config.study_file import StudyFile, json_schema, study_schema
 from nnexp.config.yaml import parse
 from nnexp.nn.costs import COSTS
 

@@ -153,10 +153,7 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file(load_text: L
 def test_rules_between_keys_are_checked_although_other_keys_are_wrong(load_text: LoadText) -> None:
     """A wrong eta does not hide that cost and output do not belong together."""
     found = problems(load_text, MINIMAL + "eta: 0\ncost: log_likelihood\n")
-    assert [line.partition(" is not ")[0] for line in found] == [
-        "a.yaml:3: eta: 0",
-        "a.yaml:4: cost: log_likelihood",
-    ]
+    assert [line.split(": ")[1] for line in found] == ["eta", "cost"]
 
 
 def test_a_wrong_key_is_reported_once(load_text: LoadText) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnexp.config.seeds import parse_seeds
+from nnexp.config.study_file import parse_seeds
 from nnexp.errors import ConfigError, NnexpError, OptionError
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ def test_the_last_of_two_overrides_counts(load_text: LoadText) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("eta", "--set eta: KEY=VALUE is due, as in --set eta=0.1"),
-        ("=3", "--set =3: KEY=VALUE is due, as in --set eta=0.1"),
+        ("eta", "--set eta: expected KEY=VALUE, as in --set eta=0.1"),
+        ("=3", "--set =3: expected KEY=VALUE, as in --set eta=0.1"),
         ("layers.5=3", "--set layers.5=3: layers has no part 5"),
         ("layers.-1=3", "--set layers.-1=3: layers has no part -1"),
         ("layers.x=3", "--set layers.x=3: layers has no part x"),
         ("layers.²=3", "--set layers.²=3: layers has no part ²"),
         ("layers.1.2=3", "--set layers.1.2=3: layers.1 has no part 2"),
-        ("layers.5.2=3", "--set layers.5.2=3: there is no 5 to set a part of"),
+        ("layers.5.2=3", "--set layers.5.2=3: layers has no part 5"),
         ("eta.x=1", "--set eta.x=1: eta has no part x"),
     ],
 )
@@ -83,9 +83,9 @@ def test_an_override_that_leads_nowhere_is_refused(
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("eta=fast", "--set eta=fast: eta: 'fast' is not allowed: a number is due"),
+        ("eta=fast", "--set eta=fast: eta: expected a number, got 'fast'"),
         ("eta=[", "--set eta=[: not YAML: "),
-        ("layers.1=0", "--set layers.1=0: layers.1: 0 is not allowed: a number from 1 is due"),
+        ("layers.1=0", "--set layers.1=0: layers.1: expected an integer of at least 1, got 0"),
         ("etta=1", "--set etta=1: etta: unknown key; did you mean eta?"),
         ("data.trian=1", "--set data.trian=1: data.trian: unknown key; did you mean train?"),
         ("layers=[784, 5]", "--set layers=[784, 5]: layers: [784, 5] does not fit the 784"),
@@ -120,16 +120,16 @@ def test_seeds_are_ranges_and_lists(text: str, seeds: list[int]) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "written as"),
-        ("a", "written as"),
-        ("1-", "written as"),
-        ("-1", "written as"),
-        ("1,,2", "written as"),
-        ("1.5", "written as"),
-        ("٣", "written as"),
-        ("3-1", "3-1 runs backwards; write 1-3"),
-        ("1,2,1", "seed 1 stands twice"),
-        ("0-5,3", "seed 3 stands twice"),
+        ("", "expected seeds as in"),
+        ("a", "expected seeds as in"),
+        ("1-", "expected seeds as in"),
+        ("-1", "expected seeds as in"),
+        ("1,,2", "expected seeds as in"),
+        ("1.5", "expected seeds as in"),
+        ("٣", "expected seeds as in"),
+        ("3-1", "3-1 runs backwards: write 1-3"),
+        ("1,2,1", "seed 1 is there twice"),
+        ("0-5,3", "seed 3 is there twice"),
         ("0-99999999999", "more than 10,000 seeds"),
     ],
 )

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from nnexp.config.json_schema import json_schema
 from nnexp.config.loader import dump, load
 from nnexp.config.schema import WATCHED, Experiment, HalveSchedule
+from nnexp.config.study_file import json_schema
 from nnexp.data.augmentation import Augment, Elastic
 from nnexp.errors import NnexpError
 from nnexp.nn.network import INITIALIZERS

@@ -10,7 +10,7 @@ import pytest
 from conftest import LoadText
 from pydantic import BaseModel
 
-from nnexp.config.json_schema import json_schema
+from nnexp.config.study_file import json_schema
 from nnexp.data import READERS, reader_of
 from nnexp.data.readers import Split
 from nnexp.errors import NnexpError, one_of

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nnexp.config.study import load_study
-from nnexp.config.study_file import COMPARED
 from nnexp.errors import RunError
-from nnexp.names import STATISTICS
+from nnexp.names import METRICS, STATISTICS
 from nnexp.run.assembly import DataCache
 from nnexp.run.layout import STUDY
 from nnexp.stats.selection import ArmPlan, StudyPlan
@@ -36,7 +35,7 @@ RECORDS = st.builds(
     st.text(),
     st.dictionaries(st.text(), ARMS),
     st.lists(st.integers(0, 2**62)).map(tuple),
-    st.none() | st.sampled_from(COMPARED),
+    st.none() | st.sampled_from(METRICS),
     st.sampled_from(STATISTICS),
     st.none() | st.floats(0, 1),
 )

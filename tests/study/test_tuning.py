@@ -486,15 +486,23 @@ SPACE = "{eta: {log: [0.001, 10]}, batch_size: [5, 20]}"
         (TEXT[TEXT.index("tune:") :], "", "study.yaml:1: tune: is missing: "),
         (SPACE, "{etta: [1, 2]}", "study.yaml:12: tune.space.etta: unknown key; did you mean eta?"),
         (SPACE, "{layers.7: [1, 2]}", "study.yaml:12: tune.space.layers.7: layers has no part 7"),
-        (SPACE, "{eta: [1], dropout: {uniform: [0, 1]}}", "study.yaml:12: tune.space.dropout: 1.0"),
-        (SPACE, "{batch_size: {uniform: [5, 50]}}", "study.yaml:12: tune.space.batch_size: 5.0"),
+        (
+            SPACE,
+            "{eta: [1], dropout: {uniform: [0, 1]}}",
+            "study.yaml:12: tune.space.dropout: expected a number below 1",
+        ),
+        (
+            SPACE,
+            "{batch_size: {uniform: [5, 50]}}",
+            "study.yaml:12: tune.space.batch_size: expected an integer",
+        ),
         # Each value is legal by itself, not each combination.
         (
             SPACE,
             "{layers: [[2, 4, 2], [2, 4, 4, 2]], dropout: [0, [0.5]]}",
-            "study.yaml:12: dropout: 1 given; layers [2, 4, 4, 2] need 2, one a hidden layer",
+            "study.yaml:12: dropout: expected 2, one per hidden layer of [2, 4, 4, 2], got 1",
         ),
-        (SPACE, "{cost: [quadratic, cubic]}", "study.yaml:12: tune.space.cost: 'cubic' is not"),
+        (SPACE, "{cost: [quadratic, cubic]}", "study.yaml:12: tune.space.cost: expected quad"),
         (SPACE, "{epochs: [5, 10]}", "study.yaml:12: tune.space.epochs: is the same for all"),
         (SPACE, "{data.test: [0.1, 0.2]}", "study.yaml:12: tune.space.data.test: trials on"),
         (
@@ -504,7 +512,11 @@ SPACE = "{eta: {log: [0.001, 10]}, batch_size: [5, 20]}"
         ),
         (SPACE, "{cost: [quadratic, cross_entropy]}", "differ in nothing but what is searched"),
         ("baseline:", "grid: {eta: [1, 2]}\nbaseline:", "tune.space.eta: is in the grid as well"),
-        ("  trials: 8", "  metric: test_accuracy", "study.yaml:13: tune.metric: 'test_acc"),
+        (
+            "  trials: 8",
+            "  metric: test_accuracy",
+            "study.yaml:13: tune.metric: expected validation",
+        ),
         (
             f"{SPACE}\n",
             "{cost: [quadratic]}\n  metric: validation_cost\n",
@@ -513,11 +525,15 @@ SPACE = "{eta: {log: [0.001, 10]}, batch_size: [5, 20]}"
         (
             "{path: points.csv, target: kind}\n  layers: [2, 4, 2]",
             "{path: numbers.csv, target: y}\n  layers: [1, 4, 1]",
-            "tune.metric: validation_accuracy: numbers has no classes",
+            "tune.metric: no trial will log validation_accuracy: the targets are not classes",
         ),
-        ("kind}", "kind, validation: 0}", "validation_accuracy: points has no validation set"),
-        ("kind}", "kind, test: 0}", "study.yaml:10: metric: test_accuracy: points has no test set"),
-        ("100-101", "0-9", "study.yaml:15: confirm.seeds: 0 is the seed"),
+        (
+            "kind}",
+            "kind, validation: 0}",
+            "no trial will log validation_accuracy: the data have no val",
+        ),
+        ("kind}", "kind, test: 0}", "study.yaml:10: metric: no run will log test_accuracy: the"),
+        ("100-101", "0-9", "study.yaml:15: confirm.seeds: expected fresh seeds, got 0"),
         (
             "  trials: 8",
             "  trials: 6000",
