@@ -37,8 +37,8 @@ STUCK, DEPTH = 0.15, 20.0
 POINT = 0.002  # one unit of noise as accuracy; test sets of 10,000 give four digits
 
 EQUIVALENCE = """\
-No practical difference: % said, with a margin of 1 deviation of the paired differences
-and a true difference of 0, ½ and 1 margin (at 1 it is false; due: at most 5)"""
+No practical difference: % claimed, with a margin of 1 deviation of the paired differences
+and a true difference of 0, ½ and 1 margin (at 1 it is false; expected: at most 5)"""
 APART = """\
 Runs that lie apart: % of arms in which some are found, by the number of runs;
 with stuck ones, of the arms in which one to half are stuck"""
@@ -242,13 +242,13 @@ def power_of(noise: str, n: int, repetitions: int) -> list[str]:
 
 
 def predicted_power(n: int) -> list[str]:
-    """Return the power that the advice on seeds reckons with."""
+    """Return the power that the number of seeds needed is computed from."""
     cells = [f"{100 * power(n, shift, 1.0, attained(n)):.0f}" for shift in SHIFTS]
-    return ["(reckoned)", str(n), *cells]
+    return ["(estimated)", str(n), *cells]
 
 
 def equivalence(noise: str, n: int, repetitions: int) -> list[str]:
-    """Return how often "no practical difference" is said, with true differences of 0 and 1 margin.
+    """Return how often "no practical difference" is claimed, with differences of 0 and 1 margin.
 
     The margin is one deviation of the differences; at 1 margin it is a false claim.
     """
@@ -298,7 +298,7 @@ def tables(repetitions: int) -> list[tuple[str, list[str], list[Job]]]:
     ]
     return [
         (
-            "False claims: equal means, % called better or worse (due: at most 5)",
+            "False claims: equal means, % called better or worse (expected: at most 5)",
             ["noise", "seeds", "arms", "better", "worse", "any"],
             [Job(claims, (*args, MORE_CLAIMS * repetitions)) for args in designs],
         ),

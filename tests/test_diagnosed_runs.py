@@ -91,7 +91,7 @@ SICK: dict[str, tuple[Callable[[], str], list[str]]] = {
     ),
     "noise is learned by heart": (
         lambda: noisy("epochs: 150\n"),
-        ["over-fitting: the validation cost was least after epoch"],
+        ["overfitting: the validation cost was least after epoch"],
     ),
     "nothing is learned": (
         lambda: DIGITS + "eta: 1e-9\n",

@@ -23,17 +23,16 @@ from nnexp.stats.summary import Point, Row, best, series
 
 @dataclass(frozen=True)
 class Measurements:
-    """What is known of a run.
+    """What was measured of a run.
 
     Attributes:
         config: its keys, dotted where nested.
         status: how it ended.
         rows: metrics.csv.
         diagnostics: diagnostics.csv; empty where it was not monitored.
-        recall: fraction of each class's examples that was recognized at the end; empty where
-            there are no classes.
+        recall: of each class at the end; empty where there are no classes.
         classes: their names.
-        examples: how many examples the recall was counted on.
+        examples: how many examples the recall was measured on.
     """
 
     config: Mapping[str, Any]
@@ -82,7 +81,7 @@ def silent_outputs(run: Measurements) -> str | None:
     if not lost or _few(run) or _chance_accuracy(run) is not None:
         return None
     saturated = {j for j in lost if (run.last(f"output_missed_{j}") or 0) > 0.5}
-    said = [
+    parts = [
         f"output {run.classes[j]} is saturated: mean σ' "
         f"{short(run.last(f'output_derivative_{j}') or 0.0, 2)}, and "
         f"{_percent(run.last(f'output_missed_{j}') or 0)} of its examples are missed where σ' is "
@@ -91,16 +90,16 @@ def silent_outputs(run: Measurements) -> str | None:
         if j in saturated
     ]
     if saturated and run.config.get("cost") == "quadratic":
-        said[-1] += (
+        parts[-1] += (
             ": the quadratic cost's gradient carries σ'(z) and cannot move it; "
             "cross-entropy's does not"
         )
     rest = [f"{run.classes[j]} ({_percent(run.recall[j])})" for j in lost if j not in saturated]
     if rest:
-        said.append(f"hardly recognized: class {', '.join(rest)}")
+        parts.append(f"hardly recognized: class {', '.join(rest)}")
         if not run.diagnostics:
-            said[-1] += "; with diagnostics in monitor the reason could be told"
-    return "; ".join(said)
+            parts[-1] += "; add diagnostics to monitor to learn the reason"
+    return "; ".join(parts)
 
 
 def _few(run: Measurements) -> bool:
@@ -127,14 +126,13 @@ def nothing_learned(run: Measurements) -> str | None:
     if accuracy is None:
         return None
     eta, n_classes = run.config["eta"], len(run.recall)
-    said = (
-        f"nothing was learned: training accuracy {_percent(accuracy)}, chance {100 / n_classes:g} %"
-    )
+    chance = f"{100 / n_classes:g} %"
+    text = f"nothing was learned: training accuracy {_percent(accuracy)}, chance {chance}"
     decay = run.config.get("l2", 0.0)
     hidden = run.last("saturated_1")
     if hidden is not None and hidden > 0.5:
-        return f"{said}; {_percent(hidden)} of the first layer's neurons are saturated"
-    return f"{said}; look at eta ({eta:g})" + (f" and l2 ({decay:g})" if decay else "")
+        return f"{text}; {_percent(hidden)} of the first layer's neurons are saturated"
+    return f"{text}; look at eta ({eta:g})" + (f" and l2 ({decay:g})" if decay else "")
 
 
 def plateau(run: Measurements) -> str | None:
@@ -153,7 +151,7 @@ def plateau(run: Measurements) -> str | None:
     long = next(i for i, p in enumerate(points, 1) if first - p.value >= fall / 10)
     if long < max(3, len(points) / 5):
         return None
-    said = (
+    text = (
         f"a plateau at the start: in the first {points[long - 1].epoch} of {points[-1].epoch} "
         f"epochs the training cost made a tenth of its fall (from {short(first)} to {short(low)})"
     )
@@ -162,9 +160,9 @@ def plateau(run: Measurements) -> str | None:
     wrong = wrong if isfinite(wrong) else 0.0
     slope = state.get(f"derivative_{len(run.config.get('layers', ())) - 1}")
     if slope is not None and isfinite(slope):
-        said += f"; then {_percent(wrong)} of the outputs were confidently wrong" * (wrong > 0)
-        said += f"; the output's mean σ' was {short(slope, 2)} after the first epoch"
-    return said
+        text += f"; then {_percent(wrong)} of the outputs were confidently wrong" * (wrong > 0)
+        text += f"; the output's mean σ' was {short(slope, 2)} after the first epoch"
+    return text
 
 
 def overfitting(run: Measurements) -> str | None:
@@ -182,7 +180,7 @@ def overfitting(run: Measurements) -> str | None:
         return None
     lowest, now = short(low.value), short(validation[-1].value)
     return (
-        f"over-fitting: the validation cost was least after epoch {low.epoch} ({lowest}) and is "
+        f"overfitting: the validation cost was least after epoch {low.epoch} ({lowest}) and is "
         f"{now} now, while the training cost fell from {short(then)} to {short(train[-1].value)}; "
         "regularization, more data or early stopping may help"
     )
@@ -193,15 +191,15 @@ def dead_relus(run: Measurements) -> str | None:
     if run.config.get("activation") != "relu":
         return None
     layers = len(run.config["layers"]) - 2
-    found = {i: run.last(f"saturated_{i}") for i in range(1, layers + 1)}
-    dead = [f"{_percent(f)} of layer {i}" for i, f in found.items() if f is not None and f >= 0.05]
+    idle = {i: run.last(f"saturated_{i}") or 0.0 for i in range(1, layers + 1)}
+    dead = [f"{_percent(part)} of layer {i}" for i, part in idle.items() if part >= 0.05]
     if not dead:
         return None
     return f"dead relus: {', '.join(dead)} fire on less than 1 % of the examples"
 
 
 def eta_too_small(run: Measurements) -> str | None:
-    """Find a training cost that falls in 19 of 20 epochs and a run that is still learning.
+    """Find a training cost that falls in 19 of 20 epochs and is still falling at the end.
 
     Still learning: the last quarter of the epochs has 15 % or more of the whole fall of the cost,
     or of a rise of the training accuracy by a point or more.
@@ -251,7 +249,7 @@ def eta_too_large(run: Measurements) -> str | None:
         return None
     return (
         f"eta {run.config['eta']:g} may be too large: in the second half of the epochs the "
-        f"training cost rose {rises} of {pairs} times, changed by {_percent(change)} an epoch on "
+        f"training cost rose {rises} of {pairs} times, changed by {_percent(change)} per epoch on "
         f"average, and came no further down"
     )
 
@@ -269,12 +267,12 @@ RULES: dict[str, Rule] = {
 
 
 def diagnose(run: Measurements) -> list[str]:
-    """Return what the rules find; nothing where they know nothing.
+    """Return the sentences of the rules that apply.
 
     >>> diagnose(Measurements({"eta": 9.0, "cost": "quadratic"}, "diverged", [{"epoch": 1}]))
     ['diverged in epoch 1: the cost or a parameter is no longer finite; eta 9 is too large here']
     """
-    return [said for rule in RULES.values() if (said := rule(run)) is not None]
+    return [text for rule in RULES.values() if (text := rule(run)) is not None]
 
 
 def never_learned(labels: Sequence[int] | Array, predicted: Sequence[int] | Array) -> list[int]:

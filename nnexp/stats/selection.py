@@ -3,6 +3,8 @@
 Runs come by the protocol `RunLike`: nothing here opens a file.
 """
 
+# ruff: noqa: D102 - the properties of a protocol are documented where they are implemented
+
 from __future__ import annotations
 
 from collections import Counter
@@ -27,66 +29,37 @@ Flat = dict[str, Any]
 
 
 class RunLike(Protocol):
-    """What is used of a run."""
+    """What is used of a run; `nnexp.run.reader.Run` says what each is."""
 
     @property
-    def id(self) -> str:
-        """The name of its folder."""
-
+    def id(self) -> str: ...
     @property
-    def name(self) -> str:
-        """The name of its experiment."""
-
+    def name(self) -> str: ...
     @property
-    def seed(self) -> int | None:
-        """Its seed."""
-
+    def seed(self) -> int | None: ...
     @property
-    def status(self) -> str:
-        """How it ended."""
-
+    def status(self) -> str: ...
     @property
-    def stopped(self) -> str | None:
-        """Why it ended before its last epoch."""
-
+    def stopped(self) -> str | None: ...
     @property
-    def identity(self) -> str:
-        """What the runs of one arm have in common."""
-
+    def identity(self) -> str: ...
     @property
-    def identity_v1(self) -> str:
-        """The same as in studies of format 1."""
-
+    def identity_v1(self) -> str: ...
     @property
-    def digest(self) -> str:
-        """The sha256 of its data."""
-
+    def digest(self) -> str: ...
     @property
-    def config(self) -> Mapping[str, Any] | None:
-        """Every key of its experiment; None where it cannot be read."""
-
+    def config(self) -> Mapping[str, Any] | None: ...
     @property
-    def record(self) -> Mapping[str, Any]:
-        """What run.json says."""
-
+    def record(self) -> Mapping[str, Any]: ...
     @property
-    def facts(self) -> Facts:
-        """What its log comes to."""
-
+    def facts(self) -> Facts: ...
     @property
-    def rows(self) -> Sequence[Row]:
-        """Its log of metrics."""
-
-    def log(self, name: str) -> Sequence[Row]:
-        """Return another of its logs, by the name of its file."""
-
+    def rows(self) -> Sequence[Row]: ...
     @property
-    def classes(self) -> Sequence[str]:
-        """The names of the classes."""
-
+    def classes(self) -> Sequence[str]: ...
     @property
-    def never_learned(self) -> Sequence[int]:
-        """The classes that it never learned."""
+    def never_learned(self) -> Sequence[int]: ...
+    def log(self, name: str) -> Sequence[Row]: ...
 
 
 R = TypeVar("R", bound=RunLike)

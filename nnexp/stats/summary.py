@@ -93,7 +93,7 @@ def facts(rows: Sequence[Row]) -> Facts:
                 "peak": best(points, metric),
             }
             summary[metric] = {name: point for name, point in figures.items() if point is not None}
-    seconds = sum(row.get(clock) or 0.0 for row in rows for clock in CLOCKS)
+    seconds = sum(sum(row.get(clock) or 0.0 for clock in CLOCKS) for row in rows)
     return Facts(len(rows), seconds / len(rows) if rows else None, summary)
 
 

@@ -1,4 +1,4 @@
-"""Two single runs, example by example."""
+"""The page of `nnexp compare --mcnemar`: two single runs, example by example."""
 
 from __future__ import annotations
 
@@ -27,12 +27,6 @@ def page(first: Run, second: Run) -> Page:
     Raises:
         RunError: a run has none, or they are not of the same examples.
     """
-    found = record(first, second)
-    return Page([Block(sentences(found))], found)
-
-
-def record(first: Run, second: Run) -> dict[str, Any]:
-    """Return the counts, the test and the verdict; raise RunError as `page` does."""
     a, b = _predictions(first), _predictions(second)
     why = incomparable(first, second)
     if why is None and (a["set"] != b["set"] or not np.array_equal(a["labels"], b["labels"])):
@@ -41,37 +35,35 @@ def record(first: Run, second: Run) -> dict[str, Any]:
         raise RunError(f"{first.id} and {second.id} did not predict the same examples: {why}")
     if not len(a["labels"]):
         raise RunError(f"{first.id} and {second.id} have predictions of no examples")
-    found = mcnemar(a["labels"], a["predicted"], b["predicted"])
-    return {
+    result = mcnemar(a["labels"], a["predicted"], b["predicted"])
+    significant = result.p <= ALPHA
+    data = {
         "first": first.id,
         "second": second.id,
         "set": a["set"],
-        "n": found.n,
-        "only_first": found.only_first,
-        "only_second": found.only_second,
-        "difference": found.difference,
-        "p": found.p,
-        "verdict": "different" if found.p <= ALPHA else "cannot tell",
+        "n": result.n,
+        "only_first": result.only_first,
+        "only_second": result.only_second,
+        "difference": result.difference,
+        "p": result.p,
+        "verdict": "different" if significant else "cannot tell",
         "note": LIMIT,
     }
+    better = first.id if result.difference > 0 else second.id
+    verdict = f"{better} is the better network" if significant else "cannot tell"
+    difference = change("test_accuracy", result.difference)
+    lines = [
+        f"{first.id} compared with {second.id}: {verdict}",
+        f"  difference {difference}, p {p_value(result.p)} (McNemar's exact test)",
+        f"  of the {result.n:,} examples of the {a['set']} set",
+        f"  only {first.id} is right on {result.only_first:,},",
+        f"  only {second.id} is right on {result.only_second:,}",
+        LIMIT,
+    ]
+    return Page([Block(lines)], data)
 
 
 def _predictions(run: Run) -> Mapping[str, Any]:
     if run.predictions is None:
         raise RunError(f"{run.folder}: has no readable predictions.npz, which McNemar's test needs")
     return run.predictions
-
-
-def sentences(found: Mapping[str, Any]) -> list[str]:
-    """Write the result for people."""
-    better = found["first" if found["difference"] > 0 else "second"]
-    verdict = f"{better} is the better network" if found["p"] <= ALPHA else "cannot tell"
-    difference = change("test_accuracy", found["difference"])
-    return [
-        f"{found['first']} against {found['second']}: {verdict}",
-        f"  difference {difference}, p {p_value(found['p'])} (McNemar, exact)",
-        f"  of the {found['n']:,} examples of the {found['set']} set",
-        f"  only {found['first']} is right on {found['only_first']:,},",
-        f"  only {found['second']} is right on {found['only_second']:,}",
-        LIMIT,
-    ]

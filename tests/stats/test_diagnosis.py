@@ -124,7 +124,7 @@ def test_an_output_that_is_saturated_is_told_with_its_figures() -> None:
 
 def test_an_output_that_is_silent_but_not_saturated_is_not_called_so() -> None:
     """Without diagnostics they are asked for; with them, what they do not show is not said."""
-    asked = "hardly recognized: class 8 (0 %); with diagnostics in monitor the reason could be told"
+    asked = "hardly recognized: class 8 (0 %); add diagnostics to monitor to learn the reason"
     assert silent([]) == asked
     assert silent(rows(output_missed_8=[0.3])) == "hardly recognized: class 8 (0 %)"
     assert silent(rows(output_missed_8=[nan])) == "hardly recognized: class 8 (0 %)"
