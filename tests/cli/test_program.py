@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -89,40 +87,6 @@ def test_divergence_and_wrong_use_have_their_exit_codes(small: Path) -> None:
     wild = ["--set", "output=linear", "--set", "cost=quadratic", "--set", "eta=1e200"]
     assert call("train", small, *wild).returncode == 3
     assert call("train", small, "--loud").returncode == 2
-
-
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_signal_in_the_middle_of_a_run_ends_it_in_good_order(small: Path, name: str) -> None:
-    """Ctrl-C, or a kind kill, gives exit code 130, status interrupted, the rows and the model."""
-    words = ["train", str(small), "--set", "epochs=100000000", "--seeds", "0-1"]
-    with subprocess.Popen(
-        [*PROGRAM, *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell without job control starts its children deaf to SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    ) as process:
-        try:
-            for _ in range(5000):
-                logged = list(Path("runs").glob("*/metrics.csv"))
-                if process.poll() is not None or (logged and len(logged[0].read_bytes()) > 1000):
-                    break
-                time.sleep(0.02)
-            process.send_signal(getattr(signal, name))
-            stdout, stderr = process.communicate(timeout=30)
-        finally:
-            process.kill()
-    assert process.returncode == 130
-    (folder,) = Path("runs").iterdir()
-    run = open_run(folder)
-    assert (run.status, run.record["status"]) == ("interrupted", "interrupted")
-    assert run.problems == ()
-    assert run.record["epochs"] > 0
-    assert (folder / "model.npz").exists()
-    assert stdout.startswith(str(folder))
-    assert f"interrupted; {folder} keeps {run.record['epochs']} of 100000000 epochs" in stderr
-    assert "Traceback" not in stderr
 
 
 @pytest.mark.parametrize("command", ["list", "compare", "schema", "show latest"])

@@ -382,6 +382,8 @@ def process(*words: str | Path, script: str = "") -> Iterator[subprocess.Popen[s
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell without job control starts its children deaf to SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     with started:
         try:
@@ -403,8 +405,9 @@ def rows_of(started: subprocess.Popen[str], rows: int = 3) -> Run:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_cleanly(small: Path, number: signal.Signals) -> None:
-    """Status interrupted, the model saved, exit code 130 and the command that resumes it."""
-    with process("train", small, "--set", "epochs=100000000", "-q") as started:
+    """Exit code 130, the run interrupted with its model, how to resume it, and no second run."""
+    words = ["train", small, "--set", "epochs=100000000", "--seeds", "0-1", "-q"]
+    with process(*words) as started:
         run = rows_of(started)
         started.send_signal(number)
         started.send_signal(number)  # as `timeout` does, to the process and to its group
@@ -415,7 +418,9 @@ def test_a_signal_ends_a_run_cleanly(small: Path, number: signal.Signals) -> Non
     assert err == (
         f"nnexp: interrupted; {run.folder} keeps {len(found.rows)} of 100000000 epochs; "
         f"continue with: nnexp resume {run.folder}\n"
+        "nnexp: not begun: small s1\n"
     )
+    assert list(Path("runs").iterdir()) == [run.folder]
     assert (found.record["status"], found.record["epochs"]) == ("interrupted", len(found.rows))
     assert (run.folder / "model.npz").exists()
 
