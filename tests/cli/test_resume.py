@@ -406,8 +406,8 @@ def rows_of(started: subprocess.Popen[str], rows: int = 3) -> Run:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_cleanly(small: Path, number: signal.Signals) -> None:
     """Exit code 130, the run interrupted with its model, how to resume it, and no second run."""
-    words = ["train", small, "--set", "epochs=100000000", "--seeds", "0-1", "-q"]
-    with process(*words) as started:
+    words = ["--set", "epochs=100000000", "--seeds", "0-1", "-q"]
+    with process("train", small, *words) as started:
         run = rows_of(started)
         started.send_signal(number)
         started.send_signal(number)  # as `timeout` does, to the process and to its group
