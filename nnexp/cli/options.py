@@ -45,8 +45,8 @@ jobs_option = click.option(
     "--jobs",
     type=click.IntRange(1, 1024),
     default=cores,
-    show_default="the cores",
-    help="Runs at a time.",
+    show_default="number of cores",
+    help="How many runs to train at once.",
 )
 
 

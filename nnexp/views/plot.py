@@ -131,6 +131,7 @@ def draw(groups: Sequence[Group], columns: Sequence[str], path: Path) -> None:
     legend = 0.17 * sum(1 + label.count("\n") for label in labels[:_MOST_LABELS])
     with styled_figure((7, 0.5 + 3.2 * len(columns) + legend)) as figure:
         panels = figure.subplots(len(columns), 1, squeeze=False, sharex=True)[:, 0]
+        lines: dict[int, Any] = {}
         for panel, column, log in zip(panels, columns, logs, strict=True):
             factor = 100 if names.is_accuracy(column) else 1
             for i, g in enumerate(groups):
@@ -138,16 +139,16 @@ def draw(groups: Sequence[Group], columns: Sequence[str], path: Path) -> None:
                 dash = DASHES[i // len(COLOURS) % len(DASHES)]
                 logged = [series(run.log(log), column) for run in g.counted]
                 curves = [{p.epoch: p.value * factor for p in points} for points in logged]
-                _curve(panel, curves, label=labels[i], color=colour, ls=dash)
+                if any(curves):
+                    lines.setdefault(i, _curve(panel, curves, color=colour, ls=dash))
                 figure_published = g.published.figures.get(column)
                 if figure_published is not None:
                     panel.axhline(figure_published * factor, color=colour, ls="--", lw=0.9)
             panel.set_ylabel(axis_label(column), parse_math=False)
         panels[-1].set_xlabel("epoch")
         panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        handles, legend_labels = panels[0].get_legend_handles_labels()
-        if handles:
-            _legend(figure, handles, legend_labels)
+        if lines:
+            _legend(figure, [lines[i] for i in sorted(lines)], [labels[i] for i in sorted(lines)])
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
         try:
             with warnings.catch_warnings():
@@ -193,18 +194,17 @@ def _labels(groups: Sequence[Group], columns: Sequence[str]) -> list[str]:
     return labels
 
 
-def _curve(panel: Any, curves: Sequence[dict[int, float]], *, label: str, **style: Any) -> None:
-    """Draw the mean of curves, each of them thin, and a band from the lowest to the highest."""
+def _curve(panel: Any, curves: Sequence[dict[int, float]], **style: Any) -> Any:
+    """Draw curves, the band they fill, and their mean; return the line of the mean."""
     epochs = sorted({epoch for curve in curves for epoch in curve})
-    if not epochs:
-        return
     values = np.array([[curve.get(epoch, np.nan) for epoch in epochs] for curve in curves])
     values[~(np.abs(values) < _LARGEST)] = np.nan
     measured = np.isfinite(values).any(axis=0)
     x, values = np.array(epochs)[measured], values[:, measured]
     marker = "o" if len(x) == 1 else None
-    panel.plot(x, np.nanmean(values, axis=0), lw=1.6, label=label, marker=marker, **style)
+    (line,) = panel.plot(x, np.nanmean(values, axis=0), lw=1.6, marker=marker, **style)
     if len(values) > 1:
         low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
         panel.fill_between(x, low, high, color=style["color"], alpha=0.15, lw=0)
         panel.plot(x, values.T, lw=0.5, alpha=0.6, **style)
+    return line

@@ -260,6 +260,17 @@ def test_any_column_of_the_three_logs_can_be_plotted(
     assert label in Path("a.svg").read_text()
 
 
+def test_the_legend_names_every_line_of_every_panel(nnexp: Nnexp, small: Path) -> None:
+    """A group that has no line in the first panel is named for its line in the second."""
+    words = ["--set", "monitor=[train, diagnostics]", "--set", "eta=1"]
+    nnexp("train", small, "-q", "--name", "bare")
+    nnexp("train", small, "-q", "--name", "full", *words)
+    nnexp("plot", "--metric", "gradient_1", "--metric", "eta", "-o", "a.svg")
+    text = Path("a.svg").read_text()
+    assert "<!-- bare" in text
+    assert "<!-- full" in text
+
+
 def test_a_plot_of_an_unlogged_metric_is_refused(nnexp: Nnexp, copy: Path) -> None:
     """Each metric must be a column that these runs have; a near name or their columns are named."""
     words = ["--metric", "test_cost", "--metric", "test_costs", "-o", "a.png"]
