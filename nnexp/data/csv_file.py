@@ -6,7 +6,6 @@ import csv
 import io
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from math import inf, isfinite
 from pathlib import Path
 from typing import Literal, TextIO
@@ -48,7 +47,7 @@ class Csv(FileOptions):
 
 
 def _number(text: str) -> float | None:
-    """Read a number, or None: Python's 1_000 and digits of other scripts are none here."""
+    """Read a number, or None. Python's 1_000 and digits of other scripts are no numbers in CSV."""
     try:
         value = float(text)
     except ValueError:
@@ -61,38 +60,26 @@ def _is_integer(text: str) -> bool:
     return text.isascii() and text.removeprefix("-").isdigit()
 
 
-@dataclass
 class _Table:
-    """What a file holds: the features row after row, and the target's cells.
+    """The contents of a file: the features row after row, the target's cells, and their lines."""
 
-    Attributes:
-        lines: the number of each row's line.
-    """
-
-    path: Path
-    header: list[str]
-    target: str
-    lines: array[int] = field(default_factory=lambda: array("q"))
-    x: array[float] = field(default_factory=lambda: array("d"))
-    y: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        if self.target not in self.header:
-            names = shorten(", ".join(self.header[:100]), 200)
-            hint = did_you_mean(self.target, self.header)
-            raise DataError(f"{self.path}:1: no column {self.target!r}; it has {names}{hint}")
-        if len(self.header) == 1:
-            raise DataError(f"{self.path}:1: has no column beside {self.target}")
-        self._at = self.header.index(self.target)
-        self._columns = self.header[: self._at] + self.header[self._at + 1 :]
+    def __init__(self, path: Path, header: list[str], target: str) -> None:
+        if target not in header:
+            names = shorten(", ".join(header[:100]), 200)
+            hint = did_you_mean(target, header)
+            raise DataError(f"{path}:1: no column {target!r}; it has {names}{hint}")
+        if len(header) == 1:
+            raise DataError(f"{path}:1: has no column beside {target}")
+        self._path, self._target, self._at = path, target, header.index(target)
+        self._columns = header[: self._at] + header[self._at + 1 :]
+        self._lines, self.x, self.y = array("q"), array("d"), list[str]()
 
     def add(self, line: int, row: list[str]) -> None:
         """Add a row: split off its target and read the rest as numbers."""
-        if len(row) != len(self.header):
-            raise DataError(
-                f"{self.path}:{line}: expected {len(self.header)} fields, got {len(row)}"
-            )
-        self.lines.append(line)
+        expected = len(self._columns) + 1
+        if len(row) != expected:
+            raise DataError(f"{self._path}:{line}: expected {expected} fields, got {len(row)}")
+        self._lines.append(line)
         self.y.append(row.pop(self._at))
         text = "".join(row)
         try:
@@ -113,26 +100,26 @@ class _Table:
     def _error(self, line: int, column: str, expected: str, cell: str) -> DataError:
         got = shorten(repr(cell)) if cell.strip() else "an empty cell"
         return DataError(
-            f"{self.path}:{line}: column {shorten(column)}: expected {expected}, got {got}"
+            f"{self._path}:{line}: column {shorten(column)}: expected {expected}, got {got}"
         )
 
     def numbers(self) -> Array:
         """Return the target as a column of numbers."""
-        rows = zip(self.lines, self.y, strict=True)
-        return np.array([[self._finite(line, self.target, cell)] for line, cell in rows])
+        rows = zip(self._lines, self.y, strict=True)
+        return np.array([[self._finite(line, self._target, cell)] for line, cell in rows])
 
     def classes(self) -> tuple[tuple[str, ...], Array]:
         """Return the names of the classes, sorted, and each row's class by its number."""
         cells = [cell.strip() for cell in self.y]
-        for line, cell in zip(self.lines, cells, strict=True):
+        for line, cell in zip(self._lines, cells, strict=True):
             if not 0 < len(cell) <= MAX_CLASS_NAME:
                 expected = f"a class of at most {MAX_CLASS_NAME} characters"
-                raise self._error(line, self.target, expected, cell)
+                raise self._error(line, self._target, expected, cell)
         names = sorted(set(cells))
         if len(names) > MAX_CLASSES:
             raise DataError(
-                f"{self.path}: column {shorten(self.target)}: {len(names):,} classes; at most "
-                f"{MAX_CLASSES:,} can be told apart; for real numbers use task: regression"
+                f"{self._path}: column {shorten(self._target)}: {len(names):,} classes; at most "
+                f"{MAX_CLASSES:,} are possible; for real numbers use task: regression"
             )
         if all(map(_is_integer, names)):
             names.sort(key=int)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nnexp.errors import DataError
 from nnexp.nn.types import Array
 
-# So many outputs can be told apart; the names of the classes stand in each run.json.
+# The names of the classes are in each run.json.
 MAX_CLASSES, MAX_CLASS_NAME = 10_000, 100
 
 Natural = Annotated[int, Field(ge=1)]

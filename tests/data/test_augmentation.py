@@ -45,22 +45,22 @@ def test_shifts_are_rolls_with_the_vacated_lines_zeroed(h: int, w: int, labelled
     """The images, then all of them moved right, left, down and up by a pixel; 5 n in all."""
     pixels = np.random.default_rng(0).integers(1, 256, (6, h, w)).astype(np.uint8)
     y, labels = np.eye(6), np.arange(6) if labelled else None
-    given = Examples(pixels.reshape(6, -1), y, 1 / 256, labels)
-    found = with_shifts(given, (h, w))
-    due = [pixels]
+    original = Examples(pixels.reshape(6, -1), y, 1 / 256, labels)
+    result = with_shifts(original, (h, w))
+    expected = [pixels]
     for axis, by in ((2, 1), (2, -1), (1, 1), (1, -1)):
         moved = np.moveaxis(np.roll(pixels, by, axis), axis, 0)
         moved[0 if by > 0 else -1] = 0
-        due.append(np.moveaxis(moved, 0, axis))
-    np.testing.assert_array_equal(found.x, np.concatenate(due).reshape(30, -1))
-    assert found.x.dtype == np.uint8
-    assert (found.scale, len(found)) == (1 / 256, 30)
-    np.testing.assert_array_equal(found.y, np.concatenate([y] * 5))
+        expected.append(np.moveaxis(moved, 0, axis))
+    np.testing.assert_array_equal(result.x, np.concatenate(expected).reshape(30, -1))
+    assert result.x.dtype == np.uint8
+    assert (result.scale, len(result)) == (1 / 256, 30)
+    np.testing.assert_array_equal(result.y, np.concatenate([y] * 5))
     if labels is None:
-        assert found.labels is None
+        assert result.labels is None
     else:
-        assert found.labels is not None
-        assert found.labels.tolist() == [*range(6)] * 5
+        assert result.labels is not None
+        assert result.labels.tolist() == [*range(6)] * 5
 
 
 def matrices(name: str, n: int) -> Array:
@@ -84,13 +84,13 @@ def test_rotation_and_affine_map_are_scipys(
     w: int,
 ) -> None:
     """Each image is `affine_transform` by its own matrix about its centre, bilinear, 0 outside."""
-    given = images(20, h, w, dtype)
-    kept = given.copy()
-    found = function(given, np.random.default_rng(7), getattr(SETTINGS, name))
-    assert found.dtype == dtype
-    np.testing.assert_array_equal(given, kept)
+    original = images(20, h, w, dtype)
+    before = original.copy()
+    result = function(original, np.random.default_rng(7), getattr(SETTINGS, name))
+    assert result.dtype == dtype
+    np.testing.assert_array_equal(original, before)
     centre = np.array([(h - 1) / 2, (w - 1) / 2])
-    for image, ours, m in zip(given, found, matrices(name, 20), strict=True):
+    for image, ours, m in zip(original, result, matrices(name, 20), strict=True):
         grid = np.indices((h, w)).reshape(2, -1) - centre[:, None]
         row, column = (m @ grid + centre[:, None]).reshape(2, h, w)
         whole = {"matrix": m, "offset": centre - m @ centre, "order": 1}
@@ -112,22 +112,22 @@ def test_a_quarter_turn_is_numpys() -> None:
         def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
             return np.array([low, high])
 
-    given = images(2, 7, 7)
-    found = rotate(given, Fixed(np.random.PCG64(0)), degrees=90)
-    np.testing.assert_allclose(found[0], np.rot90(given[0], 1), atol=1e-12)
-    np.testing.assert_allclose(found[1], np.rot90(given[1], -1), atol=1e-12)
+    original = images(2, 7, 7)
+    result = rotate(original, Fixed(np.random.PCG64(0)), degrees=90)
+    np.testing.assert_allclose(result[0], np.rot90(original[0], 1), atol=1e-12)
+    np.testing.assert_allclose(result[1], np.rot90(original[1], -1), atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_maps_of_no_strength_change_nothing(dtype: type[np.floating]) -> None:
     """No angle, no strength and alpha 0 are the identity."""
-    given = images(5, 8, 6, dtype)
-    for found in (
-        rotate(given, np.random.default_rng(0), degrees=0.0),
-        affine(given, np.random.default_rng(0), strength=0.0),
-        elastic(given, np.random.default_rng(0), Elastic.model_construct(alpha=0.0, sigma=4.0)),
+    original = images(5, 8, 6, dtype)
+    for result in (
+        rotate(original, np.random.default_rng(0), degrees=0.0),
+        affine(original, np.random.default_rng(0), strength=0.0),
+        elastic(original, np.random.default_rng(0), Elastic.model_construct(alpha=0.0, sigma=4.0)),
     ):
-        np.testing.assert_array_equal(found, given)
+        np.testing.assert_array_equal(result, original)
 
 
 def displacements(n: int, size: int, alpha: float, sigma: float, seed: int) -> Array:
@@ -135,8 +135,8 @@ def displacements(n: int, size: int, alpha: float, sigma: float, seed: int) -> A
     ramp = np.indices((size, size)).astype(np.float64)
     fields, options = [], Elastic(alpha=alpha, sigma=sigma)
     for axis in range(2):
-        given = np.broadcast_to(ramp[axis], (n, size, size)).copy()
-        fields.append(elastic(given, np.random.default_rng(seed), options) - ramp[axis])
+        original = np.broadcast_to(ramp[axis], (n, size, size)).copy()
+        fields.append(elastic(original, np.random.default_rng(seed), options) - ramp[axis])
     return np.array(fields)
 
 
@@ -144,19 +144,19 @@ def displacements(n: int, size: int, alpha: float, sigma: float, seed: int) -> A
 def test_the_field_is_noise_smoothed_as_by_scipy(sigma: float) -> None:
     """Where it stays inside, a pixel moves by alpha times `gaussian_filter` of U(-1, 1)."""
     n, size, alpha = 5, 30, 3.0
-    found = displacements(n, size, alpha, sigma, seed=3)
+    result = displacements(n, size, alpha, sigma, seed=3)
     noise = np.random.default_rng(3).uniform(-1, 1, (2, n, size, size))
     for j in range(n):
-        due = np.array(
+        expected = np.array(
             [
                 alpha * scipy.ndimage.gaussian_filter(f, sigma, mode="constant", truncate=4 * size)
                 for f in noise[:, j]
             ]
         )
-        place = np.indices((size, size)) + due
+        place = np.indices((size, size)) + expected
         inside = ((place >= 0) & (place <= size - 1)).all(axis=0)
         assert inside.mean() > 0.9
-        np.testing.assert_allclose(found[:, j][:, inside], due[:, inside], atol=1e-9)
+        np.testing.assert_allclose(result[:, j][:, inside], expected[:, inside], atol=1e-9)
 
 
 def test_the_mean_displacement_is_zero() -> None:
@@ -171,33 +171,33 @@ def test_the_mean_displacement_is_zero() -> None:
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 70])
 def test_a_chunk_is_changed_in_place_and_its_frame_is_not(name: str, n: int) -> None:
     """Whatever the number of images, each is changed by itself, and the column of ones stays."""
-    given = np.random.default_rng(0).uniform(0.1, 1, (n, 6 * 7 + 1))
-    given[:, -1] = 1
-    chunk = given.copy()
+    original = np.random.default_rng(0).uniform(0.1, 1, (n, 6 * 7 + 1))
+    original[:, -1] = 1
+    chunk = original.copy()
     change = augmenter(Augment(**{name: getattr(SETTINGS, name)}), (6, 7), np.random.default_rng(1))
     assert change
     change(chunk[:, :-1])
     assert (chunk[:, -1] == 1).all()
-    assert (chunk[:, :-1] != given[:, :-1]).any(axis=1).all()
+    assert (chunk[:, :-1] != original[:, :-1]).any(axis=1).all()
     assert chunk.min() >= 0
     assert chunk.max() <= 1
 
 
 def test_augmentations_are_applied_one_after_another() -> None:
     """Several at once are each applied to what the one before has made, from one stream."""
-    given = images(9, 12, 12)
-    chunk = given.reshape(9, -1).copy()
+    original = images(9, 12, 12)
+    chunk = original.reshape(9, -1).copy()
     change = augmenter(SETTINGS, (12, 12), np.random.default_rng(5))
     assert change
     change(chunk)
-    rng, due = np.random.default_rng(5), given
+    rng, expected = np.random.default_rng(5), original
     for name in ("rotate", "affine", "elastic"):
-        due = RANDOM[name](due, rng, getattr(SETTINGS, name))
-    np.testing.assert_array_equal(chunk, due.reshape(9, -1))
+        expected = RANDOM[name](expected, rng, getattr(SETTINGS, name))
+    np.testing.assert_array_equal(chunk, expected.reshape(9, -1))
 
 
 class Spy(SGD):
-    """Keeps the inputs it is given and takes no step."""
+    """Records its inputs and takes no step."""
 
     seen: list[Array]
 
@@ -221,13 +221,13 @@ def epochs(seed: int) -> list[Array]:
     )
     augment = augmenter(SETTINGS, (8, 8), np.random.default_rng(seed))
     spy = Spy(network, cost="quadratic", batch_size=15, techniques=Techniques(augment=augment))
-    found = []
+    result = []
     for _ in range(3):
         spy.seen = []
         list(spy.epoch(examples, np.arange(40), eta=1.0))
-        found.append(np.concatenate(spy.seen))
+        result.append(np.concatenate(spy.seen))
     np.testing.assert_array_equal(pixels, np.random.default_rng(0).integers(1, 256, (40, 64)))
-    return found
+    return result
 
 
 def test_each_epoch_sees_other_images_and_a_seed_the_same_bytes() -> None:
@@ -270,14 +270,14 @@ CSV = "a,b,c\n" + "".join(f"{i}.5,{i}.25,{i % 2}\n" for i in range(20))
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         ("{path: own.csv, target: c}", "data from csv are rows of numbers"),
         ("{inline: {x: [[0, 1]], y: [[0, 1]]}}", "data from inline are rows of numbers"),
         ("{path: flat.npz}", "flat has rows of numbers"),
     ],
 )
-def test_rows_of_numbers_are_not_augmented(folder: Path, data: str, said: str) -> None:
+def test_rows_of_numbers_are_not_augmented(folder: Path, data: str, message: str) -> None:
     """Data that are no images are refused with the file, the line and the key."""
     Path("own.csv").write_text(CSV)
     write: Any = np.savez
@@ -287,7 +287,7 @@ def test_rows_of_numbers_are_not_augmented(folder: Path, data: str, said: str) -
         path.write_text(f"data: {data}\nlayers: [2, 2]\naugment: {augment}\n")
         with pytest.raises(ConfigError) as caught:
             load_data(load(path))
-        assert str(caught.value) == f"{path}:3: augment: needs images; {said}"
+        assert str(caught.value) == f"{path}:3: augment: needs images; {message}"
 
 
 def test_images_of_an_npz_file_are_augmented(folder: Path) -> None:

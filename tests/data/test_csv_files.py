@@ -1,4 +1,4 @@
-"""CSV files: classes and numbers, a split that stays, and mistakes told by line and column."""
+"""CSV files: classes and numbers, a fixed split, and mistakes with their line and column."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def write_rows(folder: Path, header: str, rows: Iterable[tuple[object, ...]]) ->
     return write(folder, "\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
 
 
-def parse(path: Path, **given: Any) -> Splits:
-    """Read a file with the target column y, all rows for training unless said otherwise."""
-    options = {"path": str(path), "target": "y", "validation": 0, "test": 0} | given
+def parse(path: Path, **changes: Any) -> Splits:
+    """Read a file with the target column y, all rows for training by default."""
+    options = {"path": str(path), "target": "y", "validation": 0, "test": 0} | changes
     return read(Csv.model_validate(options))
 
 
@@ -136,10 +136,10 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_mistakes_are_told_by_line_and_column(
+def test_mistakes_are_named_by_line_and_column(
     tmp_path: Path, text: str | bytes | None, message: str
 ) -> None:
-    """Whatever is wrong is told with the path, and the line and column where there are any."""
+    """A message names the path, and the line and column where there are any."""
     path = tmp_path / "own.csv" if text is None else write(tmp_path, text)
     with refused(path, message):
         parse(path)
@@ -161,7 +161,7 @@ def test_underscores_in_names_and_classes_are_harmless(tmp_path: Path) -> None:
 
 
 def test_a_word_among_targets_of_regression(tmp_path: Path) -> None:
-    """Where regression was asked for, a word in the target column is told by its line."""
+    """Where regression was asked for, a word in the target column is named by its line."""
     path = write(tmp_path, "a,y\n1,2\n1,cat\n")
     with refused(path, ":3: column y: expected a finite number, got 'cat'"):
         parse(path, task="regression")
@@ -169,7 +169,7 @@ def test_a_word_among_targets_of_regression(tmp_path: Path) -> None:
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.integers(1, 60), st.floats(0, 0.99), st.floats(0, 0.99))
-def test_the_split_is_disjoint_and_exhaustive_and_stays(
+def test_the_split_is_disjoint_exhaustive_and_fixed(
     tmp_path_factory: pytest.TempPathFactory, n: int, validation: float, test: float
 ) -> None:
     """Every row is in one set, the sets have the sizes asked for, and each reading agrees."""

@@ -1,4 +1,4 @@
-"""IDX files: what is read, and that whatever is wrong with one is told with its path."""
+"""IDX files: what is read, and messages that name the file at fault."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def test_every_type_comes_back(tmp_path: Path, code: int, packed: bool) -> None:
     values = np.array([extremes.min, extremes.max, 0, 1, 2, 3, 4, 100], CODES[code])
     path = tmp_path / "some-file"
     for shape in [(8,), (4, 2), (2, 2, 2), (1, 8, 1, 1), (0, 3)]:
-        due = values[: np.prod(shape)].reshape(shape)
-        content = idx(due, code)
+        expected = values[: np.prod(shape)].reshape(shape)
+        content = idx(expected, code)
         path.write_bytes(gzip.compress(content) if packed else content)
-        found = read_idx(path)
-        np.testing.assert_array_equal(found, due)
-        assert found.dtype == due.dtype
-        assert found.dtype.isnative
+        result = read_idx(path)
+        np.testing.assert_array_equal(result, expected)
+        assert result.dtype == expected.dtype
+        assert result.dtype.isnative
     path.write_bytes(idx(values.reshape(4, 2), code))
     for rows in (1, 4, 5):
         np.testing.assert_array_equal(read_idx(path, rows), values.reshape(4, 2)[:rows])
@@ -148,19 +148,19 @@ def test_counts_that_differ_are_refused(tmp_path: Path) -> None:
         read_pair(tmp_path, "train")
 
 
-@pytest.mark.parametrize(("validation", "held"), [(0, 0), (1, 1), (4, 4), (0.25, 3), (1 / 6, 2)])
-def test_a_folder(tmp_path: Path, validation: float, held: int) -> None:
+@pytest.mark.parametrize(("validation", "size"), [(0, 0), (1, 1), (4, 4), (0.25, 3), (1 / 6, 2)])
+def test_a_folder(tmp_path: Path, validation: float, size: int) -> None:
     """The validation set is cut off the end of the training set; then the first so many stay."""
     x, y = write_pair(tmp_path, "train", 12)
     x_test, y_test = write_pair(tmp_path, "t10k", 5)
     parts = read(IdxFolder(path=str(tmp_path), validation=validation, train=6, test=2))
-    due = {"train": (x[:6], y[:6]), "test": (x_test[:2], y_test[:2])}
-    if held:
-        due["validation"] = x[12 - held :], y[12 - held :]
-    assert parts.sets().keys() == due.keys()
+    expected = {"train": (x[:6], y[:6]), "test": (x_test[:2], y_test[:2])}
+    if size:
+        expected["validation"] = x[12 - size :], y[12 - size :]
+    assert parts.sets().keys() == expected.keys()
     for name, part in parts.sets().items():
-        np.testing.assert_array_equal(part.x, due[name][0])
-        np.testing.assert_array_equal(part.y, due[name][1])
+        np.testing.assert_array_equal(part.x, expected[name][0])
+        np.testing.assert_array_equal(part.y, expected[name][1])
 
 
 def test_names_as_others_write_them(tmp_path: Path) -> None:

@@ -82,21 +82,21 @@ def test_numbers_of_other_types_are_taken_as_they_are(tmp_path: Path, dtype: str
 @pytest.mark.parametrize("name", ["validation", "val", "valid"])
 def test_a_validation_set_of_its_own(tmp_path: Path, name: str) -> None:
     """A validation set under any of its names is used, and none is cut off the training set."""
-    held: dict[str, Array] = {f"x_{name}": X[:4], f"y_{name}": Y[:4]}
-    path = save(tmp_path, x_train=X, y_train=Y, **held)
+    more: dict[str, Array] = {f"x_{name}": X[:4], f"y_{name}": Y[:4]}
+    path = save(tmp_path, x_train=X, y_train=Y, **more)
     assert sizes(read(options(path))) == {"train": 12, "validation": 4}
 
 
-@pytest.mark.parametrize(("validation", "held"), [(0, 0), (2, 2), (0.5, 6), (1 / 6, 2)])
-def test_a_validation_set_cut_off(tmp_path: Path, validation: float, held: int) -> None:
+@pytest.mark.parametrize(("validation", "size"), [(0, 0), (2, 2), (0.5, 6), (1 / 6, 2)])
+def test_a_validation_set_cut_off(tmp_path: Path, validation: float, size: int) -> None:
     """A number or a fraction of the examples is cut off the end, before the first so many stay."""
     path = save(tmp_path, x_train=X, y_train=Y, x_test=X, y_test=Y)
     parts = read(options(path, validation=validation, train=3, test=2))
-    assert sizes(parts) == {"train": 3, "test": 2} | ({"validation": held} if held else {})
+    assert sizes(parts) == {"train": 3, "test": 2} | ({"validation": size} if size else {})
     np.testing.assert_array_equal(parts.train.y, Y[:3])
     if parts.validation:
-        np.testing.assert_array_equal(parts.validation.y, Y[-held:])
-        np.testing.assert_array_equal(parts.validation.x, X[-held:])
+        np.testing.assert_array_equal(parts.validation.y, Y[-size:])
+        np.testing.assert_array_equal(parts.validation.x, X[-size:])
     with refused(path, "leaves none of 12 training examples"):
         read(options(path, validation=12))
 
@@ -171,7 +171,7 @@ def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
 
 
 def forge(folder: Path, npy: bytes, name: str = "x_train.npy") -> Path:
-    """Write an .npz file with a sound y_train and given bytes in the place of x_train."""
+    """Write an .npz file with a sound y_train and these bytes as x_train."""
     path = folder / "forged.npz"
     sound = io.BytesIO()
     np.save(sound, Y)
@@ -182,7 +182,7 @@ def forge(folder: Path, npy: bytes, name: str = "x_train.npy") -> Path:
 
 
 def npy(header: str, version: int = 1) -> bytes:
-    """Return an .npy file with a given header and next to no data."""
+    """Return an .npy file with this header and next to no data."""
     text = header.encode("latin1")
     return b"\x93NUMPY" + bytes([version, 0]) + len(text).to_bytes(2, "little") + text + b"\0" * 64
 

@@ -1,4 +1,4 @@
-"""The table of readers: what a config, a message and a page say of a format, they take from it."""
+"""The table of readers: configs, messages and pages take from it what they say of a format."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_suffix_names_the_format(kind: str) -> None:
 def test_a_file_of_another_ending_is_refused(
     load_text: LoadText, folder: Path, name: str, exists: bool
 ) -> None:
-    """What no reader takes is said once, at the path, whatever other keys the data have."""
+    """A path that no reader takes is the only problem of the data, whatever their other keys."""
     if exists:
         (folder / name).write_text("a,kind\n1,x\n")
     suffixes = one_of(suffix for reader in READERS.values() for suffix in reader.suffixes)
