@@ -272,8 +272,8 @@ CSV = "a,b,c\n" + "".join(f"{i}.5,{i}.25,{i % 2}\n" for i in range(20))
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("{path: own.csv, target: c}", "data from csv are rows of numbers"),
-        ("{inline: {x: [[0, 1]], y: [[0, 1]]}}", "data from inline are rows of numbers"),
+        ("{path: own.csv, target: c}", "csv data are rows of numbers"),
+        ("{inline: {x: [[0, 1]], y: [[0, 1]]}}", "inline data are rows of numbers"),
         ("{path: flat.npz}", "flat has rows of numbers"),
     ],
 )
