@@ -134,7 +134,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("configs")
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(values=configs(), stem=words)
 @example(values={"data": "mnist", "layers": [784, 10], "description": "1e5"}, stem="1e-3")
 @example(values={"data": "mnist", "layers": [784, 10], "tags": ["08", "1e5"]}, stem="09")
@@ -198,7 +198,7 @@ def test_any_values_are_taken_or_refused_by_message(
     assert message is None or message.startswith(str(path))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(text=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 @example(text=b"a: !!float ''")
 @example(text=b'"\\ud800": 1')
@@ -210,7 +210,7 @@ def test_any_bytes_are_read_or_refused_by_message(place: Path, text: bytes) -> N
     assert refusal(path)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(
     name=st.lists(
         st.sampled_from([*KEYS, "0", "1", "²", "-1", "9" * 5000]) | st.text(max_size=3)

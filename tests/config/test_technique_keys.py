@@ -73,7 +73,7 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(json_schema())
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(techniques)
 def test_techniques_are_written_and_read_again_and_can_be_built(
     place: Path, validator: Draft202012Validator, given_keys: dict[str, Any]
@@ -119,7 +119,7 @@ TECHNIQUES = (
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(TECHNIQUES), trees, min_size=1, max_size=3))
 def test_whatever_a_key_holds_is_taken_or_refused_by_that_key(
     place: Path, given_keys: dict[str, Any]

@@ -257,7 +257,7 @@ def test_an_array_in_place_of_an_archive_is_no_prediction(run: Path) -> None:
     assert open_run(run).predictions is None
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_is_survived(run: Path, data: st.DataObject) -> None:
     """With any bytes of any file changed, a run opens or is refused with its name."""
