@@ -48,10 +48,10 @@ class _Statistic(click.Choice[str]):
 @click.option(
     "--margin",
     type=click.FloatRange(0),
-    help="A difference within it does not matter; for accuracies 0.001 (0.1 points).",
+    help="The largest difference that does not matter; 0.001 is 0.1 points of accuracy.",
 )
 @click.option(
-    "--until", metavar="METRIC=VALUE", help="Also show the epochs and seconds to this value."
+    "--until", metavar="METRIC=VALUE", help="Also show the epochs and seconds until this value."
 )
 @click.option("--mcnemar", is_flag=True, help="Compare two single runs, example by example.")
 @click.option("--sort", type=click.Choice(SORTS), help="Sort the rows, the best first.")

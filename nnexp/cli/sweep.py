@@ -16,7 +16,9 @@ from nnexp.study.engine import ENGINES
 @click.command(epilog="Example: nnexp sweep configs/studies/cost_as_published.yaml --dry-run")
 @click.argument("study", type=click.Path(path_type=Path))
 @runs_dir_option
-@click.option("--seeds", metavar="SEEDS", help="In place of the study's, as in 0-9 or 0,3,5.")
+@click.option(
+    "--seeds", metavar="SEEDS", help="Seeds that replace the study's, as in 0-9 or 0,3,5."
+)
 @jobs_option
 @click.option(
     "--engine",
@@ -28,10 +30,10 @@ from nnexp.study.engine import ENGINES
 @click.option(
     "--address",
     metavar="ADDRESS",
-    help="Of a Dask scheduler, as in tcp://10.0.0.1:8786; without it, --engine dask starts --jobs "
+    help="Address of a Dask scheduler, as in tcp://10.0.0.1:8786; without it, --engine dask starts "
     "processes on this machine.",
 )
-@click.option("--fail-fast", is_flag=True, help="End all when one run fails or diverges.")
+@click.option("--fail-fast", is_flag=True, help="End the sweep when one run fails or diverges.")
 @click.option("--dry-run", is_flag=True, help="Print the runs and the time they take; train none.")
 @click.option("-y", "--yes", is_flag=True, help="Allow more than 10,000 runs.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; print only the study's folder.")

@@ -50,13 +50,13 @@ def _complete_keys(
     metavar="KEY=VALUE",
     multiple=True,
     shell_complete=_complete_keys,
-    help="Override a key, as in eta=0.1 or layers.1=50; repeatable.",
+    help="Override a key, as in eta=0.1 or layers.1=50; repeat for more.",
 )
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), help="The run's seed.")
 @click.option("--seeds", metavar="SEEDS", help="One run per seed, as in 0-9 or 0,3,5.")
 @runs_dir_option
-@click.option("--name", metavar="WORD", help="Name of the run, in place of the config's.")
-@click.option("--tag", "tags", metavar="WORD", multiple=True, help="Tag the run; repeatable.")
+@click.option("--name", metavar="WORD", help="Name of the run; by default the config's.")
+@click.option("--tag", "tags", metavar="WORD", multiple=True, help="Tag the run; repeat for more.")
 @click.option("--dry-run", is_flag=True, help="Print the resolved configs and train nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; print only the run folders.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcomes as JSON.")
