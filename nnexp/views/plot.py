@@ -93,9 +93,9 @@ def log_of(runs: Sequence[RunLike], column: str) -> str:
             return log
     hint = did_you_mean(column, [name for log in columns.values() for name in log])
     logged = "; ".join(
-        f"{log} has {', '.join(found[:_MOST_NAMED])}{' ...' * (len(found) > _MOST_NAMED)}"
-        for log, found in columns.items()
-        if found
+        f"{log} has {', '.join(fields[:_MOST_NAMED])}{' ...' * (len(fields) > _MOST_NAMED)}"
+        for log, fields in columns.items()
+        if fields
     )
     raise OptionError(f"--metric {column}: not logged by these runs{hint or f'; {logged}'}")
 

@@ -107,7 +107,7 @@ def _draw(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[boo
 
 
 def _short_cells(table: Table[T]) -> list[list[str]]:
-    """Return cells of one short line each; what names a record, or tells two apart, stays."""
+    """Return cells of one short line each; names, and what makes two cells differ, stay."""
     rows = [list(map(sanitize_line, row)) for row in table.cells()]
     names, *others = zip(*rows, strict=True) if rows else [()]
     columns = [shorten_apart(names, _LONGEST_NAME), *map(shorten_apart, others)]

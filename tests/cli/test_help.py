@@ -60,9 +60,9 @@ def test_each_option_says_what_it_is_for(name: str) -> None:
 def test_the_example_of_a_command_is_one(name: str) -> None:
     """The options of an example are options of the command, in its words."""
     command = cli.commands[name]
-    known = {word for parameter in command.params for word in parameter.opts}
+    options = {word for parameter in command.params for word in parameter.opts}
     used = re.findall(r"(?<=\s)--?[a-z-]+", command.epilog or "")
-    assert set(used) <= known
+    assert set(used) <= options
 
 
 def test_the_program_lists_its_commands(nnexp: Nnexp) -> None:
@@ -79,17 +79,17 @@ def test_the_version_is_the_packages(nnexp: Nnexp) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
         ("trian", "No such command 'trian'; did you mean train?"),
         ("Compare", "No such command 'Compare'; did you mean compare?"),
         ("frobnicate", "No such command 'frobnicate'."),
     ],
 )
-def test_an_unknown_command_is_answered_by_the_nearest(nnexp: Nnexp, word: str, said: str) -> None:
+def test_an_unknown_command_suggests_the_nearest(nnexp: Nnexp, word: str, message: str) -> None:
     """A mistyped command is a usage error that says which one is meant."""
     result = nnexp(word, code=2)
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stdout == ""
 
 

@@ -53,9 +53,9 @@ def test_a_listed_run_has_its_status_epochs_and_figures(nnexp: Nnexp, gallery: P
         run, row = open_run(path), rows[path.name]
         assert (row["status"], row["epochs_done"], row["epochs"]) == (run.status, len(run.rows), 4)
         # The outputs of a network that diverged are no numbers, and have no accuracy.
-        due = None if run.status == "diverged" else run.rows[-1]["test_accuracy"]
-        assert row["metric"] == ("test_accuracy" if due is not None else "test_cost")
-        assert row["last"] == due
+        expected = None if run.status == "diverged" else run.rows[-1]["test_accuracy"]
+        assert row["metric"] == ("test_accuracy" if expected is not None else "test_cost")
+        assert row["last"] == expected
     text = nnexp("list", "--runs-dir", gallery).stdout
     assert "2 of 4" in text
     assert "diverged" in text
@@ -104,7 +104,7 @@ def test_a_list_of_nothing_says_how_to_begin(nnexp: Nnexp, folder: Path) -> None
 
 
 def test_runs_of_two_studies_are_told_apart(nnexp: Nnexp, copy: Path) -> None:
-    """They are listed, and found, by their path from the folder of runs."""
+    """They are listed, and opened, by their path from the folder of runs."""
     one = next(copy.iterdir())
     for study in ("a", "b"):
         shutil.copytree(one, copy / study / "arm-s0")
@@ -145,16 +145,16 @@ def test_show_tells_all_about_a_run(nnexp: Nnexp, copy: Path) -> None:
 def test_show_counts_what_each_class_was_taken_for(nnexp: Nnexp, copy: Path) -> None:
     """The confusion matrix and the accuracies of the classes are those of the predictions."""
     (path,) = copy.glob("*-quick-s0")
-    found = strict(nnexp("show", path.name, "--json").stdout)
+    record = strict(nnexp("show", path.name, "--json").stdout)
     with np.load(path / "predictions.npz") as archive:
         labels, predicted = archive["labels"], archive["predicted"]
     counts = [[int(np.sum((labels == i) & (predicted == j))) for j in (0, 1)] for i in (0, 1)]
-    assert found["classes"]["names"] == ["left", "right"]
-    assert found["classes"]["set"] == "test"
-    assert found["classes"]["confusion"] == counts
-    assert found["classes"]["accuracy"] == [counts[i][i] / sum(counts[i]) for i in (0, 1)]
-    assert found["config"]["eta"] == 2.0
-    assert found["record"] == json.loads((path / "run.json").read_text())
+    assert record["classes"]["names"] == ["left", "right"]
+    assert record["classes"]["set"] == "test"
+    assert record["classes"]["confusion"] == counts
+    assert record["classes"]["accuracy"] == [counts[i][i] / sum(counts[i]) for i in (0, 1)]
+    assert record["config"]["eta"] == 2.0
+    assert record["record"] == json.loads((path / "run.json").read_text())
 
 
 @pytest.mark.parametrize("name", ["cut", "wild", "small"])
@@ -179,16 +179,16 @@ def test_show_works_without_a_file(nnexp: Nnexp, copy: Path, lost: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
         ("2", "2: fits 5 runs; say which:"),
         ("runs", "runs: holds 5 runs; say which:"),
         ("nonsense", "nonsense: no such run under runs; `nnexp list` shows them"),
     ],
 )
-def test_show_asks_for_one_run(nnexp: Nnexp, copy: Path, word: str, said: str) -> None:
+def test_show_asks_for_one_run(nnexp: Nnexp, copy: Path, word: str, message: str) -> None:
     """None or several runs are refused with what there is."""
-    assert nnexp("show", word, code=1).stderr.startswith(f"nnexp: {said}")
+    assert nnexp("show", word, code=1).stderr.startswith(f"nnexp: {message}")
 
 
 @pytest.mark.parametrize(
@@ -225,8 +225,8 @@ def test_a_plot_has_a_curve_for_each_group_and_a_panel_for_each_metric(
 @pytest.mark.parametrize("name", ["a.jpg", "picture", "a.svgz", ".png"])
 def test_another_kind_of_picture_is_refused(nnexp: Nnexp, copy: Path, name: str) -> None:
     """An ending that cannot be written is refused before anything is read."""
-    said = nnexp("plot", "-o", name, code=1).stderr
-    assert said == f"nnexp: -o {name}: expected a file name that ends in .png, .svg or .pdf\n"
+    message = nnexp("plot", "-o", name, code=1).stderr
+    assert message == f"nnexp: -o {name}: expected a file name that ends in .png, .svg or .pdf\n"
     assert not Path(name).exists()
 
 
@@ -234,8 +234,8 @@ def test_another_kind_of_picture_is_refused(nnexp: Nnexp, copy: Path, name: str)
 def test_a_picture_that_cannot_be_written_is_named(nnexp: Nnexp, copy: Path, place: str) -> None:
     """A folder that is not there gives a message and no traceback."""
     Path("file").write_text("in the way")
-    said = nnexp("plot", "-o", place, code=1).stderr
-    assert said.startswith(f"nnexp: -o {place}: cannot be written: ")
+    message = nnexp("plot", "-o", place, code=1).stderr
+    assert message.startswith(f"nnexp: -o {place}: cannot be written: ")
 
 
 @pytest.mark.parametrize(

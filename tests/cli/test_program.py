@@ -79,7 +79,7 @@ def test_a_refusal_is_one_line_and_exit_code_1(small: Path) -> None:
     """The exit code reaches the shell, and there is no traceback."""
     done = call("train", small, "--set", "eta=-1")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == ("nnexp: --set eta=-1: eta: -1 is not allowed: a number above 0 is due\n")
+    assert done.stderr == ("nnexp: --set eta=-1: eta: expected a number above 0, got -1\n")
 
 
 def test_divergence_and_wrong_use_have_their_exit_codes(small: Path) -> None:
@@ -114,8 +114,8 @@ def test_an_output_that_cannot_be_written_is_a_message(gallery: Path) -> None:
     words = [*PROGRAM, "list", "--runs-dir", str(gallery)]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-        said = "nnexp: the output cannot be written: No space left on device\n"
-        assert (done.returncode, done.stderr) == (1, said)
+        message = "nnexp: the output cannot be written: No space left on device\n"
+        assert (done.returncode, done.stderr) == (1, message)
         refused = [*PROGRAM, "show", "nowhere"]
         done = subprocess.run(refused, stdout=subprocess.PIPE, stderr=full, text=True, check=False)
         assert (done.returncode, done.stdout) == (1, "")

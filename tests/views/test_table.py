@@ -45,7 +45,7 @@ def test_each_format_shows_every_cell(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_format_writes_a_table_without_records(name: str) -> None:
-    """Nothing found is a table without rows, and not an error."""
+    """No records are a table without rows, and not an error."""
     text = FORMATS[name].table(table([], "a", "n"))
     assert text.endswith("\n")
     assert "None" not in text
@@ -82,10 +82,10 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=
 @given(st.lists(st.tuples(texts, texts), max_size=6), st.integers(70, 200) | st.none())
 def test_no_cell_breaks_out_of_a_table(cells: list[tuple[str, str]], room: int | None) -> None:
     """Foreign texts can neither break a line nor steer the terminal nor grow beyond its width."""
-    found = Table(
+    described = Table(
         [plain_column("A", "a", lambda r: r[0]), plain_column("B", "b", lambda r: r[1])], cells
     )
-    text = as_text(found, room)
+    text = as_text(described, room)
     assert all(c.isprintable() for line in text.split("\n") for c in line)
     if room is None:
         assert len(text.split("\n")) == 2 + len(cells) + 1
@@ -116,11 +116,11 @@ def test_zero_has_no_sign_in_any_format(name: str) -> None:
 def test_a_column_may_give_several_raw_values() -> None:
     """A shown cell such as `0.5 ± 0.1` is two columns for programs."""
     column: Column[Record] = Column("x", lambda r: "0.5 ± 0.1", lambda r: {"mean": 0.5, "sd": 0.1})
-    found = Table([plain_column("A", "a", lambda r: r["a"]), column], [{"a": "one"}])
-    assert json.loads(FORMATS["json"].table(found)) == [{"a": "one", "mean": 0.5, "sd": 0.1}]
-    (row,) = csv.DictReader(io.StringIO(FORMATS["csv"].table(found)))
+    described = Table([plain_column("A", "a", lambda r: r["a"]), column], [{"a": "one"}])
+    assert json.loads(FORMATS["json"].table(described)) == [{"a": "one", "mean": 0.5, "sd": 0.1}]
+    (row,) = csv.DictReader(io.StringIO(FORMATS["csv"].table(described)))
     assert row == {"a": "one", "mean": "0.5", "sd": "0.1"}
-    assert "0.5 ± 0.1" in FORMATS["md"].table(found)
+    assert "0.5 ± 0.1" in FORMATS["md"].table(described)
 
 
 @given(st.lists(st.fixed_dictionaries({"a": texts, "n": st.none() | st.integers()})))
@@ -192,7 +192,7 @@ def test_a_markdown_cell_is_one_cell_and_no_markup(cell: str) -> None:
 
 
 def test_markdown_shows_what_the_cell_holds() -> None:
-    """Escaped, not left out."""
+    """Escaped, not dropped."""
     text = FORMATS["md"].table(table([{"a": "x|y_<b>\n![z](u)", "n": 1}], "a", "n"))
     assert text.splitlines() == [
         "| A | N |",

@@ -79,32 +79,32 @@ def test_zero_has_no_sign(value: float, metric: str) -> None:
 
 def test_a_published_figure_is_shown_with_its_statistic() -> None:
     """What is published is a last value or a peak, and says which."""
-    known = Published.of({"reference": {"test_accuracy": 96.59, "statistic": "peak"}})
-    assert published(known, "test_accuracy") == "96.59 (peak)"
-    assert published(known, "test_cost") == NONE
+    reference = Published.of({"reference": {"test_accuracy": 96.59, "statistic": "peak"}})
+    assert published(reference, "test_accuracy") == "96.59 (peak)"
+    assert published(reference, "test_cost") == NONE
     assert published(Published.of({"reference": None}), "test_accuracy") == NONE
     assert Published.of({"reference": {"output": 0.1}}).statistic == "last"
 
 
-def test_a_run_is_held_against_what_is_published() -> None:
-    """The statistic that is published is the one it is held against, in percent points."""
+def test_a_run_is_compared_with_what_is_published() -> None:
+    """The statistic that is published is the one it is compared with, in percentage points."""
     figures = {"test_accuracy": 96.59, "test_cost": 0.2, "train_cost": None}
-    known = Published.of({"reference": figures | {"statistic": "peak", "source": "a book"}})
+    reference = Published.of({"reference": figures | {"statistic": "peak", "source": "a book"}})
     summary = {
         "test_accuracy": {"last": Point(0.90, 3), "peak": Point(0.9609, 2)},
         "test_cost": {"last": Point(0.5, 3), "peak": Point(0.25, 1)},
     }
-    accuracy, cost = against_published(known, summary)
+    accuracy, cost = against_published(reference, summary)
     assert "peak test accuracy 96.59 % (a book)" in accuracy
     assert "here 96.09 %, -0.50 points" in accuracy
     assert "0.200 (a book); here 0.250" in cost
     assert "points" not in cost
     assert against_published(Published.of(None), summary) == []
-    assert "here" not in against_published(known, {})[0]
+    assert "here" not in against_published(reference, {})[0]
 
 
 def test_a_summary_says_which_figure_was_chosen_on_the_test_set() -> None:
-    """Last, best epoch and peak are told apart, and the optimistic one is called so."""
+    """Last, best epoch and peak are different, and the optimistic one says so."""
     points = {"last": Point(0.8, 9), "best-epoch": Point(0.85, 4), "peak": Point(0.9, 7)}
     assert summary_lines({"test_accuracy": points}, "test_accuracy") == [
         "test accuracy, last: 80.00 % after epoch 9",
