@@ -10,7 +10,7 @@ from itertools import count
 
 from nnexp import names
 from nnexp.errors import OptionError, did_you_mean
-from nnexp.numbers import name_seeds, plural, size
+from nnexp.numbers import margin_problem, name_seeds, plural, size
 from nnexp.stats.differences import Comparison, Difference, compare
 from nnexp.stats.sample import Sample, SampleSummary
 from nnexp.stats.selection import (
@@ -95,7 +95,8 @@ def judge(groups: Sequence[Group], question: Question) -> Judged:
     study, metric = question.study, question.metric
     named, keys = _named(groups, study)
     plans = {name: study.arms[key] for name, key in keys.items()} if study else {}
-    at, margin = _statistic(groups, question), _margin(groups, question)
+    at = _statistic(groups, question)
+    margin, about_margin = _margin(groups, question)
     samples = {name: _sample(name, group, metric, at) for name, group in named.items()}
     baselines = _baselines(named, keys, plans, question.baseline, samples)
     refused = {
@@ -117,7 +118,8 @@ def judge(groups: Sequence[Group], question: Question) -> Judged:
         for name, arm in zip(named, comparison.arms, strict=True)
     }
     warnings = [
-        *(_about_choices(groups, question, at, margin) if pairs else ()),
+        *(_about_statistic(question, at) if pairs else ()),
+        *([about_margin] if about_margin and pairs else ()),
         *_about_pairs(named, pairs, plans),
         *(_about_study(study, keys, chosen=question.baseline is not None) if study else ()),
     ]
@@ -167,20 +169,24 @@ def _statistic(groups: Sequence[Group], question: Question) -> str:
     return _USUAL
 
 
-def _study_metric(groups: Sequence[Group], study: StudyPlan) -> str | None:
-    """Return the metric that a study's margin is of."""
-    logged = {metric for group in groups for run in group.runs for metric in run.facts.summary}
-    return study.metric or names.default_metric(logged)
-
-
-def _margin(groups: Sequence[Group], question: Question) -> float | None:
-    """Return the margin asked for, or the study's for its metric, or the default."""
-    study = question.study
+def _margin(groups: Sequence[Group], question: Question) -> tuple[float | None, str]:
+    """Return the margin that holds, and why it is not the study's where it is not."""
+    study, metric = question.study, question.metric
+    default = default_margin(metric)
     if question.margin is not None:
-        return question.margin
-    if study and study.margin is not None and question.metric == _study_metric(groups, study):
-        return study.margin
-    return default_margin(question.metric)
+        return question.margin, ""
+    if study is None or study.margin is None:
+        return default, ""
+    logged = {name for group in groups for run in group.runs for name in run.facts.summary}
+    own = study.metric or names.default_metric(logged) or metric
+    if own != metric:
+        why = f"{size(own, study.margin)}, is of {names.label(own)}"
+    elif problem := margin_problem(metric, study.margin):
+        why = f"{study.margin:g}, cannot be used: {problem}"
+    else:
+        return study.margin, ""
+    used = "no margin is" if default is None else f"{size(metric, default)} are"
+    return default, f"the margin of the study, {why}; {used} used here; --margin sets another"
 
 
 def _sample(name: str, group: Group, metric: str, at: str) -> Sample:
@@ -301,13 +307,11 @@ def _not_ended(name: str, group: Group, planned: Sequence[int]) -> list[str]:
     return [f"{name}: excluded, without a completed run here: {which}"]
 
 
-def _about_choices(
-    groups: Sequence[Group], question: Question, at: str, margin: float | None
-) -> Iterator[str]:
-    """Say what the statistic and the margin bring with them."""
-    study, metric = question.study, question.metric
+def _about_statistic(question: Question, at: str) -> Iterator[str]:
+    """Say what the statistic brings with it."""
+    study = question.study
     if at == "peak":
-        which = metric.partition("_")[0]
+        which = question.metric.partition("_")[0]
         yield (
             f"peak: the best epoch of each run was chosen by looking at the {which} figures "
             "themselves, so they are optimistic"
@@ -316,14 +320,6 @@ def _about_choices(
         yield (
             "an arm has no epoch that was best on a validation set, so the last epochs are compared"
         )
-    if study and study.margin is not None and question.margin is None:
-        own = _study_metric(groups, study)
-        if own is not None and own != metric:
-            used = "no margin" if margin is None else size(metric, margin)
-            yield (
-                f"the margin of the study, {size(own, study.margin)}, is of {names.label(own)}; "
-                f"for {names.label(metric)} there is {used}; --margin sets another"
-            )
 
 
 def _about_pairs(

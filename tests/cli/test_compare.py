@@ -272,6 +272,15 @@ def test_the_margin_of_a_study_is_not_that_of_another_metric(nnexp: Nnexp, folde
     assert "the margin of the study, 20.00 points, is of test accuracy" in nnexp(*words).stdout
 
 
+@pytest.mark.parametrize("margin", ["50", "1", "nan", "inf"])
+def test_a_margin_of_an_accuracy_is_a_fraction(nnexp: Nnexp, gallery: Path, margin: str) -> None:
+    """Points or percent are refused; of a cost any number is a margin."""
+    message = nnexp("compare", gallery, "--margin", margin, code=1).stderr
+    assert message.startswith("nnexp: --margin")
+    assert "expected a" in message
+    nnexp("compare", gallery, "--metric", "test_cost", "--margin", "50")
+
+
 def test_a_metric_of_a_study_that_was_not_logged_is_blamed_on_the_study(
     nnexp: Nnexp, folder: Path
 ) -> None:

@@ -152,13 +152,21 @@ def test_the_margin_of_a_study_is_of_its_metric_alone() -> None:
     assert judged.comparison.margin is None
     (warning,) = judged.warnings
     assert warning == (
-        "the margin of the study, 5.00 points, is of test accuracy; for test cost there is no "
-        "margin; --margin sets another"
+        "the margin of the study, 5.00 points, is of test accuracy; no margin is used here; "
+        "--margin sets another"
     )
     judged = asked(runs, "test_cost", study=PLAN, margin=0.3)
     assert (judged.comparison.margin, judged.warnings) == (0.3, [])
     other = [*arm(1, metric="train_accuracy"), *arm(2, metric="train_accuracy")]
     assert asked(other, "train_accuracy", study=PLAN).comparison.margin == 0.001
+
+
+def test_a_margin_in_percent_is_not_used() -> None:
+    """A study.json of an older version may have points where a fraction is meant."""
+    judged = asked([*arm(1), *arm(2)], study=replace(PLAN, margin=50.0))
+    assert judged.comparison.margin == 0.001
+    (warning,) = judged.warnings
+    assert warning.startswith("the margin of the study, 50, cannot be used: expected a fraction")
 
 
 def test_the_margin_of_a_study_without_a_metric_is_of_the_usual_one() -> None:
