@@ -101,7 +101,7 @@ def _study(runs: list[Run]) -> tuple[StudyPlan | None, Path, list[Run]]:
     from nnexp.run.layout import STUDY
     from nnexp.stats.selection import of_study
 
-    folders = {str(run.folder.parent) for run in runs}
+    folders = {os.path.dirname(run.folder) for run in runs}  # noqa: PTH120 - of thousands
     file = Path(min(folders)) / STUDY
     if len(folders) > 1 or not os.path.lexists(file):
         return None, file, runs

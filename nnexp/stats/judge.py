@@ -118,7 +118,7 @@ def judge(groups: Sequence[Group], question: Question) -> Judged:
         for name, arm in zip(named, comparison.arms, strict=True)
     }
     warnings = [
-        *(_about_statistic(question, at) if pairs else ()),
+        *(_about_statistic(groups, question, at) if pairs else ()),
         *([about_margin] if about_margin and pairs else ()),
         *_about_pairs(named, pairs, plans),
         *(_about_study(study, keys, chosen=question.baseline is not None) if study else ()),
@@ -307,7 +307,7 @@ def _not_ended(name: str, group: Group, planned: Sequence[int]) -> list[str]:
     return [f"{name}: excluded, without a completed run here: {which}"]
 
 
-def _about_statistic(question: Question, at: str) -> Iterator[str]:
+def _about_statistic(groups: Sequence[Group], question: Question, at: str) -> Iterator[str]:
     """Say what the statistic brings with it."""
     study = question.study
     if at == "peak":
@@ -317,9 +317,12 @@ def _about_statistic(question: Question, at: str) -> Iterator[str]:
             "themselves, so they are optimistic"
         )
     elif at != _USUAL and question.at is None and (study is None or study.at == _USUAL):
-        yield (
-            "an arm has no epoch that was best on a validation set, so the last epochs are compared"
-        )
+        with_best = [group.name for group in groups if _USUAL in group.figures]
+        if with_best:
+            yield (
+                "the last epochs are compared, as not every arm has an epoch that was best on a "
+                f"validation set; these have one: {listed(with_best)}"
+            )
 
 
 def _about_pairs(

@@ -129,7 +129,10 @@ def summarize_sample(arm: Sample, metric: str) -> SampleSummary:
     if apart is not None:
         notes.append(f"{arm.name}: {apart.sentence(metric, len(runs))}")
     if arm.failed:
-        which = ", ".join(f"seed {seed} ({why})" for seed, why in sorted(arm.failed.items()))
+        seeds: dict[str, list[int]] = {}
+        for seed, why in sorted(arm.failed.items()):
+            seeds.setdefault(why, []).append(seed)
+        which = ", ".join(f"{name_seeds(those)} ({why})" for why, those in seeds.items())
         notes.append(f"{arm.failure_count()}: {which}")
     return SampleSummary(
         name=arm.name,

@@ -115,12 +115,17 @@ class StudyPlan:
 
 def of_study(runs: Sequence[R], plan: StudyPlan) -> tuple[list[R], list[str]]:
     """Return the runs that are of arms of a study, and notes on the others."""
-    chosen = [run for run in runs if plan.arm_of(run) is not None]
+    chosen: list[R] = []
+    others: list[str] = []
+    for run in runs:
+        if plan.arm_of(run) is None:
+            others.append(run.id)
+        else:
+            chosen.append(run)
     if not chosen:
         return [], [f"no run is of an arm of the study {plan.name}, which is not used"]
-    others = [run.id for run in runs if plan.arm_of(run) is None]
-    which = f"excluded, as they are of no arm of the study {plan.name}: {listed(others)}"
-    return chosen, [which] if others else []
+    note = f"excluded, as they are of no arm of the study {plan.name}: {listed(others)}"
+    return chosen, [note] if others else []
 
 
 @dataclass(frozen=True)

@@ -180,8 +180,9 @@ def test_the_last_epoch_is_compared_where_an_arm_has_no_best_one() -> None:
     bare: Any = {"statistics": ("last", "peak")}
     judged = asked([*arm(1, **bare), *arm(2)])
     assert judged.at == "last"
-    assert any("last epochs are compared" in warning for warning in judged.warnings)
+    assert any("the last epochs are compared" in warning for warning in judged.warnings)
     assert asked(arm(1, **bare)).warnings == []
+    assert asked([*arm(1, **bare), *arm(2, **bare)]).warnings == []
 
 
 @pytest.mark.parametrize(
