@@ -15,8 +15,9 @@ from hypothesis import settings
 from nnexp.cli import cli
 from nnexp.config.loader import Config, load
 from nnexp.run.assembly import load_data
-from nnexp.run.rows import Row
-from nnexp.run.session import Outcome, Progress, Silence, run
+from nnexp.run.control import Progress
+from nnexp.run.log import Row
+from nnexp.run.session import Outcome, run
 
 # The same cases each time; tests/fuzz and tests/torture look for new ones.
 settings.register_profile("nnexp", deadline=None, derandomize=True, max_examples=50)
@@ -55,13 +56,13 @@ class Train(Protocol):
         """Return how the run ended; it is interrupted after so many epochs."""
 
 
-class Stopper(Silence):
+class Stopper(Progress):
     """Interrupts a run, as Ctrl-C would, in the middle of the epoch after `epochs`."""
 
     def __init__(self, epochs: int) -> None:
         self.left = epochs
 
-    def seen(self, examples: int) -> None:
+    def advance(self, examples: int) -> None:
         """Interrupt once enough epochs have ended."""
         if self.left == 0:
             raise KeyboardInterrupt

@@ -253,7 +253,7 @@ class _FullDisk(Stopper):
         super().__init__(2)
         self.patch = patch
 
-    def seen(self, examples: int) -> None:
+    def advance(self, examples: int) -> None:
         if self.left == 0:
             self.patch.setattr("nnexp.io.files.write_at", _no_space)
 

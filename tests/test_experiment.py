@@ -19,8 +19,9 @@ from nnexp.nn.metrics import evaluate
 from nnexp.nn.network import Network
 from nnexp.nn.training import train as train_epochs
 from nnexp.run.assembly import DataCache, initial_network, load_data
-from nnexp.run.rows import Row
-from nnexp.run.session import Outcome, Silence, run
+from nnexp.run.control import Progress
+from nnexp.run.log import Row
+from nnexp.run.session import Outcome, run
 from nnexp.run.writer import RunWriter
 from nnexp.stats.summary import best_epoch
 
@@ -192,7 +193,7 @@ def test_an_interrupt_while_an_epoch_is_logged_leaves_it_whole(
 def test_a_bug_in_the_middle_leaves_a_failed_run(train: Train) -> None:
     """Any other error is raised as it is, and the folder says that the run failed."""
 
-    class Broken(Silence):
+    class Broken(Progress):
         def epoch(self, row: Row) -> None:
             raise ZeroDivisionError
 
@@ -208,8 +209,8 @@ def test_progress_hears_of_every_example_and_epoch(train: Train) -> None:
     """A Progress is told the examples seen in an epoch, up to all of them, and each row."""
     heard: list[Any] = []
 
-    class Ear(Silence):
-        def seen(self, examples: int) -> None:
+    class Ear(Progress):
+        def advance(self, examples: int) -> None:
             heard.append(examples)
 
         def epoch(self, row: Row) -> None:
@@ -227,7 +228,7 @@ def test_blas_has_one_thread_while_a_run_goes_on(train: Train) -> None:
 
     inside = []
 
-    class Watch(Silence):
+    class Watch(Progress):
         def epoch(self, row: Row) -> None:
             inside.append(threads())
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from nnexp.run import interrupts
-from nnexp.run.interrupts import Interrupts
+from nnexp.run import control
+from nnexp.run.control import Interrupts
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
 
@@ -26,7 +26,7 @@ def _handlers() -> Iterator[None]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Give the time, to be set."""
     now = [0.0]
-    monkeypatch.setattr(interrupts, "monotonic", lambda: now[0])
+    monkeypatch.setattr(control, "monotonic", lambda: now[0])
     return now
 
 

@@ -117,8 +117,7 @@ def test_evaluating_less_often_leaves_the_training_as_it_is(train: Train) -> Non
     every, third = train("epochs=7"), train("epochs=7", "monitor_every=3")
     cells, model_bytes = result(third)
     full, _ = result(every)
-    assert [row for row in cells[1:] if row[2]] == [full[i] for i in (3, 6, 7)]
-    assert all(row[2:] == [""] * 6 for i, row in enumerate(cells) if i in (1, 2, 4, 5))
+    assert cells[1:] == [full[i] for i in (3, 6, 7)]
     last = [name for name in model(every) if name.startswith("last")]
     for name in last:
         assert np.array_equal(model(every)[name], model(third)[name])

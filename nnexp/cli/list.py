@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nnexp.cli.options import format_options, runs_dir_option, uncollected
+from nnexp.cli.options import format_options, runs_dir_option
 from nnexp.cli.output import say, say_note
 from nnexp.names import STATUSES
 from nnexp.views.formats import FORMATS
@@ -29,24 +29,22 @@ def list_(
     training set. A run without an accuracy is listed with its cost.
     """
     from nnexp.run.find import by_age, folders
-    from nnexp.run.index import open_many
+    from nnexp.run.reader import open_all
     from nnexp.views.list import table
 
-    click.get_current_context().with_resource(uncollected())
-    opened = open_many(reversed(by_age(folders(runs_dir))))
-    click.get_current_context().call_on_close(opened.keep)
-    for note in opened.notes:
+    opened, notes = open_all(reversed(by_age(folders(runs_dir))))
+    for note in notes:
         say_note(note)
     kept = [
         run
-        for run in opened.runs
+        for run in opened
         if (name is None or name in run.name)
         and set(tags) <= set(run.tags)
         and status in (None, run.status)
     ]
     if kept or format_ != "table":
         say(FORMATS[format_].table(table(kept, runs_dir)), nl=False)
-    elif opened.runs:
-        say(f"none of the {len(opened.runs)} runs under {runs_dir} fits", err=True)
+    elif opened:
+        say(f"none of the {len(opened)} runs under {runs_dir} fits", err=True)
     else:
         say(f"no runs under {runs_dir} yet: nnexp train configs/smoke.yaml", err=True)

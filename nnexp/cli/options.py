@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +14,6 @@ from nnexp.cli.output import say_note
 from nnexp.views.formats import FORMATS, Format
 
 if TYPE_CHECKING:
-    from nnexp.run.index import Opened
     from nnexp.run.reader import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -88,18 +85,6 @@ def format_options(command: F) -> F:
 page_format_option = _format_option([f for f in FORMATS.values() if not f.only_tables])
 
 
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Look for no garbage: among thousands of runs that takes a fifth of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
     """Return the runs that words of the command line stand for; all of them for no words.
 
@@ -110,9 +95,8 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
     """
     from nnexp.errors import RunError
     from nnexp.run.find import folders, resolve
-    from nnexp.run.index import open_many
+    from nnexp.run.reader import open_all
 
-    click.get_current_context().with_resource(uncollected())
     found: dict[Path, None] = {}
     notes: list[str] = []
     for name in names:
@@ -122,22 +106,15 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
             notes.append(str(error))
     if not names:
         found = dict.fromkeys(folders(runs_dir))
-    opened = open_many(found)
-    click.get_current_context().call_on_close(lambda: _close(opened))
-    if not opened.runs:
-        said = "\n".join([*notes, *opened.notes])
+    opened, more = open_all(found)
+    notes += more
+    if not opened:
+        said = "\n".join(notes)
         start = "start one with: nnexp train configs/smoke.yaml"
         raise RunError(said or f"{runs_dir}: there are no runs yet; {start}")
-    for note in [*notes, *opened.notes]:
+    for note in notes:
         say_note(note)
-    return opened.runs
-
-
-def _close(opened: Opened) -> None:
-    """Say what has turned out to be wrong on the way, and keep what was read."""
-    for note in opened.late_notes():
-        say_note(note)
-    opened.keep()
+    return opened
 
 
 def choose_metric(runs: list[Run], metric: str | None, option: str = "--metric") -> str:

@@ -15,7 +15,8 @@ import click
 from nnexp.cli.output import say
 
 if TYPE_CHECKING:
-    from nnexp.run.session import Outcome, Progress
+    from nnexp.run.control import Progress
+    from nnexp.run.session import Outcome
 
 DIVERGED = 3
 INTERRUPTED = 130
@@ -117,7 +118,7 @@ def _summary(outcome: Outcome) -> list[str]:
 
 
 def _ending(outcome: Outcome) -> str:
-    epochs = len(outcome.rows)
+    epochs = outcome.epochs
     kept = f"{outcome.folder} keeps {epochs} of {outcome.experiment.epochs} epochs"
     if outcome.status == "diverged":
         eta = outcome.experiment.eta
@@ -137,7 +138,7 @@ def _record(outcome: Outcome) -> dict[str, Any]:
         "name": outcome.experiment.name,
         "seed": outcome.experiment.seed,
         "status": outcome.status,
-        "epochs": len(outcome.rows),
+        "epochs": outcome.epochs,
         "seconds": round(outcome.seconds, 3),
         "summary": plain_summary(outcome.summary),
     }

@@ -16,8 +16,8 @@ from nnexp import names, numbers
 from nnexp.cli.output import is_live, say
 from nnexp.config.schema import Experiment
 from nnexp.config.space import flow
-from nnexp.run.rows import Row
-from nnexp.run.session import Progress, Silence
+from nnexp.run.control import Progress
+from nnexp.run.log import Row
 from nnexp.study.engine import Watcher
 from nnexp.study.jobs import Done, Job
 from nnexp.study.search import Search
@@ -35,13 +35,13 @@ def _draw(form: str, **settings: Any) -> Any:
 def bar(*, quiet: bool) -> Iterator[Progress]:
     """Show the progress of one run for as long as the context lasts."""
     if quiet or not is_live(sys.stderr):
-        yield Silence()
+        yield Progress()
         return
     with _draw("{desc} {bar:10} {percentage:3.0f} % {elapsed}<{remaining}{postfix}") as drawn:
         yield _Bar(drawn)
 
 
-class _Bar:
+class _Bar(Progress):
     """A bar of the examples of a run."""
 
     def __init__(self, drawn: Any) -> None:
@@ -59,7 +59,7 @@ class _Bar:
         epoch = min(self._done + 1, self._epochs)
         self._drawn.set_description_str(f"{self._name} {epoch}/{self._epochs}", refresh=False)
 
-    def seen(self, examples: int) -> None:
+    def advance(self, examples: int) -> None:
         self._drawn.update(self._done * self._examples + examples - self._drawn.n)
 
     def epoch(self, row: Row) -> None:

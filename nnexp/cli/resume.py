@@ -13,7 +13,8 @@ from nnexp.cli.outcomes import argv, end_by_signal, exit_by_status, train_each
 from nnexp.cli.output import say, say_note
 
 if TYPE_CHECKING:
-    from nnexp.run.session import Outcome, Progress
+    from nnexp.run.control import Progress
+    from nnexp.run.session import Outcome
 
 
 @click.command(epilog="Example: nnexp resume latest")
@@ -66,7 +67,7 @@ def resume(
 
 def _interrupted(runs_dir: Path) -> list[Path]:
     from nnexp.run.find import by_age, folders
-    from nnexp.run.index import open_all
+    from nnexp.run.reader import open_all
 
     runs, notes = open_all(by_age(folders(runs_dir)))
     for note in notes:

@@ -25,6 +25,7 @@ def show(run: str, runs_dir: Path, as_json: bool) -> None:
     from nnexp.views.table import json_text, terminal_width
 
     opened = open_run(resolve_one(run, runs_dir))
+    opened.check_config()
     text = json_text(as_record(opened)) if as_json else page(opened, terminal_width()).rstrip("\n")
     for problem in opened.problems:
         say_note(f"{opened.folder}: {problem}")

@@ -19,7 +19,8 @@ from nnexp.names import MAX_SEED
 if TYPE_CHECKING:
     from nnexp.config.loader import Config
     from nnexp.data import Dataset
-    from nnexp.run.session import Outcome, Progress
+    from nnexp.run.control import Progress
+    from nnexp.run.session import Outcome
 
 _FEW = 4
 _MOST_NAMED = 10

@@ -18,8 +18,9 @@ from nnexp.text import sanitize_line
 
 
 def digest(path: Path) -> str:
-    """Return the sha256 of a config file; raise OSError where it cannot be read."""
-    return hashlib.sha256(read_bytes(path, MAX_BYTES, follow=False)).hexdigest()
+    """Return the sha256 of a config file, line ends aside; raise OSError if it cannot be read."""
+    data = read_bytes(path, MAX_BYTES, follow=False)
+    return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def from_file(path: Path) -> dict[str, Any]:
@@ -27,25 +28,15 @@ def from_file(path: Path) -> dict[str, Any]:
     return load_stored(path).model_dump(mode="json")
 
 
-def from_record(config: Mapping[str, Any]) -> dict[str, Any]:
+def from_record(config: Mapping[str, Any]) -> Experiment:
     """Validate a config that is JSON: the missing keys are filled in.
 
     Raises:
         ValueError: it is none; the message says which key is wrong, and how.
     """
     try:
-        return Experiment.model_validate(with_new_keys(config)).model_dump(mode="json")
+        return Experiment.model_validate(with_new_keys(config))
     except ValidationError as error:
         first = error.errors()[0]
-        wrong = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{sanitize_line(wrong)}: {first['msg']}") from error
-
-
-def experiment_of(config: Mapping[str, Any]) -> Experiment | None:
-    """Return the experiment of a config; None where it is none, whoever said it was."""
-    try:
-        return Experiment.model_validate(
-            with_new_keys(config) if isinstance(config, dict) else config
-        )
-    except ValidationError:
-        return None
+        key = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{sanitize_line(key)}: {first['msg']}") from error

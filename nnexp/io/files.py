@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,8 +22,11 @@ from nnexp.errors import RunError
 _KINDS = (
     (stat.S_ISLNK, "a link, which is not followed here"),
     (stat.S_ISDIR, os.strerror(errno.EISDIR)),
-    (stat.S_ISFIFO, "a named pipe where a file is due"),
+    (stat.S_ISFIFO, "a named pipe, not a file"),
 )
+# Links are not followed: in a folder from elsewhere they could lead anywhere.
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def open_regular(path: Path, *, follow: bool = True) -> io.BufferedReader:
@@ -36,19 +40,28 @@ def open_regular(path: Path, *, follow: bool = True) -> io.BufferedReader:
     Raises:
         OSError: it cannot be opened, or is no regular file; its strerror says why.
     """
+    return open(_open(path, follow=follow), "rb")
+
+
+def _open(path: Path, *, follow: bool) -> int:
     try:
-        mode = path.stat(follow_symlinks=follow).st_mode
-        if not stat.S_ISREG(mode):
-            kind = next((said for test, said in _KINDS if test(mode)), "a device, not a file")
-            raise OSError(errno.EINVAL, kind, str(path))
-        return open(path, "rb", opener=_without_waiting)
+        _check_kind(path.stat(follow_symlinks=follow).st_mode, path)
+        # It may have become a link or a named pipe since.
+        descriptor = os.open(path, _WITHOUT_WAITING | (0 if follow else _NO_LINK))
     except ValueError as error:  # a NUL, or half of a surrogate pair
         raise OSError(errno.EINVAL, "not a name that a file can have", str(path)) from error
+    try:
+        _check_kind(os.fstat(descriptor).st_mode, path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a file that may have become a named pipe since it was looked at."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+def _check_kind(mode: int, path: Path) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((words for test, words in _KINDS if test(mode)), "a device, not a file")
+        raise OSError(errno.EINVAL, kind, str(path))
 
 
 def size_of(stream: BinaryIO) -> int:
@@ -74,8 +87,6 @@ def read_open(stream: BinaryIO, limit: int) -> bytes:
     return stream.read(size)
 
 
-# Links are not followed: in a folder from elsewhere they could lead anywhere.
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 # A folder cannot be synchronized everywhere; where it cannot, there is nothing to wait for.
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
 
@@ -188,3 +199,39 @@ def make_folder(folder: Path) -> None:
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
+
+
+def hide(runs: Path, stem: str) -> Path:
+    """Make a folder that only this process knows."""
+    for i in count():
+        hidden = runs / f".{stem}.{os.getpid()}-{i}.new"
+        try:
+            hidden.mkdir()
+        except FileExistsError:
+            continue
+        return hidden
+    raise AssertionError
+
+
+def claim(hidden: Path, wanted: Path, *, suffix: bool) -> Path:
+    """Rename a folder to the first free name: to rename onto a folder that holds files fails."""
+    suffixes = chain([""], (f"-{i}" for i in range(2, 10_000)))
+    for folder in (wanted.with_name(wanted.name + suffix) for suffix in suffixes):
+        try:
+            if not folder.is_symlink():
+                hidden.rename(folder)
+                return folder
+        except OSError:
+            if not folder.exists():
+                raise
+        if not suffix:
+            raise FileExistsError(f"{folder} is there already")
+    raise RunError(f"{wanted}: 9,999 runs of this name are there already")
+
+
+def discard(hidden: Path) -> None:
+    """Remove what was made ready for a run that did not come to be."""
+    with suppress(OSError):
+        for path in hidden.iterdir():
+            path.unlink()
+        hidden.rmdir()

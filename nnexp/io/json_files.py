@@ -11,38 +11,53 @@ from typing import Any
 
 from nnexp.io.files import read_bytes
 
-MAX_VALUES = 300_000
+MAX_VALUES = 400_000
 _DIGITS = 100
 _HOLDERS = (dict, list)
 
 
 def read_mapping(path: Path, limit: int) -> dict[str, Any]:
-    """Read a JSON file whose outermost value is a mapping; a link is not followed.
-
-    A number that is not finite, and a whole one of more than a hundred digits, is None.
-
-    Args:
-        path: the file.
-        limit: bytes that are read at most.
+    """Read a JSON file whose outermost value is a mapping; see `parse_mapping`.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is not JSON, nested too deep to be read, or of more than 300,000 values.
+        OSError: it cannot be read, is larger than `limit` bytes, or a link.
+        ValueError, TypeError: as `parse_mapping`.
+    """
+    return parse_mapping(read_bytes(path, limit, follow=False))
+
+
+def parse_mapping(data: bytes) -> dict[str, Any]:
+    """Parse JSON whose outermost value is a mapping.
+
+    A number that is not finite, and an integer of more than a hundred digits, is None.
+
+    Raises:
+        ValueError: it is not JSON, nested too deep to be read, or of more than 400,000 values.
         TypeError: it holds no mapping.
     """
-    text = read_bytes(path, limit, follow=False).decode("utf-8-sig")
+    text = data.decode("utf-8-sig")
     try:
-        found = json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=_real)
+        values = json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_real)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise TypeError("holds no mapping")
-    if sum(len(holder) for level in _levels(found) for holder in level) > MAX_VALUES:
+    # A value takes two characters at least.
+    if len(text) > 2 * MAX_VALUES and count_values(values) > MAX_VALUES:
         raise ValueError(f"more than {MAX_VALUES:,} values")
-    return found
+    return values
 
 
-def _whole(digits: str) -> int | None:
+def count_values(value: Any) -> int:
+    """Return how many values a JSON value consists of.
+
+    >>> count_values({"a": [1, 2], "b": 3})
+    4
+    """
+    return sum(len(holder) for level in _levels(value) for holder in level)
+
+
+def _integer(digits: str) -> int | None:
     return int(digits) if len(digits) <= _DIGITS else None
 
 

@@ -263,7 +263,7 @@ def _diverged(run: Run) -> str:
     why = ""
     if factor > 2:
         why = f": ηλ/n is {factor:g}, each step multiplies the weights by {1 - factor:g}"
-    return f"{run.name} diverges in epoch {len(run.rows)}{why}"
+    return f"{run.name} diverges in epoch {run.facts.done}{why}"
 
 
 def at_chance(run: Run, *, metric: str) -> Finding:
@@ -321,7 +321,7 @@ def exercise(run: Run, other: Run) -> Finding:
     epoch = chosen.epoch if chosen else 0
     value = next(p.value for p in series(run.rows, "test_accuracy") if p.epoch == epoch)
     stopped = run.record.get("stopped")
-    early = f" It ended after {len(run.rows)} epochs: {stopped}." if stopped else ""
+    early = f" It ended after {run.facts.done} epochs: {stopped}." if stopped else ""
     reference = peak(other, "test_accuracy").value
     configs = [flatten(settings(r.config)) if r.config else {} for r in (run, other)]
     return Finding(

@@ -1,8 +1,9 @@
-"""From a validated config to the objects of the mathematics."""
+"""From a config to the objects of the mathematics, and from what they measured to rows of logs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,28 @@ from nnexp.config.schema import Experiment, ExplicitInit, HalveSchedule, Layerwi
 from nnexp.data import Dataset, MisfitError
 from nnexp.data.augmentation import augmenter, with_shifts
 from nnexp.errors import DataError
+from nnexp.names import SETS
+from nnexp.nn.backprop import forward
+from nnexp.nn.metrics import Diagnostics
 from nnexp.nn.network import INITIALIZERS, Network
 from nnexp.nn.schedules import Patience, Schedule, schedule
 from nnexp.nn.sgd import Techniques
-from nnexp.nn.training import EarlyStopping, streams
+from nnexp.nn.training import EarlyStopping, EpochRecord, streams
 from nnexp.nn.types import DTYPES, Examples
 from nnexp.nn.update import Penalty
+from nnexp.run.layout import (
+    CLOCK_COLUMNS,
+    COLUMNS,
+    DIAGNOSTICS,
+    METRICS,
+    PARAMETERS,
+    beyond_bounds,
+    most_rows,
+)
+from nnexp.run.log import Row
+
+# Of how many outputs the diagnostics, and of how many examples the outputs are logged.
+MAX_OUTPUTS, MAX_OUTPUT_EXAMPLES = 100, 10
 
 
 def read_data(experiment: Experiment) -> Dataset:
@@ -72,6 +89,7 @@ class DataCache:
         except DataError as error:
             raise config.error(("data",), str(error)) from error
         _check_fit(config, self._loaded[key])
+        _check_size(config, self._loaded[key])
         return self._loaded[key]
 
 
@@ -92,6 +110,28 @@ def _check_fit(config: Config, dataset: Dataset) -> None:
         if kind == "accuracy" and dataset.sets[name].labels is None:
             message = f"{metric}: {dataset.name} has no classes; use {name}_cost"
             raise config.error((key, "metric"), message)
+
+
+def _check_size(config: Config, dataset: Dataset) -> None:
+    """Refuse a run whose logs nnexp would not read back.
+
+    Raises:
+        ConfigError: it would; the message says what to change.
+    """
+    experiment = config.experiment
+    rows = -(-experiment.epochs // experiment.monitor_every)
+    layers = experiment.layers
+    columns = {METRICS: len(COLUMNS) + len(extra_columns(experiment, dataset)) + len(CLOCK_COLUMNS)}
+    if "diagnostics" in experiment.monitor:
+        columns[DIAGNOSTICS] = 2 + 3 * (len(layers) - 1) + 2 * min(layers[-1], MAX_OUTPUTS)
+    if "parameters" in experiment.monitor:
+        parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(layers))
+        columns[PARAMETERS] = 1 + parameters + layers[-1] * MAX_OUTPUT_EXAMPLES
+    for name, count in columns.items():
+        reason = beyond_bounds(name, rows, count)
+        if reason:
+            every = -(-experiment.epochs // most_rows(count))
+            raise config.error(("epochs",), f"{reason}; set monitor_every to {every} or more")
 
 
 def load_data(config: Config) -> Dataset:
@@ -172,3 +212,61 @@ def early_stopping(experiment: Experiment) -> EarlyStopping | None:
     if given is None:
         return None
     return EarlyStopping(given.metric, Patience(given.patience, given.min_delta))
+
+
+def extra_columns(experiment: Experiment, dataset: Dataset) -> list[str]:
+    """Name the columns of metrics.csv that only some runs have.
+
+    With regularization, the cost without the penalty; for a regression with the quadratic cost, R².
+    """
+    kinds = ["data_cost"] if experiment.l1 or experiment.l2 else []
+    if dataset.train.labels is None and experiment.cost == "quadratic":
+        kinds.append("r2")
+    return [f"{name}_{kind}" for kind in kinds for name in SETS]
+
+
+def metric_row(
+    record: EpochRecord, sets: Mapping[str, Examples], extra: Collection[str] = ()
+) -> Row:
+    """Return an epoch's values by column of metrics.csv."""
+    row: Row = {"epoch": record.epoch, "eta": record.eta} | record.scores
+    more: Row = {}
+    for name, evaluation in record.evaluations.items():
+        more[f"{name}_data_cost"] = evaluation.cost
+        if f"{name}_r2" in extra:
+            more[f"{name}_r2"] = _r2(evaluation.cost, sets[name])
+    return row | {column: more[column] for column in extra if column in more}
+
+
+def _r2(cost: float, examples: Examples) -> float | None:
+    """Return R² = 1 - Σ(a - y)² / Σ(y - mean)² of a quadratic cost ½ Σ(a - y)² / n."""
+    variance = float(examples.y.var(axis=0, dtype=np.float64).sum())
+    return 1 - 2 * cost / variance if variance else None
+
+
+def parameter_row(epoch: int, network: Network, examples: Examples) -> Row:
+    """Write all parameters, and the outputs for the first examples, as columns."""
+    row: Row = {"epoch": epoch}
+    for i, (w, b) in enumerate(zip(network.weights, network.biases, strict=True), 1):
+        row |= {f"w{i}[{j},{k}]": float(w[j, k]) for j in range(len(w)) for k in range(w.shape[1])}
+        row |= {f"b{i}[{j}]": float(value) for j, value in enumerate(b)}
+    first = min(len(examples), MAX_OUTPUT_EXAMPLES)
+    outputs = forward(network, examples.x[:first] * np.float64(examples.scale)).a[-1]
+    return row | {f"a[{i},{j}]": float(v) for i, a in enumerate(outputs) for j, v in enumerate(a)}
+
+
+def diagnostic_row(diagnostics: Diagnostics) -> Row:
+    """Write gradients and saturation of each layer, and of each output, as columns."""
+    row: Row = {}
+    for i, layer in enumerate(diagnostics.layers, 1):
+        row[f"gradient_{i}"] = layer.gradient
+        row[f"derivative_{i}"] = float(layer.derivative.mean())
+        row[f"saturated_{i}"] = layer.saturated
+    row["confidently_wrong"] = diagnostics.confidently_wrong
+    outputs = range(min(len(diagnostics.missed), MAX_OUTPUTS))
+    row |= {f"output_derivative_{j}": float(diagnostics.layers[-1].derivative[j]) for j in outputs}
+    return row | {f"output_missed_{j}": _number(diagnostics.missed[j]) for j in outputs}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,93 +1,56 @@
 """Reading run folders: whatever is there is used, what is wrong is named.
 
-A folder may come from a stranger: no link in it is followed, no file is read beyond a bound, and
-nothing in it is believed to be of the type it should be.
+A run is opened from run.json alone. Its logs and predictions are read when they are asked for, or
+when run.json cannot vouch for the log: the run has not ended, is of an older format, or its log is
+not the file that was written. A folder may come from a stranger: no link in it is followed, and no
+file is read beyond its bound.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+import marshal
+import os
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from math import inf, isfinite
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nnexp.config.identity import identity, identity_v1
-from nnexp.errors import ConfigError, DataError, RunError
-from nnexp.io.files import open_regular, read_bytes, read_open
-from nnexp.io.json_files import is_deep, read_mapping
+from nnexp.config.identity import identity, identity_v1, run_key
+from nnexp.errors import ConfigError, DataError, NnexpError
+from nnexp.io.files import open_regular, size_of
 from nnexp.io.lock import is_held
-from nnexp.names import SETS, STATUSES
-from nnexp.run.layout import CONFIG, FORMAT, METRICS, PREDICTIONS, RUN
-from nnexp.stats.summary import Facts, facts
+from nnexp.names import MAX_SEED, SETS, STATUSES
+from nnexp.run.layout import CONFIG, MAX_LOG, MAX_PREDICTIONS, METRICS, PREDICTIONS, RUN
+from nnexp.run.log import Log, Row, clip, read_log
+from nnexp.run.record import Record, read_record
+from nnexp.stats.summary import Facts, Point, facts
 from nnexp.text import quoted, sanitize_line, shorten
 
 if TYPE_CHECKING:
     from nnexp.config.schema import Experiment
-    from nnexp.nn.types import Array
 
-MAX_RECORD, MAX_LOG, MAX_PREDICTIONS = 8_000_000, 32_000_000, 16_000_000
-MAX_LINE, MAX_LINES, MAX_CELLS, MAX_DEPTH = 1_000_000, 300_000, 4_000_000, 20
-MAX_EPOCH = 10**9
-# A cost beyond it has diverged; up to it, squares and cubes are finite.
-MAX_VALUE = 1e100
-_TEXT_COLUMNS = ("finished_at",)
-_MOST_LINES = 3
-_KINDS: Mapping[type, str] = {
-    str: "a text",
-    int: "a whole number",
-    dict: "a mapping",
-    list: "a list",
-}
-RECORD: Mapping[str, type] = {
-    "format": int,
-    "status": str,
-    "name": str,
-    "seed": int,
-    "stopped": str,
-    "started_at": str,
-    "finished_at": str,
-    "epochs": int,
-    "argv": list,
-    "versions": dict,
-    "blas": list,
-    "host": str,
-    "platform": str,
-    "pid": int,
-    "git": dict,
-    "data": dict,
-    "summary": dict,
-    "never_learned": list,
-    "config": dict,
-    "config_sha256": str,
-    "resumed": list,
-    "extended": list,
-}
-DATA: Mapping[str, type] = {"name": str, "sha256": str, "classes": list}
-
-Row = dict[str, "float | None"]
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder as far as it could be read.
+    """A run folder as far as it can be read; see `open_run`.
 
     Attributes:
+        folder: where it lies.
         record: run.json, without the entries that are of another type than they should be.
-        config: every key of its experiment with its value, as JSON has them; None where it cannot
-            be read.
-        facts: what its log comes to.
+        status: how it stands; one of `names.STATUSES`.
+        facts: what its log came to.
     """
 
     folder: Path
     record: Mapping[str, Any]
-    config: Mapping[str, Any] | None
     status: str
     facts: Facts
-    _problems: list[str] = field(default_factory=list)
-    _logs: dict[str, list[Row]] = field(default_factory=dict)
+    _problems: dict[str, None] = field(default_factory=dict, repr=False)
+    _logs: dict[str, Log] = field(default_factory=dict, repr=False)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -100,43 +63,97 @@ class Run:
         return sanitize_line(self.folder.name)
 
     @cached_property
-    def experiment(self) -> Experiment | None:
-        """Its experiment; None where its config cannot be read."""
-        from nnexp.config import stored
-
-        return stored.experiment_of(self.config) if self.config else None
+    def _settings(self) -> _Settings | None:
+        """Its config but for the seed; None where it cannot be read."""
+        try:
+            return _settings(_packed(self._own_config)) if self._own_config is not None else None
+        except ValueError as error:
+            self._note(f"{RUN}: config.{error}")
+            return None
 
     @cached_property
+    def _own_config(self) -> Mapping[str, Any] | None:
+        """The config that run.json has or, of an older format, config.yaml; not yet validated."""
+        from nnexp.config import stored
+
+        recorded: Mapping[str, Any] | None = self.record.get("config")
+        if recorded is not None and self.record.get("format") != 1:
+            return recorded
+        try:
+            return stored.from_file(self.folder / CONFIG)
+        except ConfigError as error:
+            first = str(error).splitlines()[0]
+            self._note(first.removeprefix(sanitize_line(f"{self.folder}/")))
+            return None
+
+    def _note(self, problem: str) -> None:
+        self._problems[problem] = None
+
+    @cached_property
+    def config(self) -> Mapping[str, Any] | None:
+        """Every key of its experiment, as JSON has them; None where they cannot be read."""
+        if self._settings is None:
+            return None
+        seed = (self._own_config or {}).get("seed", 0)
+        if type(seed) is not int or not 0 <= seed <= MAX_SEED:
+            self._note(f"{RUN}: config.seed: expected an integer from 0, got {quoted(seed)}")
+            return None
+        return self._settings.config | {"seed": seed}
+
+    @cached_property
+    def experiment(self) -> Experiment | None:
+        """Its experiment; None where its config cannot be read."""
+        if self._settings is None or self.config is None:
+            return None
+        return self._settings.experiment.model_copy(update={"seed": self.config["seed"]})
+
+    @property
     def identity(self) -> str:
-        """What the runs of its arm have in common."""
-        return identity(self.config, self.digest) if self.config else self.id
+        """What it has in common with the other runs of its arm: settings and data."""
+        return _identity(self._settings, self.digest) if self._settings else self.id
 
     @property
     def identity_v1(self) -> str:
-        """The same as a study.json of format 1 has it."""
-        return identity_v1(self.config) if self.config else self.id
+        """The same as studies of format 1 have it."""
+        return _identity(self._settings, None) if self._settings else self.id
+
+    @property
+    def key(self) -> str | None:
+        """What two records of the same run have in common; None without a config."""
+        return run_key(self.config, self.digest) if self.config else None
+
+    def _own(self, key: str, expected: type) -> Any:
+        value = (self._own_config or {}).get(key)
+        return value if type(value) is expected else None
 
     @property
     def name(self) -> str:
         """The experiment's name."""
-        named = self.config["name"] if self.config else self.record.get("name")
-        return shorten(sanitize_line(named or self.id), 100)
+        name = self._own("name", str) or self.record.get("name") or self.id
+        return shorten(sanitize_line(name), 100)
 
     @property
     def seed(self) -> int | None:
         """The run's seed."""
-        return self.config["seed"] if self.config else self.record.get("seed")
+        seed: int | None = self._own("seed", int)
+        return self.record.get("seed") if seed is None else seed
 
     @property
     def tags(self) -> list[str]:
         """The run's tags."""
-        return list(self.config["tags"]) if self.config else []
+        return [tag for tag in self._own("tags", list) or () if isinstance(tag, str)]
+
+    @property
+    def epochs(self) -> int | None:
+        """The epochs that its config asks for."""
+        epochs: int | None = self._own("epochs", int)
+        return epochs
 
     @property
     def stopped(self) -> str | None:
         """Why the run ended before its last epoch; None where it did not."""
-        said = self.record.get("stopped")
-        return shorten(sanitize_line(said), 200) if said else None
+        reason = self.record.get("stopped")
+        return shorten(sanitize_line(reason), 200) if reason else None
 
     @property
     def digest(self) -> str:
@@ -157,36 +174,36 @@ class Run:
         return list(self.facts.summary)
 
     @property
-    def rows(self) -> list[Row]:
-        """metrics.csv, one mapping an epoch; a cell without a number is None."""
+    def rows(self) -> Sequence[Row]:
+        """metrics.csv: a row per logged epoch, None for a cell without a number."""
         return self.log(METRICS)
+
+    def log(self, name: str) -> Sequence[Row]:
+        """Return the rows of a .csv file of the folder, with infinity for values beyond 1e100.
+
+        There are none where there is no such file.
+        """
+        return self.exact_log(name).clipped()
+
+    def exact_log(self, name: str) -> Log:
+        """Return the same rows with every value as it was written."""
+        if name not in self._logs:
+            problems: list[str] = []
+            self._logs[name] = _read(self.folder, name, problems)
+            for problem in problems:
+                self._note(problem)
+        return self._logs[name]
 
     @cached_property
     def never_learned(self) -> tuple[int, ...]:
         """The classes that it never learned; older records leave it to the predictions."""
-        known = self.record.get("never_learned", self.record.get("unlearnt"))
-        if known is not None:
-            return tuple(known)
+        recorded = self.record.get("never_learned")
+        if recorded is not None:
+            return tuple(recorded)
         from nnexp.stats.diagnosis import never_learned
 
-        found = self.predictions
-        return tuple(never_learned(found["labels"], found["predicted"])) if found else ()
-
-    def log(self, name: str) -> list[Row]:
-        """Return the rows of another .csv file of the folder; none where there is no such file."""
-        if name not in self._logs:
-            rows: list[Row] = []
-            problems: list[str] = []
-            try:
-                data = read_bytes(self.folder / name, MAX_LOG, follow=False)
-                rows = _rows(name, data, problems)
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                problems.append(f"{name}: {error.strerror}")
-            self._problems.extend(said for said in problems if said not in self._problems)
-            self._logs[name] = rows
-        return self._logs[name]
+        arrays = self.predictions
+        return tuple(never_learned(arrays["labels"], arrays["predicted"])) if arrays else ()
 
     @cached_property
     def predictions(self) -> dict[str, Any] | None:
@@ -196,221 +213,184 @@ class Run:
         path = self.folder / PREDICTIONS
         try:
             with open_archive(path, MAX_PREDICTIONS, follow=False) as archive:
-                found: dict[str, Any] = {k: archive.read(k) for k in ("labels", "predicted")}
-                found["set"] = archive.word("set")
-            _check_predictions(found)
+                arrays: dict[str, Any] = {k: archive.read(k) for k in ("labels", "predicted")}
+                arrays["set"] = archive.word("set")
+            _check_predictions(arrays)
         except DataError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
-                said = str(error).removeprefix(f"{path}: ")
-                self._problems.append(f"{PREDICTIONS}: {said}")
+                message = str(error).removeprefix(f"{path}: ")
+                self._note(f"{PREDICTIONS}: {message}")
             return None
-        return found
+        return arrays
+
+    def check_config(self) -> None:
+        """Name it as a problem where config.yaml has other settings than the run."""
+        from nnexp.config import stored
+
+        recorded = self.record.get("config_sha256")
+        if not recorded or self.config is None:
+            return
+        path = self.folder / CONFIG
+        try:
+            if stored.digest(path) == recorded:
+                return
+            settings = stored.from_file(path)
+            if _without_path(settings) != _without_path(self.config):
+                self._note(f"{CONFIG}: has other settings than the run, whose are in {RUN}")
+        except ConfigError:
+            self._note(f"{CONFIG}: is damaged; the settings of the run are in {RUN}")
+        except OSError as error:
+            self._note(f"{CONFIG}: {error.strerror}")
 
 
-def _check_predictions(found: Mapping[str, Any]) -> None:
+class _Settings(NamedTuple):
+    """A config, validated, and its experiment; `packed` stands for both."""
+
+    packed: bytes
+    config: dict[str, Any]
+    experiment: Experiment
+
+
+def _packed(config: Mapping[str, Any]) -> bytes:
+    # The fastest form that tells 1, 1.0 and True apart; version 2 does not depend on references.
+    return marshal.dumps({**config, "seed": 0}, 2)
+
+
+@lru_cache(maxsize=4096)
+def _settings(packed: bytes) -> _Settings:
+    """Validate a config: once for all runs of an arm. Raise ValueError where it is none."""
+    from nnexp.config import stored
+
+    experiment = stored.from_record(marshal.loads(packed))  # noqa: S302 - packed here
+    return _Settings(packed, experiment.model_dump(mode="json"), experiment)
+
+
+def _identity(settings: _Settings, digest: str | None) -> str:
+    return _identity_of(settings.packed, digest)
+
+
+@lru_cache(maxsize=4096)
+def _identity_of(packed: bytes, digest: str | None) -> str:
+    config = _settings(packed).config
+    return identity_v1(config) if digest is None else identity(config, digest)
+
+
+def _without_path(config: Mapping[str, Any]) -> dict[str, Any]:
+    data = {key: value for key, value in config["data"].items() if key != "path"}
+    return {**config, "data": data}
+
+
+def _check_predictions(arrays: Mapping[str, Any]) -> None:
     from nnexp.data.readers import MAX_CLASSES
 
-    arrays: list[Array] = [found["labels"], found["predicted"]]
-    sound = all(a.ndim == 1 and a.dtype.kind in "ui" for a in arrays)
-    if not sound or len(arrays[0]) != len(arrays[1]) or found["set"] not in SETS:
+    both = [arrays["labels"], arrays["predicted"]]
+    sound = all(a.ndim == 1 and a.dtype.kind in "ui" for a in both)
+    if not sound or len(both[0]) != len(both[1]) or arrays["set"] not in SETS:
         raise DataError("holds other arrays than predictions")
-    low, high = (min(a.min(initial=0) for a in arrays), max(a.max(initial=0) for a in arrays))
+    low, high = (min(a.min(initial=0) for a in both), max(a.max(initial=0) for a in both))
     if low < 0 or high >= MAX_CLASSES:
-        raise DataError(f"has classes from {low} to {high}; from 0 to {MAX_CLASSES - 1} are read")
+        raise DataError(f"has classes from {low} to {high}; expected 0 to {MAX_CLASSES - 1}")
 
 
-def open_run(folder: Path | str, *, keep_rows: bool = True) -> Run:
-    """Read a run folder.
-
-    Args:
-        folder: the run's.
-        keep_rows: keep its log in memory, where it is not one of very many; it is read again when
-            it is asked for.
+def open_run(folder: Path | str) -> Run:
+    """Open a run folder.
 
     Raises:
         RunError: it is not a run folder at all: there is no run.json that can be read.
     """
     folder = Path(folder)
-    record = _read_record(folder)
-    problems: list[str] = []
-    rows: list[Row] = []
-    status = record.get("status")
-    try:
-        with open_regular(folder / METRICS, follow=False) as stream:
-            if status == "running" and not is_held(stream.fileno()):
-                # It may have ended since its record was read.
-                record = _read_record(folder)
-                status = record.get("status")
-                status = "interrupted" if status == "running" else status
-            rows = _rows(METRICS, read_open(stream, MAX_LOG), problems)
-    except OSError as error:
-        problems.append(f"{METRICS}: {error.strerror}")
-    record = checked(record, problems)
-    config = _config(folder, record, problems)
+    record = read_record(folder)
+    if record.status == "running" and not _is_written(folder):
+        # It may have ended since its record was read.
+        record = read_record(folder)
+        status = "interrupted" if record.status == "running" else record.status
+    else:
+        status = record.status
+    problems = list(record.problems)
     if status not in STATUSES:
         problems.append(f"unknown status {quoted(status)}")
         status = "failed"
-    if status == "completed" and len(rows) < _counted(record):
-        problems.append(f"{METRICS}: has {len(rows)} of the {_counted(record)} epochs of {RUN}")
+    recorded = record.facts if _is_vouched(folder, record) else None
+    if recorded is not None:
+        return Run(folder, record.entries, status, recorded, dict.fromkeys(problems))
+    log = _read(folder, METRICS, problems)
+    # Old formats have a row for every epoch.
+    expected = record.log[0] if record.log else record.epochs
+    if status == "completed" and len(log) < expected:
+        problems.append(f"{METRICS}: has {len(log):,} of the {expected:,} rows that were written")
         status = "interrupted"
-    logs = {METRICS: rows} if keep_rows else {}
-    return Run(folder, record, config, str(status), facts(rows), problems, logs)
+    logs = {METRICS: log}
+    return Run(folder, record.entries, status, _facts(log), dict.fromkeys(problems), logs)
 
 
-def is_whole(folder: Path, record: Mapping[str, Any]) -> bool:
-    """Tell whether a run's log has all epochs that its record counts."""
+def open_all(folders: Iterable[Path]) -> tuple[list[Run], list[str]]:
+    """Open run folders; return the runs, and a note on each folder that is not sound."""
+    runs, notes = [], []
+    for folder in folders:
+        try:
+            run = open_run(folder)
+        except NnexpError as error:
+            notes.append(str(error))
+        else:
+            runs.append(run)
+            notes += [f"{folder}: {problem}" for problem in run.problems]
+    return runs, notes
+
+
+def _is_written(folder: Path) -> bool:
+    """Tell whether a process is writing a run."""
     try:
-        rows = _rows(METRICS, read_bytes(folder / METRICS, MAX_LOG, follow=False), [])
+        with open_regular(folder / METRICS, follow=False) as stream:
+            return is_held(stream.fileno())
     except OSError:
-        rows = []
-    return len(rows) >= _counted(record)
+        return False
 
 
-def _counted(record: Mapping[str, Any]) -> int:
-    epochs = record.get("epochs")
-    return epochs if type(epochs) is int else 0
+def _is_vouched(folder: Path, record: Record) -> bool:
+    """Tell whether metrics.csv is the file that run.json has summarized.
 
-
-def _config(
-    folder: Path, record: Mapping[str, Any], problems: list[str]
-) -> Mapping[str, Any] | None:
-    """Return the config that run.json has or, of an older format, config.yaml."""
-    from nnexp.config import stored
-
+    It is where its size is the recorded one, and it was not written later or has the same CRC-32.
+    """
+    if record.log is None or record.status == "running":
+        return False
+    _, size, crc = record.log
+    path = f"{folder}/{METRICS}"
     try:
-        if record.get("format") == 1 or "config" not in record:
-            return stored.from_file(folder / CONFIG)
-        begun = record.get("config_sha256")
-        if begun and stored.digest(folder / CONFIG) != begun:
-            problems.append(f"{CONFIG}: is not what the run was begun with, which run.json has")
-    except ConfigError as error:
-        problems.append(str(error).splitlines()[0].removeprefix(sanitize_line(f"{folder}/")))
-        return None
+        there = os.lstat(path)
+        if there.st_size != size:
+            return False
+        if there.st_mtime_ns <= record.written_ns:
+            return True
+        with open_regular(Path(path), follow=False) as stream:
+            if size_of(stream) > MAX_LOG:
+                return False
+            found = 0
+            while piece := stream.read(_PIECE):
+                found = zlib.crc32(piece, found)
+            return found == crc
+    except OSError:
+        return False
+
+
+def _read(folder: Path, name: str, problems: list[str]) -> Log:
+    try:
+        with open_regular(folder / name, follow=False) as stream:
+            size = size_of(stream)
+            if size > MAX_LOG:
+                problems.append(f"{name}: {size:,} bytes; at most {MAX_LOG:,} are read")
+                return Log()
+            return read_log(name, stream, problems)
     except OSError as error:
-        problems.append(f"{CONFIG}: {error.strerror}")
-    try:
-        return stored.from_record(record["config"])
-    except ValueError as error:
-        problems.append(f"{RUN}: config.{error}")
-        return None
+        if name == METRICS or not isinstance(error, FileNotFoundError):
+            problems.append(f"{name}: {error.strerror}")
+        return Log()
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
-    try:
-        return read_mapping(folder / RUN, MAX_RECORD)
-    except OSError as error:
-        raise RunError(f"{folder}: not a run: {RUN}: {error.strerror}") from error
-    except TypeError as error:
-        raise RunError(f"{folder}: not a run: {RUN} {error}") from error
-    except ValueError as error:
-        raise RunError(f"{folder}: not a readable run: {RUN} is damaged ({error})") from error
-
-
-def checked(record: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-    """Return the entries of run.json that are what they should be."""
-    from nnexp.data.readers import MAX_CLASSES
-
-    version = record.get("format")
-    if type(version) is not int or not 1 <= version <= FORMAT:
-        problems.append(f"format {quoted(version)} where 1 to {FORMAT} are known")
-    kept = typed(record, RECORD, "", problems)
-    if kept.get("data"):
-        kept["data"] = data = typed(kept["data"], DATA, "data.", problems)
-        names = data.get("classes") or []
-        if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
-            problems.append(f"{RUN}: data.classes: at most {MAX_CLASSES:,} names are due")
-            del data["classes"]
-    lost = kept.get("never_learned") or []
-    if not all(type(number) is int and 0 <= number < MAX_CLASSES for number in lost):
-        problems.append(f"{RUN}: never_learned: numbers of classes are due")
-        del kept["never_learned"]
-    return kept
-
-
-def typed(
-    values: Mapping[str, Any], types: Mapping[str, type], prefix: str, problems: list[str]
-) -> dict[str, Any]:
-    """Return the entries that are of the type they should be; name the others in `problems`."""
-    kept = {}
-    for key, value in values.items():
-        due = types.get(key)
-        if due and value is not None and type(value) is not due:
-            problems.append(f"{RUN}: {prefix}{key}: {quoted(value)} where {_KINDS[due]} is due")
-        elif is_deep(value, MAX_DEPTH):
-            problems.append(f"{RUN}: {prefix}{shorten(key)}: nested deeper than {MAX_DEPTH} levels")
-        else:
-            kept[key] = value
-    return kept
-
-
-def _rows(name: str, data: bytes, problems: list[str]) -> list[Row]:
-    """Read the lines of a log one by one; those that are damaged are left out and named."""
-    lines = _lines(data)
-    head, whole = next(lines, (b"", True))
-    header = _cells(head)
-    numbers = [(name, at) for at, name in enumerate(header) if name not in _TEXT_COLUMNS]
-    if not whole or "epoch" not in header:
-        problems.append(f"{name}: has no column epoch")
-        return []
-    rows: list[Row] = []
-    damaged: list[int] = []
-    cells = 0
-    for number, (line, whole) in enumerate(lines, 2):
-        if number > MAX_LINES or cells > MAX_CELLS:
-            bound = f"{MAX_LINES:,} lines and {MAX_CELLS:,} cells"
-            problems.append(f"{name}: larger than the {bound} that are read")
-            return []
-        if not whole:
-            problems.append(f"{name}: the last line is torn and left out")
-            break
-        found = _cells(line)
-        row = _row(numbers, found) if len(found) == len(header) else None
-        if row is None:
-            damaged.append(number)
-        else:
-            cells += len(row)
-            rows.append(row)
-    named = damaged[:_MOST_LINES]
-    problems += [f"{name}:{number}: a damaged line is left out" for number in named]
-    if len(damaged) > len(named):
-        problems.append(f"{name}: {len(damaged) - len(named):,} more damaged lines are left out")
-    return rows
-
-
-def _lines(data: bytes) -> Iterator[tuple[bytes, bool]]:
-    """Yield lines without their ends, and whether they have one."""
-    start = 0
-    while start < len(data):
-        end = data.find(b"\n", start)
-        yield data[start : end if end >= 0 else None].removesuffix(b"\r"), end >= 0
-        start = end + 1 if end >= 0 else len(data)
-
-
-def _cells(line: bytes) -> list[str]:
-    """Split a line; one that is no line of a log has no cells."""
-    if len(line) > MAX_LINE:
-        return []
-    text = line.decode("utf-8", "replace")
-    try:
-        return next(csv.reader([text]), []) if '"' in text else text.split(",")
-    except csv.Error:
-        return []
-
-
-def _number(cell: str) -> float | None:
-    """Return a cell's number, infinite beyond 1e100; None for an empty one."""
-    if not cell:
-        return None
-    value = float(cell)
-    return value if -MAX_VALUE < value < MAX_VALUE else value * inf
-
-
-def _row(columns: Sequence[tuple[str, int]], cells: Sequence[str]) -> Row | None:
-    """Return a line's numbers by column; None where one is none, or the epoch is no epoch."""
-    try:
-        row = {name: _number(cells[at]) for name, at in columns}
-    except ValueError:
-        return None
-    epoch = row.get("epoch")
-    sound = epoch is not None and isfinite(epoch) and 1 <= epoch <= MAX_EPOCH and epoch % 1 == 0
-    return row if sound else None
+def _facts(log: Log) -> Facts:
+    """Summarize a log: the best epoch by exact values, what is shown of it clipped."""
+    summary = {
+        metric: {name: Point(clip(p.value), p.epoch) for name, p in points.items()}
+        for metric, points in facts(log).summary.items()
+    }
+    seconds = log.seconds_per_epoch
+    return Facts(log.epoch, None if seconds is None else clip(seconds), summary)

@@ -1,38 +1,42 @@
-"""Going on with a run as if it had never been interrupted, or refusing to."""
+"""Continuing a run as if it had never been interrupted, or refusing to."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 import nnexp
-from nnexp.config.loader import Config, dump, load
+from nnexp.config.loader import Config, load
 from nnexp.config.schema import Experiment
-from nnexp.errors import ResumeError
+from nnexp.errors import ConfigError, Problem, ResumeError
 from nnexp.run import provenance
 from nnexp.run.assembly import DataCache
-from nnexp.run.checkpoint import Checkpoint
-from nnexp.run.layout import CONFIG, FORMAT, RUN
+from nnexp.run.control import Ending, Progress, never
+from nnexp.run.layout import CONFIG, FORMAT, MAX_RESUMED, METRICS
+from nnexp.run.log import Log
 from nnexp.run.reader import Run, open_run
-from nnexp.run.rows import extra_columns
-from nnexp.run.session import Ending, Outcome, Progress, never, proceed
-from nnexp.run.state import State
-from nnexp.run.writer import CLOCK_COLUMNS, RunWriter, now
+from nnexp.run.session import Outcome, metric_columns, proceed
+from nnexp.run.state import Checkpoint, State
+from nnexp.run.writer import RunWriter, config_text, now
 from nnexp.stats.selection import differing, flatten
 
+# Versions whose arithmetic is the same to the last bit, and whose checkpoints this one reads.
+_SAME_BYTES = ("0.1.0", "0.2.0")
+_OLDEST_FORMAT = 2
 # What run.json says of an end that is none any more.
-_ENDING = ("error", "finished_at", "stopped", "epochs", "summary", "never_learned")
+_ENDING = (
+    *("error", "finished_at", "stopped", "epochs", "log", "summary"),
+    *("seconds_per_epoch", "never_learned"),
+)
 
 
 def resume(
     folder: Path,
     *,
     epochs: int | None = None,
+    data_path: str | None = None,
     argv: Sequence[str] = (),
     progress: Progress | None = None,
     data: DataCache | None = None,
@@ -43,8 +47,9 @@ def resume(
     Args:
         folder: the run's.
         epochs: a new number of epochs, for a run that may be complete; recorded as an extension.
+        data_path: where the data are now, if they have moved; their digest must be the same.
         argv: the command, for the record.
-        progress: is told how the run goes on.
+        progress: is told how the run proceeds.
         data: keeps data sets that several runs share.
         ending: may end the run before its last epoch, as when it was begun.
 
@@ -56,86 +61,74 @@ def resume(
     """
     with RunWriter.reopen(folder) as writer:
         run = open_run(folder)
-        _check_format(run)
-        begun, config = _unchanged_config(run)
-        _check_version(run)
-        if epochs == begun.epochs and run.record.get("status") != "completed":
-            epochs = None  # asked for before, and not come to
+        _check_origin(run)
+        before, config = _unchanged_config(run, data_path)
+        if epochs == before.epochs and run.record.get("status") != "completed":
+            epochs = None  # asked for earlier, and not reached
         _check_status(run, epochs)
-        experiment = _extended(run, begun, epochs)
-        dataset = (data or DataCache()).load(Config(experiment, config.document))
-        _check_data(run, dataset.digest)
-        writer.redo(extra_columns(experiment, dataset))
-        run = open_run(folder)
-        state = _state(experiment, writer.checkpoint, run)
+        experiment = _extended(run, before, config.experiment, epochs)
+        dataset = _load(run, Config(experiment, config.document), data or DataCache())
+        columns = metric_columns(experiment, dataset)
+        writer.redo(columns)
+        run = open_run(folder)  # with the rows that were written again
+        state = _state(experiment, writer.checkpoint, run, columns)
         _check_epochs(run, state, epochs)
-        writer.record = {key: value for key, value in run.record.items() if key not in _ENDING}
-        entries = _entries(run, begun, experiment, argv)
-        if experiment == config.experiment:
-            writer.update(**entries)
-        else:
-            writer.extend(dump(experiment), **entries)
-        return proceed(experiment, dataset, state, writer, progress, run.rows, ending)
-
-
-def _check_format(run: Run) -> None:
-    if run.record.get("format") != FORMAT:
-        raise ResumeError(
-            f"{run.folder}: is of format {run.record.get('format')!r}; this version of nnexp goes "
-            f"on with format {FORMAT} alone; {_anew(run)}"
-        )
-    try:
-        json.dumps(run.record, allow_nan=False)
-    except ValueError as error:
-        raise ResumeError(f"{run.folder / RUN}: is damaged: {error}; {_anew(run)}") from error
+        changed = experiment != config.experiment or data_path is not None
+        text = config_text(experiment, folder.parent) if changed else None
+        writer.resume(_record(run, before, experiment, state, argv), text)
+        return proceed(experiment, dataset, state, writer, progress, ending)
 
 
 def _anew(run: Run) -> str:
-    return f"begin anew: nnexp train {run.folder / CONFIG}"
+    return f"train it anew: nnexp train {run.folder / CONFIG}"
 
 
-def _unchanged_config(run: Run) -> tuple[Experiment, Config]:
-    """Return the experiment as it was begun, or extended to, and its config.yaml."""
-    try:
-        begun = Experiment.model_validate(run.record.get("config"))
-    except ValidationError as error:
-        raise ResumeError(f"{run.folder / RUN}: its config is damaged; {_anew(run)}") from error
-    config = load(run.folder / CONFIG)
-    before, after = (flatten(e.model_dump()) for e in (begun, config.experiment))
-    changed = differing([before, after])
+def _check_origin(run: Run) -> None:
+    """Refuse a run of another format or version than can be continued to the same bytes."""
+    written = run.record.get("format")
+    if written not in range(_OLDEST_FORMAT, FORMAT + 1):
+        raise ResumeError(
+            f"{run.folder}: is of format {written!r}; this version of nnexp resumes formats "
+            f"{_OLDEST_FORMAT} to {FORMAT}; {_anew(run)}"
+        )
+    version = _mapping(run.record.get("versions")).get("nnexp")
+    if version != nnexp.__version__ and not {version, nnexp.__version__} <= {*_SAME_BYTES}:
+        raise ResumeError(
+            f"{run.folder}: was begun by nnexp {version}; this is {nnexp.__version__}, which may "
+            f"not continue to the same numbers; install nnexp {version}, or {_anew(run)}"
+        )
+
+
+def _unchanged_config(run: Run, data_path: str | None) -> tuple[Experiment, Config]:
+    """Return the experiment as run.json has it, and config.yaml, which says the same.
+
+    The path of the data is no setting: it is that of config.yaml, or `data_path`.
+    """
+    before = run.experiment
+    if before is None:
+        problems = "; ".join(run.problems)
+        raise ResumeError(f"{run.folder}: its config is damaged: {problems}; {_anew(run)}")
+    overrides = [] if data_path is None else [f"data.path={Path(data_path).absolute()}"]
+    config = load(run.folder / CONFIG, overrides)
+    was, path = (getattr(e.data, "path", None) for e in (before, config.experiment))
+    if not overrides and path and was and Path(was).exists() and not Path(path).exists():
+        # The run was moved without its data.
+        config = load(run.folder / CONFIG, [f"data.path={was}"])
+    first, second = (flatten(e.model_dump()) for e in (before, config.experiment))
+    changed = [key for key in differing([first, second]) if key != "data.path"]
     # A run may be killed between the replacement of run.json and that of config.yaml.
-    if changed and not (changed == ["epochs"] and _was_extended(run.record, after["epochs"])):
-        lines = [f"  {key}: {before.get(key)} -> {after.get(key)}" for key in changed]
+    if changed and not (changed == ["epochs"] and _was_extended(run.record, second["epochs"])):
+        lines = [f"  {key}: {first.get(key)} -> {second.get(key)}" for key in changed]
         raise ResumeError(
             "\n".join([f"{run.folder / CONFIG}: was changed since the run began:", *lines])
-            + f"\nput it back, or {_anew(run)}"
+            + f"\nundo that, or {_anew(run)}"
         )
-    return begun, config
+    return before, config
 
 
 def _was_extended(record: Mapping[str, Any], epochs: int) -> bool:
     extended = _list(record.get("extended"))
-    return bool(extended) and isinstance(extended[-1], dict) and extended[-1].get("from") == epochs
-
-
-def _check_version(run: Run) -> None:
-    versions = run.record.get("versions")
-    began = versions.get("nnexp") if isinstance(versions, dict) else None
-    if began != nnexp.__version__:
-        raise ResumeError(
-            f"{run.folder}: was begun by nnexp {began}; this is {nnexp.__version__}, which may "
-            f"not go on to the same figures; install that version, or {_anew(run)}"
-        )
-
-
-def _check_data(run: Run, digest: str) -> None:
-    data = run.record.get("data")
-    began = data.get("sha256") if isinstance(data, dict) else None
-    if began != digest:
-        raise ResumeError(
-            f"{run.folder}: its data have changed since it began: sha256 {str(began)[:12]} then, "
-            f"{digest[:12]} now; put them back, or {_anew(run)}"
-        )
+    return bool(extended) and _mapping(extended[-1]).get("from") == epochs
 
 
 def _check_status(run: Run, epochs: int | None) -> None:
@@ -148,47 +141,77 @@ def _check_status(run: Run, epochs: int | None) -> None:
         raise _ended(run, stopped)
     if status == "completed" and epochs is None:
         raise ResumeError(
-            f"{run.folder}: is complete, {len(run.rows)} epochs; for more: "
+            f"{run.folder}: is complete, {run.facts.done} epochs; for more: "
             f"nnexp resume {run.folder} --epochs N"
         )
 
 
 def _diverged(run: Run) -> ResumeError:
-    done = len(run.rows)
-    return ResumeError(f"{run.folder}: diverged in epoch {done}: there is nothing to go on from")
+    done = run.facts.done
+    return ResumeError(f"{run.folder}: diverged in epoch {done}: there is nothing to resume from")
 
 
 def _ended(run: Run, stopped: object) -> ResumeError:
-    return ResumeError(f"{run.folder}: ended in epoch {len(run.rows)}: {stopped}")
+    return ResumeError(f"{run.folder}: ended in epoch {run.facts.done}: {stopped}")
 
 
-def _extended(run: Run, begun: Experiment, epochs: int | None) -> Experiment:
+def _extended(
+    run: Run, before: Experiment, experiment: Experiment, epochs: int | None
+) -> Experiment:
     """Return the experiment with its new number of epochs."""
-    if epochs is None or epochs == begun.epochs:
-        return begun
-    if begun.schedule == "cosine":
+    if epochs is None or epochs == before.epochs:
+        return experiment.model_copy(update={"epochs": before.epochs})
+    if before.schedule == "cosine":
         raise ResumeError(
             f"{run.folder}: --epochs {epochs}: the cosine schedule falls to 0 at epoch "
-            f"{begun.epochs}; with more epochs it would be another run: nnexp train "
+            f"{before.epochs}; with more epochs it would be another run: nnexp train "
             f"{run.folder / CONFIG} --set epochs={epochs}"
         )
-    return begun.model_copy(update={"epochs": epochs})
+    return experiment.model_copy(update={"epochs": epochs})
 
 
-def _state(experiment: Experiment, checkpoint: Checkpoint | None, run: Run) -> State:
-    if checkpoint is None:
-        return State.initial(experiment)
+def _load(run: Run, config: Config, data: DataCache) -> Any:
     try:
-        state = State.restored(experiment, checkpoint, run.rows)
+        dataset = data.load(config)
+    except ConfigError as error:
+        if not hasattr(config.experiment.data, "path"):
+            raise
+        hint = f"if the data have moved: nnexp resume {run.folder} --set data.path=PATH"
+        raise ConfigError([*error.problems, Problem(str(run.folder), "", hint)]) from error
+    if run.digest != dataset.digest:
+        raise ResumeError(
+            f"{run.folder}: its data have changed since it began: sha256 {run.digest[:12]} then, "
+            f"{dataset.digest[:12]} now; restore them, or {_anew(run)}"
+        )
+    return dataset
+
+
+def _state(
+    experiment: Experiment, checkpoint: Checkpoint | None, run: Run, columns: Sequence[str]
+) -> State:
+    if checkpoint is None:
+        return State.initial(experiment, columns)
+    log = run.exact_log(METRICS)
+    try:
+        state = State.restored(experiment, checkpoint, log)
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         message = f"{run.folder}: its checkpoint does not fit its config: {error!r}"
         raise ResumeError(message) from error
-    if state.epoch != len(run.rows):
-        raise ResumeError(
-            f"{run.folder}: metrics.csv has {len(run.rows)} readable rows where the checkpoint is "
-            f"of epoch {state.epoch}: the run cannot be resumed"
-        )
+    _check_rows(run, log, state, experiment)
+    state.seconds = _seconds(run, log)
     return state
+
+
+def _check_rows(run: Run, log: Log, state: State, experiment: Experiment) -> None:
+    """Refuse a log that has not the rows of every epoch that was to be measured."""
+    every = experiment.monitor_every
+    epochs = {int(epoch) for epoch in log.column("epoch")}
+    missing = set(range(every, state.epoch + 1, every)) - epochs
+    if missing or log.epoch > state.epoch:
+        raise ResumeError(
+            f"{run.folder}: {METRICS} has {len(log):,} readable rows, up to epoch {log.epoch}, "
+            f"where the checkpoint is of epoch {state.epoch}: the run cannot be resumed"
+        )
 
 
 def _check_epochs(run: Run, state: State, epochs: int | None) -> None:
@@ -203,32 +226,36 @@ def _check_epochs(run: Run, state: State, epochs: int | None) -> None:
         raise ResumeError(f"{run.folder}: --epochs {epochs}: {state.epoch} epochs are done already")
 
 
-def _entries(
-    run: Run, begun: Experiment, experiment: Experiment, argv: Sequence[str]
+def _record(
+    run: Run, before: Experiment, experiment: Experiment, state: State, argv: Sequence[str]
 ) -> dict[str, Any]:
-    """Return what run.json is to say of a run that goes on."""
+    """Return run.json for a run that continues."""
     here = provenance.collect(list(argv)) | {"pid": os.getpid()}
     changed = {key: value for key, value in here.items() if value != run.record.get(key)}
     ended = {key: run.record[key] for key in ("status", "error") if key in run.record}
-    resumption = {"at": now(), "after_epoch": len(run.rows), "after": ended} | changed
-    entries: dict[str, Any] = {
+    resumption = {"at": now(), "after_epoch": state.epoch, "after": ended} | changed
+    record = {key: value for key, value in run.record.items() if key not in _ENDING} | {
         "status": "running",
-        "seconds": _seconds(run),
-        "resumed": [*_list(run.record.get("resumed")), resumption],
+        "seconds": state.seconds,
+        "resumed": [*_list(run.record.get("resumed")), resumption][-MAX_RESUMED:],
+        "config": experiment.model_dump(mode="json"),
     }
-    if experiment != begun:
-        extension = {"from": begun.epochs, "to": experiment.epochs, "at": now()}
-        entries["extended"] = [*_list(run.record.get("extended")), extension]
-        entries["config"] = experiment.model_dump(mode="json")
-    return entries
+    if experiment.epochs != before.epochs:
+        extension = {"from": before.epochs, "to": experiment.epochs, "at": now()}
+        record["extended"] = [*_list(run.record.get("extended")), extension]
+    return record
 
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _seconds(run: Run) -> float:
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _seconds(run: Run, log: Log) -> float:
     """Return how long a run has taken so far: a process that was killed did not say."""
-    known = run.record.get("seconds")
-    logged = sum(row.get(name) or 0 for row in run.rows for name in CLOCK_COLUMNS[:2])
-    return round(max(logged, known if isinstance(known, int | float) else 0), 3)
+    recorded = run.record.get("seconds")
+    logged = (log.seconds_per_epoch or 0) * log.epoch
+    return round(max(logged, recorded if isinstance(recorded, int | float) else 0), 3)

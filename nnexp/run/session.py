@@ -2,68 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from nnexp.config.loader import Config, dump
+from nnexp.config.loader import Config
 from nnexp.config.schema import Experiment
 from nnexp.data import Dataset
 from nnexp.errors import RunError
-from nnexp.names import METRICS
 from nnexp.nn.metrics import Evaluation, diagnose, evaluate
 from nnexp.nn.training import EpochRecord, train
 from nnexp.nn.types import Array
-from nnexp.run import blas, provenance
-from nnexp.run.assembly import techniques, training_set
-from nnexp.run.interrupts import Interrupts
-from nnexp.run.layout import DIAGNOSTICS, MODEL, PARAMETERS, PREDICTIONS
-from nnexp.run.rows import Row, diagnostic_row, extra_columns, metric_row, parameter_row
+from nnexp.run import provenance
+from nnexp.run.assembly import (
+    diagnostic_row,
+    extra_columns,
+    metric_row,
+    parameter_row,
+    techniques,
+    training_set,
+)
+from nnexp.run.control import Ending, Interrupts, Progress, never
+from nnexp.run.layout import (
+    CLOCK_COLUMNS,
+    COLUMNS,
+    DIAGNOSTICS,
+    MAX_PREDICTIONS,
+    MODEL,
+    PARAMETERS,
+    PREDICTIONS,
+)
+from nnexp.run.log import Row
 from nnexp.run.state import State
-from nnexp.run.writer import RunWriter, dated, now
+from nnexp.run.writer import RunWriter, config_text, dated, now
 from nnexp.stats.diagnosis import never_learned
-from nnexp.stats.summary import Point, summarize
-
-
-class Progress(Protocol):
-    """What a run tells whoever watches it."""
-
-    def begin(self, experiment: Experiment, done: int, examples: int) -> None:
-        """Say what is to be trained, how many epochs are done, and how many examples one has."""
-
-    def seen(self, examples: int) -> None:
-        """Say that so many examples of the current epoch have been trained on."""
-
-    def epoch(self, row: Row) -> None:
-        """Say that an epoch has ended, with its row of metrics.csv."""
-
-
-class Silence:
-    """A Progress that shows nothing."""
-
-    def begin(self, experiment: Experiment, done: int, examples: int) -> None:
-        """Show nothing."""
-
-    def seen(self, examples: int) -> None:
-        """Show nothing."""
-
-    def epoch(self, row: Row) -> None:
-        """Show nothing."""
-
-
-# Told the rows of metrics.csv so far, it says why the run is to end now, or None. It is a function
-# of the rows alone, so that a run that is resumed ends where it would have ended undisturbed.
-Ending = Callable[[Sequence[Mapping[str, Any]]], "str | None"]
-
-
-def never(rows: Sequence[Mapping[str, Any]]) -> str | None:
-    """Let a run go on."""
-    return None
+from nnexp.stats.summary import Point, facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +52,25 @@ class Outcome:
         status: completed, diverged or interrupted.
         stopped: why it ended before its last epoch, by schedule, early stopping or its ending.
         rows: the rows of metrics.csv.
-        seconds: of this process, in which it trained the last `trained` of the rows.
+        epochs: how many it has behind it, of which this process trained the last `trained`.
+        seconds: of this process.
         summary: by metric, its last, best-epoch and peak value.
     """
 
     folder: Path
     experiment: Experiment
     status: str
-    rows: list[Row]
+    rows: Sequence[Row]
+    epochs: int
     trained: int
     seconds: float
     summary: Mapping[str, Mapping[str, Point]]
     stopped: str | None = None
+
+
+def metric_columns(experiment: Experiment, dataset: Dataset) -> tuple[str, ...]:
+    """Return the columns of a run's metrics.csv."""
+    return (*COLUMNS, *extra_columns(experiment, dataset), *CLOCK_COLUMNS)
 
 
 def run(
@@ -109,7 +94,7 @@ def run(
         runs: the folder of runs.
         folder: name of the run's folder, which must be free; by default it is dated.
         argv: the command, for the record.
-        progress: is told how the run goes on.
+        progress: is told how the run proceeds.
         ending: may end the run before its last epoch.
 
     Raises:
@@ -120,21 +105,22 @@ def run(
     record = {
         "name": experiment.name,
         "seed": experiment.seed,
-        "config": experiment.model_dump(mode="json"),
+        "config": config.values(),
         "data": {"name": dataset.name, "sha256": dataset.digest, "classes": dataset.classes}
         | {name: len(examples) for name, examples in dataset.sets.items()},
     }
-    with blas.one_thread():
-        state = State.initial(experiment)
+    columns = metric_columns(experiment, dataset)
+    with provenance.one_thread():
+        state = State.initial(experiment, columns)
         writer = RunWriter.create(
             Path(runs),
             folder or dated(str(experiment.name), experiment.seed),
-            dump(experiment),
+            config_text(experiment, Path(runs)),
             record | provenance.collect(list(argv)),
-            extra_columns(experiment, dataset),
+            columns,
             suffix=folder is None,
         )
-        return proceed(experiment, dataset, state, writer, progress, ending=ending)
+        return proceed(experiment, dataset, state, writer, progress, ending)
 
 
 def proceed(
@@ -142,14 +128,12 @@ def proceed(
     dataset: Dataset,
     state: State,
     writer: RunWriter,
-    progress: Progress | None = None,
-    rows: Sequence[Row] = (),
-    ending: Ending = never,
+    progress: Progress | None,
+    ending: Ending,
 ) -> Outcome:
-    """Train from a state to the end, into a folder that has the rows of the epochs so far."""
-    progress = progress or Silence()
-    session = _Session(experiment, dataset, state, writer, progress, list(rows), ending)
-    with writer, blas.one_thread(), Interrupts() as interrupts:
+    """Train from a state to the end."""
+    session = _Session(experiment, dataset, state, writer, progress or Progress(), ending)
+    with writer, provenance.one_thread(), Interrupts() as interrupts:
         try:
             status = session.train(interrupts)
             with interrupts.held():
@@ -176,7 +160,6 @@ class _Session:
         state: State,
         writer: RunWriter,
         progress: Progress,
-        rows: list[Row],
         ending: Ending,
     ) -> None:
         self.experiment = experiment
@@ -184,9 +167,8 @@ class _Session:
         self.state = state
         self.writer = writer
         self.progress = progress
-        self.rows = rows
         self.ending = ending
-        self.before = len(rows)
+        self.before = state.epoch
         self.last: Mapping[str, Evaluation] = {}
         self.started = perf_counter()
 
@@ -196,7 +178,7 @@ class _Session:
         examples = training_set(experiment, self.dataset)
         self.progress.begin(experiment, state.epoch, len(examples))
         self._end()
-        clock = _Clock()
+        clock = _Clock(*state.clocks)
         records = train(
             state.network,
             examples,
@@ -213,17 +195,23 @@ class _Session:
             after=state.epoch,
             velocity=state.velocity,
             on_trained=clock.trained,
-            on_progress=self.progress.seen,
+            on_progress=self.progress.advance,
         )
         for record in records:
             with interrupts.held():
-                self._log_extras(record)
-                row = metric_row(record, sets, extra) | clock.evaluated() | {"finished_at": now()}
-                self.writer.append(row)
-                self.rows.append(row)
-                self.last = record.evaluations
+                row = metric_row(record, sets, extra)
                 state.note(record)
-                self._end()
+                self.last = record.evaluations
+                logged = self._is_logged(record)
+                if logged:
+                    self._log_extras(record)
+                clock.evaluated()
+                if logged:
+                    row |= clock.row() | {"finished_at": now()}
+                    self.writer.append(row)
+                    state.log.add(row)
+                    self._end()
+                state.clocks = clock.train, clock.evaluate
                 self.writer.offer(state.checkpoint())
             self.progress.epoch(row)
             if state.stopped:
@@ -231,11 +219,17 @@ class _Session:
             clock.restart()
         return "completed" if state.finite else "diverged"
 
+    def _is_logged(self, record: EpochRecord) -> bool:
+        """Tell whether an epoch has a row: one that was to be measured, or the last."""
+        measured = record.epoch % self.experiment.monitor_every == 0
+        last = record.epoch == self.experiment.epochs or record.stopped or not record.finite
+        return measured or bool(last)
+
     def _end(self) -> None:
-        """Ask whether the run, if it is to go on, is to end before its last epoch."""
+        """Ask whether the run, if it has epochs left, ends here."""
         state = self.state
         if not state.stopped and state.finite and 0 < state.epoch < self.experiment.epochs:
-            state.stopped = self.ending(self.rows)
+            state.stopped = self.ending(state.log)
 
     @np.errstate(over="ignore", invalid="ignore")
     def _log_extras(self, record: EpochRecord) -> None:
@@ -244,23 +238,25 @@ class _Session:
             row = parameter_row(record.epoch, network, self.dataset.train)
             self.writer.append(row, PARAMETERS)
         if "diagnostics" in self.experiment.monitor:
-            found = diagnose(network, self.experiment.cost, self.dataset.train)
-            self.writer.append({"epoch": record.epoch} | diagnostic_row(found), DIAGNOSTICS)
+            diagnostics = diagnose(network, self.experiment.cost, self.dataset.train)
+            self.writer.append({"epoch": record.epoch} | diagnostic_row(diagnostics), DIAGNOSTICS)
 
     def close(self, status: str) -> Outcome:
         """Commit what is pending, save the model and predictions, and record the outcome."""
+        state = self.state
         self.writer.commit()
-        summary = {metric: found for metric in METRICS if (found := summarize(self.rows, metric))}
+        summary = facts(state.log).summary
         lost = None
-        if self.state.parameters is not None:
-            self.writer.save(MODEL, self._model(self.state.parameters))
-            lost = self._save_predictions(self.state.parameters)
+        if state.parameters is not None:
+            self.writer.save(MODEL, self._model(state.parameters))
+            lost = self._save_predictions(state.parameters)
         seconds = perf_counter() - self.started
         self.writer.finish(
             status,
-            epochs=len(self.rows),
-            stopped=self.state.stopped,
-            seconds=round(self.writer.record.get("seconds", 0) + seconds, 3),
+            epochs=state.epoch,
+            stopped=state.stopped,
+            seconds=round(state.seconds + seconds, 3),
+            seconds_per_epoch=state.log.seconds_per_epoch,
             summary=plain_summary(summary),
             never_learned=lost,
         )
@@ -268,11 +264,12 @@ class _Session:
             self.writer.folder,
             self.experiment,
             status,
-            self.rows,
-            len(self.rows) - self.before,
+            state.log,
+            state.epoch,
+            state.epoch - self.before,
             seconds,
             summary,
-            self.state.stopped,
+            state.stopped,
         )
 
     def _model(self, parameters: Array) -> dict[str, Any]:
@@ -294,24 +291,25 @@ class _Session:
         name = next((name for name in there if name in self.experiment.monitor), there[0])
         examples = self.dataset.sets[name]
         network = replace(self.state.network, parameters=parameters)
-        found = self.last.get(name) or evaluate(network, self.experiment.cost, examples)
-        if examples.labels is None or found.predicted is None:
+        result = self.last.get(name) or evaluate(network, self.experiment.cost, examples)
+        if examples.labels is None or result.predicted is None:
             return None
         small = np.min_scalar_type(len(self.dataset.classes or ()))
-        arrays = {"labels": examples.labels, "predicted": found.predicted}
-        self.writer.save(
-            PREDICTIONS,
-            {"set": np.array(name)} | {key: a.astype(small) for key, a in arrays.items()},
-        )
-        return never_learned(examples.labels, found.predicted)
+        arrays = {"labels": examples.labels, "predicted": result.predicted}
+        if 2 * len(examples) * small.itemsize <= MAX_PREDICTIONS:
+            self.writer.save(
+                PREDICTIONS,
+                {"set": np.array(name)} | {key: a.astype(small) for key, a in arrays.items()},
+            )
+        return never_learned(examples.labels, result.predicted)
 
 
 class _Clock:
-    """Times the training and the evaluation of each epoch."""
+    """Times training and evaluation since the last row of the log."""
 
-    def __init__(self) -> None:
+    def __init__(self, train: float, evaluate: float) -> None:
+        self.train, self.evaluate = train, evaluate
         self._mark = perf_counter()
-        self._train = 0.0
 
     def restart(self) -> None:
         """Leave out the time since the last mark."""
@@ -319,13 +317,23 @@ class _Clock:
 
     def _lap(self) -> float:
         mark, self._mark = self._mark, perf_counter()
-        return round(self._mark - mark, 6)
+        return self._mark - mark
 
     def trained(self) -> None:
-        self._train = self._lap()
+        self.train += self._lap()
 
-    def evaluated(self) -> Row:
-        return {"train_seconds": self._train, "evaluate_seconds": self._lap()}
+    def evaluated(self) -> None:
+        self.evaluate += self._lap()
+
+    def row(self) -> Row:
+        """Return both as cells of a row, and begin anew."""
+        cells = dict(zip(CLOCK_COLUMNS, map(_rounded, (self.train, self.evaluate)), strict=False))
+        self.train = self.evaluate = 0.0
+        return cells
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 6)
 
 
 def plain_summary(summary: Mapping[str, Mapping[str, Point]]) -> dict[str, Any]:

@@ -1,21 +1,74 @@
-"""All that training changes, so that it can be put away after an epoch and taken up again."""
+"""All that training changes, and checkpoint.npz, from which it can be continued."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nnexp.config.schema import Experiment
+from nnexp.errors import DataError, ResumeError
+from nnexp.io.npz import open_archive
 from nnexp.nn.network import Network
 from nnexp.nn.schedules import Schedule
 from nnexp.nn.training import EarlyStopping, EpochRecord, streams, take_note, validation_score
 from nnexp.nn.types import Array
 from nnexp.run.assembly import early_stopping, initial_network, learning_rates
-from nnexp.run.checkpoint import Checkpoint
-from nnexp.stats.summary import Row
+from nnexp.run.log import Log, Row
+
+# What versions before 0.2 call a stream of random numbers.
+_OLD_STREAMS = {"augment": "expand"}
+_STATE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of a run after an epoch, as checkpoint.npz has it: never pickled objects.
+
+    Attributes:
+        arrays: parameters and what else is large.
+        state: everything else, as JSON values.
+    """
+
+    arrays: Mapping[str, Array]
+    state: Mapping[str, Any]
+
+    def to_bytes(self) -> bytes:
+        """Return the contents of the file."""
+        buffer = io.BytesIO()
+        text = json.dumps(self.state, ensure_ascii=False).encode()
+        arrays = {**self.arrays, _STATE: np.frombuffer(text, np.uint8)}
+        np.savez(buffer, allow_pickle=False, **arrays)
+        return buffer.getvalue()
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """Read a checkpoint; None where there is none.
+
+    Raises:
+        ResumeError: it is damaged, or not a checkpoint.
+    """
+    try:
+        # It is not compressed: its arrays together are no larger than the file.
+        size = path.stat(follow_symlinks=False).st_size
+        with open_archive(path, size, follow=False) as archive:
+            arrays = {name: archive.read(name) for name in archive.names}
+        state = json.loads(arrays.pop(_STATE).tobytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, DataError, ValueError, KeyError, RecursionError) as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise ResumeError(
+            f"{path}: cannot be read, so the run cannot be resumed: {reason}"
+        ) from error
+    if not isinstance(state, dict):
+        raise ResumeError(f"{path}: is not a checkpoint")
+    return Checkpoint(arrays, state)
 
 
 @dataclass
@@ -28,9 +81,9 @@ class Best:
 
     def offer(self, record: EpochRecord, parameters: Array) -> None:
         """Keep a copy of an epoch's parameters if they are the best so far."""
-        found = validation_score(record.scores)
-        if found is not None and found > self.score:
-            self.epoch, self.score, self.parameters = record.epoch, found, parameters.copy()
+        score = validation_score(record.scores)
+        if score is not None and score > self.score:
+            self.epoch, self.score, self.parameters = record.epoch, score, parameters.copy()
 
 
 @dataclass
@@ -42,11 +95,14 @@ class State:
         velocity: of the momentum; None without it.
         random: the generator of each stream.
         schedule: told the scores of all epochs so far, as is `stopping`.
-        epoch: the last epoch that was logged; 0 before the first.
+        log: the rows of metrics.csv so far.
+        epoch: the last epoch that was trained; 0 before the first.
         parameters: those after that epoch.
         best: the parameters that were best on the validation set.
-        stopped: why the run is not to go on, or None.
+        stopped: why the run ends here, or None.
         finite: False when it has diverged.
+        clocks: seconds of training and of evaluation since the last row of the log.
+        seconds: that the processes before this one took.
     """
 
     network: Network
@@ -54,15 +110,18 @@ class State:
     random: dict[str, np.random.Generator]
     schedule: Schedule
     stopping: EarlyStopping | None
+    log: Log
     epoch: int = 0
     parameters: Array | None = None
     best: Best = field(default_factory=Best)
     stopped: str | None = None
     finite: bool = True
+    clocks: tuple[float, float] = (0.0, 0.0)
+    seconds: float = 0.0
 
     @classmethod
-    def initial(cls, experiment: Experiment) -> State:
-        """Return the state a run begins in."""
+    def initial(cls, experiment: Experiment, columns: Sequence[str]) -> State:
+        """Return the state a run begins in, with a log of these columns."""
         network = initial_network(experiment)
         return cls(
             network,
@@ -70,33 +129,47 @@ class State:
             streams(experiment.seed),
             learning_rates(experiment),
             early_stopping(experiment),
+            Log(columns),
         )
 
     @classmethod
-    def restored(cls, experiment: Experiment, checkpoint: Checkpoint, rows: Sequence[Row]) -> State:
+    def restored(cls, experiment: Experiment, checkpoint: Checkpoint, log: Log) -> State:
         """Return the state after the epoch of a checkpoint, whose log has these rows.
 
         Raises:
             LookupError, TypeError, ValueError, ArithmeticError: it is not of this experiment.
         """
-        state, arrays, known = cls.initial(experiment), checkpoint.arrays, checkpoint.state
+        state, arrays, values = cls.initial(experiment, ()), checkpoint.arrays, checkpoint.state
+        state.log = log
         parameters = state.network.parameters
         parameters[...] = state.parameters = _like(parameters, arrays["parameters"])
         if state.velocity is not None:
             state.velocity[...] = _like(parameters, arrays["velocity"])
         for name, generator in state.random.items():
-            generator.bit_generator.state = known["random"][name]
-        state.epoch, state.finite = int(known["epoch"]), bool(known["finite"])
-        best = known["best"]
+            old = _OLD_STREAMS.get(name, name)
+            random = values["random"]
+            generator.bit_generator.state = random[name if name in random else old]
+        state.epoch, state.finite = int(values["epoch"]), bool(values["finite"])
+        train, evaluate = values.get("clocks", (0.0, 0.0))
+        state.clocks = float(train), float(evaluate)
+        best = values["best"]
         if best:
             kept = _like(parameters, arrays["best_parameters"])
             state.best = Best(int(best["epoch"]), float(best["score"]), kept)
             if not 0 < state.best.epoch <= state.epoch:
                 raise ValueError(f"best in epoch {state.best.epoch} of {state.epoch}")
-        for epoch, row in enumerate(rows, 1):
-            if epoch < experiment.epochs:
-                state.stopped = take_note(state.schedule, state.stopping, row, epoch)
+        state.replay(experiment.epochs)
         return state
+
+    def replay(self, epochs: int) -> None:
+        """Tell schedule and early stopping the scores of all epochs so far, as training did."""
+        rows = iter(self.log)
+        row = next(rows, None)
+        for epoch in range(1, min(self.epoch, epochs - 1) + 1):
+            scores: Row = {}
+            if row is not None and row["epoch"] == epoch:
+                scores, row = row, next(rows, None)
+            self.stopped = take_note(self.schedule, self.stopping, scores, epoch)
 
     def note(self, record: EpochRecord) -> None:
         """Take note that an epoch has ended and its parameters are those of the network."""
@@ -116,11 +189,18 @@ class State:
             name: generator.bit_generator.state for name, generator in self.random.items()
         }
         return Checkpoint(
-            arrays, {"epoch": self.epoch, "finite": self.finite, "best": best, "random": random}
+            arrays,
+            {
+                "epoch": self.epoch,
+                "finite": self.finite,
+                "best": best,
+                "random": random,
+                "clocks": self.clocks,
+            },
         )
 
 
-def _like(parameters: Array, found: Array) -> Array:
-    if (found.shape, found.dtype) != (parameters.shape, parameters.dtype):
-        raise ValueError(f"{found.shape} {found.dtype}, not {parameters.shape} {parameters.dtype}")
-    return found
+def _like(parameters: Array, array: Array) -> Array:
+    if (array.shape, array.dtype) != (parameters.shape, parameters.dtype):
+        raise ValueError(f"{array.shape} {array.dtype}, not {parameters.shape} {parameters.dtype}")
+    return array

@@ -14,45 +14,44 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
 
-from nnexp.errors import BusyError, ResumeError
-from nnexp.io import claims, files
+from nnexp.config.loader import dump
+from nnexp.config.schema import Experiment
+from nnexp.errors import BusyError, ResumeError, RunError
+from nnexp.io import files
 from nnexp.io.files import guarded
+from nnexp.io.json_files import MAX_VALUES, count_values
 from nnexp.io.lock import hold
 from nnexp.nn.types import Array
-from nnexp.run.checkpoint import Checkpoint, read_checkpoint
 from nnexp.run.layout import (
     CHECKPOINT,
+    CLOCK_COLUMNS,
+    COLUMNS,
     CONFIG,
     DIAGNOSTICS,
     FORMAT,
+    MAX_RECORD,
     METRICS,
     PARAMETERS,
     RUN,
 )
+from nnexp.run.log import line
+from nnexp.run.state import Checkpoint, read_checkpoint
 
-COLUMNS = (
-    "epoch",
-    "eta",
-    "train_cost",
-    "train_accuracy",
-    "validation_cost",
-    "validation_accuracy",
-    "test_cost",
-    "test_accuracy",
-)
-CLOCK_COLUMNS = ("train_seconds", "evaluate_seconds", "finished_at")
 # A commit may take a fiftieth of the time: on a slow disk, epochs that are shorter share one.
 _PACE = 50
+# Rows that may wait for one.
+_MAX_TAIL = 20_000
 _NEW = os.O_RDWR | os.O_CREAT
 # What comes of values of other kinds than were written.
 _MISFIT = (LookupError, TypeError, ValueError, AttributeError, OverflowError, csv.Error)
@@ -75,7 +74,7 @@ class RunWriter:
 
     def __init__(self, folder: Path, record: Mapping[str, Any], logs: dict[str, _Log]) -> None:
         self.folder = folder
-        self.record = dict(record)
+        self._record = dict(record)
         self.checkpoint: Checkpoint | None = None
         self.finished = False
         self._logs = logs
@@ -90,7 +89,7 @@ class RunWriter:
         stem: str,
         config: str,
         record: Mapping[str, Any],
-        extra: Sequence[str] = (),
+        columns: Sequence[str] = (*COLUMNS, *CLOCK_COLUMNS),
         *,
         suffix: bool = True,
     ) -> RunWriter:
@@ -103,7 +102,7 @@ class RunWriter:
             stem: the name.
             config: the text of config.yaml.
             record: the first entries of run.json.
-            extra: columns of metrics.csv between the usual ones and the clocks.
+            columns: of metrics.csv.
             suffix: False refuses a name that is taken.
 
         Raises:
@@ -112,24 +111,24 @@ class RunWriter:
         """
         with guarded(runs, begun=False):
             files.make_folder(runs)
-            hidden = claims.hide(runs, stem)
+            hidden = files.hide(runs, stem)
             writer = cls(hidden, record, {})
             try:
                 log = writer._logs[METRICS] = _Log.open(hidden / METRICS)
                 hold(log.descriptor)
-                log.begin((*COLUMNS, *extra, *CLOCK_COLUMNS))
+                log.begin(columns)
                 log.commit()
                 files.create(hidden / CONFIG, config.encode())
-                writer.record |= {"format": FORMAT, "status": "running"}
-                writer.record |= {"started_at": now(), "pid": os.getpid()}
-                writer.record["config_sha256"] = _sha256(config)
-                writer._write_record()
-                writer.folder = claims.claim(hidden, runs / stem, suffix=suffix)
+                writer._record |= {"format": FORMAT, "status": "running"}
+                writer._record |= {"started_at": now(), "pid": os.getpid()}
+                writer._record["config_sha256"] = _sha256(config)
+                writer._write_record(limit=MAX_RECORD // 2)
+                writer.folder = files.claim(hidden, runs / stem, suffix=suffix)
                 log.path = writer.folder / METRICS
                 files.sync_folder(runs)
             except BaseException:
                 writer.close()
-                claims.discard(hidden)
+                files.discard(hidden)
                 raise
         return writer
 
@@ -159,19 +158,19 @@ class RunWriter:
         """Write the rows that the checkpoint has and the logs have not.
 
         Args:
-            columns: those between the usual ones and the clocks, as for `create`.
+            columns: of metrics.csv.
 
         Raises:
             ResumeError: a log is not what was written.
             RunError: a log cannot be written.
         """
-        metrics, due = self._logs[METRICS], (*COLUMNS, *columns, *CLOCK_COLUMNS)
-        logs: Any = {METRICS: {"size": 0, "crc": 0, "tail": _line(due)}}
+        metrics = self._logs[METRICS]
+        logs: Any = {METRICS: {"size": 0, "crc": 0, "tail": line(columns)}}
         if self.checkpoint is not None:
             logs = self.checkpoint.state.get("logs")
-        elif metrics.holds_more_than(_line(due)):
+        elif metrics.holds_more_than(line(columns)):
             raise ResumeError(
-                f"{metrics.path}: has rows, but there is no {CHECKPOINT} to go on from"
+                f"{metrics.path}: has rows, but there is no {CHECKPOINT} to resume from"
             )
         try:
             with guarded(self.folder):
@@ -184,7 +183,7 @@ class RunWriter:
         except _MISFIT as error:
             message = f"{self.folder / CHECKPOINT}: is not a checkpoint of a run: {error!r}"
             raise ResumeError(message) from error
-        if metrics.columns != due:
+        if metrics.columns != tuple(columns):
             raise metrics.refusal()
 
     def append(self, row: Mapping[str, Any], name: str = METRICS) -> None:
@@ -201,7 +200,8 @@ class RunWriter:
     def offer(self, checkpoint: Checkpoint) -> None:
         """Commit what the epoch has come to, unless the last commit is too recent for its price."""
         self._pending = checkpoint
-        if perf_counter() - self._committed >= _PACE * self._took:
+        rested = perf_counter() - self._committed >= _PACE * self._took
+        if rested or any(len(log.tail) >= _MAX_TAIL for log in self._logs.values()):
             self.commit()
 
     def commit(self) -> None:
@@ -213,7 +213,7 @@ class RunWriter:
         if self._pending is None:
             return
         began = perf_counter()
-        logs = {name: log.known() for name, log in self._logs.items()}
+        logs = {name: log.uncommitted() for name, log in self._logs.items()}
         data = Checkpoint(self._pending.arrays, {**self._pending.state, "logs": logs}).to_bytes()
         with guarded(self.folder):
             files.replace(self.folder / CHECKPOINT, data)
@@ -223,22 +223,34 @@ class RunWriter:
         self._committed = perf_counter()
         self._took = self._committed - began
 
-    def update(self, **entries: Any) -> None:
-        """Change entries of run.json, replacing the file atomically."""
-        self.record.update(entries)
+    def resume(self, record: Mapping[str, Any], config: str | None = None) -> None:
+        """Continue a run that was reopened: write its new run.json.
+
+        Args:
+            record: the entries of run.json.
+            config: the new text of config.yaml, for a run with more epochs or whose data have
+                moved.
+        """
+        self._record = {**record, "format": FORMAT}
+        if config is not None:
+            self._record["config_sha256"] = _sha256(config)
         with guarded(self.folder):
             self._write_record()
+            if config is not None:
+                files.replace(self.folder / CONFIG, config.encode())
 
-    def _write_record(self) -> None:
-        text = json.dumps(self.record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    def _write_record(self, limit: int = MAX_RECORD) -> None:
+        """Replace run.json: an entry per line, so that a person can read it, and fast to parse."""
+        lines = (f"{_json(key)}: {_json(value)}" for key, value in self._record.items())
+        text = "{\n" + ",\n".join(lines) + "\n}\n"
         # An argument that is no UTF-8 arrives as lone surrogates; as escapes, they are JSON.
-        files.replace(self.folder / RUN, text.encode("utf-8", "backslashreplace"))
-
-    def extend(self, text: str, **entries: Any) -> None:
-        """Change entries of run.json, then config.yaml: only for a run that gets more epochs."""
-        self.update(config_sha256=_sha256(text), **entries)
-        with guarded(self.folder):
-            files.replace(self.folder / CONFIG, text.encode())
+        data = text.encode("utf-8", "backslashreplace")
+        if len(data) > limit or count_values(self._record) > MAX_VALUES * limit // MAX_RECORD:
+            raise RunError(
+                f"{self.folder / RUN}: would be too large to be read back: the config, the names "
+                "of the classes or the command are too long"
+            )
+        files.replace(self.folder / RUN, data)
 
     def save(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Write an .npz file, replacing it atomically; its bytes depend on the arrays alone."""
@@ -248,9 +260,17 @@ class RunWriter:
             files.replace(self.folder / name, buffer.getvalue())
 
     def finish(self, status: str, **entries: Any) -> None:
-        """Record how the run ended and let go of the folder."""
+        """Record how the run ended and let go of the folder.
+
+        The entry `log` is what metrics.csv is now: by it a reader knows whether the summary is of
+        the file that is there.
+        """
+        log = self._logs[METRICS]
+        self._record |= {"status": status, "finished_at": now(), **entries}
+        self._record["log"] = {"rows": log.rows, "bytes": log.size, "crc32": log.crc}
         try:
-            self.update(status=status, finished_at=now(), **entries)
+            with guarded(self.folder):
+                self._write_record()
             self.finished = True
         finally:
             self.close()
@@ -267,6 +287,21 @@ class RunWriter:
         self.close()
 
 
+def config_text(experiment: Experiment, runs: Path) -> str:
+    """Return config.yaml for a run in a folder of runs.
+
+    The path of data below the working folder is written as seen from the run, where that is below
+    it too: the project may be moved as a whole.
+    """
+    path = getattr(experiment.data, "path", None)
+    project = Path.cwd()
+    folder = runs.resolve() / "run"
+    if path is not None and all(Path(p).is_relative_to(project) for p in (path, folder)):
+        data = experiment.data.model_copy(update={"path": os.path.relpath(path, folder)})
+        experiment = experiment.model_copy(update={"data": data})
+    return dump(experiment)
+
+
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -279,6 +314,7 @@ class _Log:
         size: bytes that are committed.
         crc: their CRC-32.
         tail: rows that are not.
+        rows: how many it has, committed or not.
     """
 
     path: Path
@@ -287,6 +323,7 @@ class _Log:
     size: int = 0
     crc: int = 0
     tail: list[str] = field(default_factory=list)
+    rows: int = 0
 
     @classmethod
     def open(cls, path: Path, flags: int = _NEW) -> _Log:
@@ -296,12 +333,13 @@ class _Log:
         if self.holds_more_than(""):
             raise self.refusal()
         self.columns = tuple(columns)
-        self.tail.append(_line(columns))
+        self.tail.append(line(columns))
 
     def append(self, row: Mapping[str, Any]) -> None:
-        self.tail.append(_line([_cell(row.get(column)) for column in self.columns]))
+        self.tail.append(line([row.get(column) for column in self.columns]))
+        self.rows += 1
 
-    def known(self) -> dict[str, Any]:
+    def uncommitted(self) -> dict[str, Any]:
         """Return what the checkpoint must know to write the tail again."""
         return {"size": self.size, "crc": self.crc, "tail": "".join(self.tail)}
 
@@ -320,13 +358,16 @@ class _Log:
         Raises:
             RunError: anything else is different.
         """
-        due = tail.encode()
-        rest = os.pread(self.descriptor, len(due) + 1, size)
-        alike = all(there in (0, byte) for there, byte in zip(rest, due, strict=False))
-        if _crc(self.descriptor, size) != crc or len(rest) > len(due) or not alike:
+        data = tail.encode()
+        rest = os.pread(self.descriptor, len(data) + 1, size)
+        alike = all(there in (0, byte) for there, byte in zip(rest, data, strict=False))
+        if _crc(self.descriptor, size) != crc or len(rest) > len(data) or not alike:
             raise self.refusal()
         self.size, self.crc, self.tail = size, crc, [tail]
         self.commit()
+        self.rows = -1  # the header
+        for piece in _pieces(self.descriptor, self.size):
+            self.rows += piece.count(b"\n")
         head = os.pread(self.descriptor, _MAX_HEAD, 0).partition(b"\n")[0]
         self.columns = tuple(next(csv.reader([head.decode()]), ()))
 
@@ -334,7 +375,13 @@ class _Log:
         return os.fstat(self.descriptor).st_size > len(text.encode())
 
     def refusal(self) -> ResumeError:
-        return ResumeError(f"{self.path}: is not what was written: the run cannot be resumed")
+        message = f"{self.path}: is not what was written: the run cannot be resumed"
+        if b"\r\n" in os.pread(self.descriptor, _PIECE, 0):
+            message += (
+                "; it has line ends of Windows (CRLF), as git may convert them: "
+                f"sed -i 's/\\r$//' {quote(str(self.path))}"
+            )
+        return ResumeError(message)
 
     def close(self) -> None:
         descriptor, self.descriptor = self.descriptor, -1
@@ -343,22 +390,23 @@ class _Log:
                 os.close(descriptor)
 
 
+def _pieces(descriptor: int, size: int) -> Iterator[bytes]:
+    """Yield the first bytes of a file, as many as there are."""
+    position = 0
+    while position < size and (
+        piece := os.pread(descriptor, min(_PIECE, size - position), position)
+    ):
+        yield piece
+        position += len(piece)
+
+
 def _crc(descriptor: int, size: int) -> int | None:
     """Return the CRC-32 of the first bytes of a file; None where it has not so many."""
-    crc = position = 0
-    while position < size:
-        piece = os.pread(descriptor, min(_PIECE, size - position), position)
-        if not piece:
-            return None
-        crc, position = zlib.crc32(piece, crc), position + len(piece)
-    return crc
+    crc = length = 0
+    for piece in _pieces(descriptor, size):
+        crc, length = zlib.crc32(piece, crc), length + len(piece)
+    return crc if length == size else None
 
 
-def _line(values: Sequence[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(values)
-    return line.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    return "" if value is None else repr(float(value)) if isinstance(value, float) else value
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

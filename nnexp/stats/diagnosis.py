@@ -65,8 +65,9 @@ def diverged(run: Measurements) -> str | None:
     if run.status != "diverged":
         return None
     eta = run.config["eta"]
+    last = run.rows[-1].get("epoch") if run.rows else None
     return (
-        f"diverged in epoch {len(run.rows)}: the cost or a parameter is no longer finite; "
+        f"diverged in epoch {last or 0:.0f}: the cost or a parameter is no longer finite; "
         f"eta {eta:g} is too large here"
     )
 

@@ -14,7 +14,7 @@ from nnexp.nn.metrics import evaluate
 from nnexp.nn.sgd import SGD
 from nnexp.nn.training import streams
 from nnexp.nn.types import Examples
-from nnexp.run import blas
+from nnexp.run import provenance
 from nnexp.run.assembly import DataCache, initial_network, techniques, training_set
 from nnexp.study.jobs import Job
 
@@ -39,7 +39,7 @@ def estimate(jobs: Iterable[Job], data: DataCache) -> list[float]:
     rates: list[float] = []
     seconds = []
     end = perf_counter() + _IN_ALL
-    with blas.one_thread():
+    with provenance.one_thread():
         for job in jobs:
             experiment = job.config.experiment
             kind = _kind(experiment)

@@ -7,7 +7,6 @@ settings is passed over (the next name is taken).
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,15 +15,13 @@ from pathlib import Path
 
 from nnexp.config.identity import run_key
 from nnexp.config.loader import Config
-from nnexp.config.stored import from_record
 from nnexp.errors import BusyError, ResumeError, RunError
-from nnexp.io.files import read_bytes
 from nnexp.run.assembly import DataCache
+from nnexp.run.control import Ending, Progress, never
 from nnexp.run.find import folders
-from nnexp.run.layout import RUN
-from nnexp.run.reader import MAX_RECORD, Run, is_whole
+from nnexp.run.reader import open_run
 from nnexp.run.resume import resume
-from nnexp.run.session import Ending, Outcome, Progress, never, run
+from nnexp.run.session import Outcome, run
 
 ENDED = ("completed", "diverged")
 BUSY, FREE = "busy", "free"
@@ -91,11 +88,6 @@ class Done:
     epochs: int = 0
 
 
-def key_of(run: Run) -> str | None:
-    """Return the key of a run that is there; None where its config cannot be read."""
-    return run_key(run.config, run.digest) if run.config else None
-
-
 def plan(configs: Iterable[Config], runs: Path, data: DataCache) -> list[Job]:
     """Return one job per run; configs that differ only in words are one.
 
@@ -123,15 +115,10 @@ def split(jobs: Iterable[Job], runs: Path) -> tuple[list[Done], list[Job]]:
 def _look(folder: Path) -> tuple[str, str] | None:
     """Return key and status of the run in a folder; None where there is none that can be read."""
     try:
-        record = json.loads(read_bytes(folder / RUN, MAX_RECORD, follow=False))
-        config = from_record(record["config"])
-        key = run_key(config, str(record["data"]["sha256"]))
-        status = str(record["status"])
-        if status == "completed" and not is_whole(folder, record):
-            status = "interrupted"
-        return key, status
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        run = open_run(folder)
+    except RunError:
         return None
+    return (run.key, run.status) if run.key else None
 
 
 def candidates(job: Job) -> Iterator[Path]:
@@ -204,4 +191,11 @@ def _begin(
 def _resume(
     job: Job, folder: Path, data: DataCache, argv: Sequence[str], progress: Progress | None
 ) -> Outcome:
-    return resume(folder, argv=argv, progress=progress, data=data, ending=job.ending)
+    return resume(
+        folder,
+        data_path=getattr(job.config.experiment.data, "path", None),
+        argv=argv,
+        progress=progress,
+        data=data,
+        ending=job.ending,
+    )

@@ -31,8 +31,8 @@ from nnexp.data import Dataset
 from nnexp.errors import NnexpError
 from nnexp.nn.types import Array, Examples
 from nnexp.run.assembly import DataCache, data_key, read_data
-from nnexp.run.rows import Row
-from nnexp.run.session import Silence
+from nnexp.run.control import Progress
+from nnexp.run.log import Row
 from nnexp.study.engine import Engine, Report, Settings
 from nnexp.study.jobs import Done, Job, perform
 
@@ -176,7 +176,7 @@ def _work(job: Job, number: int) -> Done:
     return done
 
 
-class _Reporter(Silence):
+class _Reporter(Progress):
     """The Progress of a worker process: it reports the epochs of its job, now and then."""
 
     def __init__(self, number: int) -> None:

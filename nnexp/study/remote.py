@@ -23,12 +23,12 @@ import numpy as np
 import nnexp
 from nnexp.data import Dataset
 from nnexp.errors import BusyError, RunError
-from nnexp.io import claims, files
+from nnexp.io import files
 from nnexp.io.files import guarded, read_bytes
 from nnexp.io.lock import hold
-from nnexp.run import blas
+from nnexp.run import provenance
 from nnexp.run.assembly import DataCache, data_key
-from nnexp.run.checkpoint import Checkpoint, read_checkpoint
+from nnexp.run.control import Progress
 from nnexp.run.layout import (
     CHECKPOINT,
     CONFIG,
@@ -39,7 +39,7 @@ from nnexp.run.layout import (
     PREDICTIONS,
     RUN,
 )
-from nnexp.run.session import Progress
+from nnexp.run.state import Checkpoint, read_checkpoint
 from nnexp.study.engine import Engine, Settings
 from nnexp.study.jobs import BUSY, ENDED, FREE, Done, Job, candidates, perform, places
 
@@ -170,7 +170,7 @@ def train(
         return f"has nnexp {nnexp.__version__}"
     if order.result is not None:
         return order.result
-    blas.one_thread_for_good()
+    provenance.one_thread_for_good()
     cache = _data if data is None else DataCache(lambda _: data)
     with _loading:  # once, where a worker has several threads
         cache.load(order.job.config)
@@ -271,15 +271,15 @@ def deliver(parcel: Parcel, folder: Path) -> None:
     runs = folder.parent
     with guarded(runs, begun=False):
         files.make_folder(runs)
-        hidden = claims.hide(runs, folder.name)
+        hidden = files.hide(runs, folder.name)
         try:
             for name in _names(parcel):
                 files.create(hidden / name, parcel[name])
             files.sync_folder(hidden)
-            claims.claim(hidden, folder, suffix=False)
+            files.claim(hidden, folder, suffix=False)
             files.sync_folder(runs)
         except BaseException:
-            claims.discard(hidden)
+            files.discard(hidden)
             raise
 
 

@@ -35,7 +35,7 @@ from nnexp.names import higher_is_better
 from nnexp.run.assembly import DataCache
 from nnexp.run.reader import Run, open_run
 from nnexp.stats.summary import Point, Row, best, series
-from nnexp.study.jobs import ENDED, Job, candidates, key_of
+from nnexp.study.jobs import ENDED, Job, candidates
 
 State = Literal["complete", "pruned", "diverged"]
 MONITOR = ("train", "validation")
@@ -227,7 +227,7 @@ class Search:
                 raise RunError(f"{error}; {advice}") from error
             if run.record.get("status") not in ENDED:
                 continue
-            if run.problems or run.record.get("epochs") != len(run.rows):
+            if run.problems or run.record.get("epochs") != run.facts.done:
                 problem = run.problems[0] if run.problems else "metrics.csv has lost rows"
                 raise RunError(f"{folder}: {problem}; {advice}")
             trial = self._judged(run, number)
@@ -242,17 +242,18 @@ class Search:
     def _judged(self, run: Run, number: int) -> Trial | None:
         """Return the trial of a run; None where it is another run than it should be."""
         settings = self._settings(run)
-        if settings is None or key_of(run) != self.job(settings, number).key:
+        if settings is None or run.key != self.job(settings, number).key:
             return None
         # Its rows are judged, not its status, so that a trial which another command has trained
         # to the end counts as it would have without.
         end = self._pruning(number).end(run.rows)
-        points = measured(run.rows[: end[0] if end else None], self.tune.metric)
+        rows = [row for row in run.rows if end is None or (row["epoch"] or 0) <= end[0]]
+        points = measured(rows, self.tune.metric)
         state: State = "pruned" if end else "diverged" if run.status == "diverged" else "complete"
         was_pruned = str(run.record.get("stopped")).startswith(PRUNED)
         if state == "complete" and (was_pruned or best(points, self.tune.metric) is None):
             return None
-        return Trial(settings, state, points, number, run.folder, len(run.rows))
+        return Trial(settings, state, points, number, run.folder, run.facts.done)
 
     def _settings(self, run: Run) -> dict[str, Any] | None:
         """Find in a run's config what was chosen from the space; None where nothing fits."""

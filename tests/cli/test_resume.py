@@ -199,34 +199,33 @@ def damaged_record(train: Train, patch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-ANEW = "begin anew: nnexp train {run}/config.yaml"
+ANEW = "train it anew: nnexp train {run}/config.yaml"
 REFUSED: dict[Spoil, str] = {
     complete: "{run}: is complete, 4 epochs; for more: nnexp resume {run} --epochs N",
-    diverged: "{run}: diverged in epoch 1: there is nothing to go on from",
+    diverged: "{run}: diverged in epoch 1: there is nothing to resume from",
     stopped: "{run}: ended in epoch 2: validation_accuracy: no improvement in 1",
     changed_config: (
         "{run}/config.yaml: was changed since the run began:\n"
         "  layers: [2, 3, 2] -> [2, 4, 2]\n"
         "  eta: 0.5 -> 0.25\n"
         "  seed: 0 -> 1\n"
-        f"put it back, or {ANEW}"
+        f"undo that, or {ANEW}"
     ),
     lost_config: "{run}/config.yaml: cannot be read: No such file or directory",
     changed_data: (
         "{run}: its data have changed since it began: sha256 {began} then, {now} now; "
-        f"put them back, or {ANEW}"
+        f"restore them, or {ANEW}"
     ),
     lost_data: (
         "{run}/config.yaml:3: data: {folder}/points.csv: cannot be read: No such file or directory"
+        "\n{run}: if the data have moved: nnexp resume {run} --set data.path=PATH"
     ),
     other_version: (
-        f"{{run}}: was begun by nnexp {package.__version__}; this is 99.0, which may not go on to "
-        f"the same figures; install that version, or {ANEW}"
+        f"{{run}}: was begun by nnexp {package.__version__}; this is 99.0, which may not "
+        f"continue to the same numbers; install nnexp {package.__version__}, or {ANEW}"
     ),
-    old_format: (
-        f"{{run}}: is of format 1; this version of nnexp goes on with format 2 alone; {ANEW}"
-    ),
-    lost_checkpoint: "{run}/metrics.csv: has rows, but there is no checkpoint.npz to go on from",
+    old_format: (f"{{run}}: is of format 1; this version of nnexp resumes formats 2 to 3; {ANEW}"),
+    lost_checkpoint: "{run}/metrics.csv: has rows, but there is no checkpoint.npz to resume from",
     torn_checkpoint: (
         "{run}/checkpoint.npz: cannot be read, so the run cannot be resumed: not an .npz file, or "
         "a damaged one (File is not a zip file)"
@@ -243,7 +242,9 @@ REFUSED: dict[Spoil, str] = {
         "{run}/metrics.csv: cannot be written: Too many levels of symbolic links; mend that, and "
         "`nnexp resume` goes on"
     ),
-    damaged_record: f"{{run}}/run.json: its config is damaged; {ANEW}",
+    damaged_record: (
+        f"{{run}}: its config is damaged: run.json: config.data: Field required; {ANEW}"
+    ),
 }
 
 
@@ -406,7 +407,7 @@ def rows_of(started: subprocess.Popen[str], rows: int = 3) -> Run:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_cleanly(small: Path, number: signal.Signals) -> None:
     """Exit code 130, the run interrupted with its model, how to resume it, and no second run."""
-    words = ["--set", "epochs=100000000", "--seeds", "0-1", "-q"]
+    words = ["--set", "epochs=2000000", "--seeds", "0-1", "-q"]
     with process("train", small, *words) as started:
         run = rows_of(started)
         started.send_signal(number)
@@ -416,7 +417,7 @@ def test_a_signal_ends_a_run_cleanly(small: Path, number: signal.Signals) -> Non
     assert started.returncode == 130
     assert out == f"{run.folder}\n"
     assert err == (
-        f"nnexp: interrupted; {run.folder} keeps {len(found.rows)} of 100000000 epochs; "
+        f"nnexp: interrupted; {run.folder} keeps {len(found.rows)} of 2000000 epochs; "
         f"continue with: nnexp resume {run.folder}\n"
         "nnexp: not begun: small s1\n"
     )
@@ -441,7 +442,7 @@ main()
 
 def test_a_second_signal_ends_a_run_at_once(small: Path, nnexp: Nnexp) -> None:
     """Where saving takes long, the second Ctrl-C does not wait for it; the run can be resumed."""
-    with process("train", small, "--set", "epochs=100000000", "-q", script=SLOW) as started:
+    with process("train", small, "--set", "epochs=2000000", "-q", script=SLOW) as started:
         run = rows_of(started)
         started.send_signal(signal.SIGINT)
         assert started.stdout
@@ -458,7 +459,7 @@ def test_a_second_signal_ends_a_run_at_once(small: Path, nnexp: Nnexp) -> None:
 
 def test_a_killed_run_is_resumed_by_another_process(small: Path, train: Train) -> None:
     """SIGKILL in the middle of training costs the epochs that nobody had seen, no others."""
-    with process("train", small, "--set", "epochs=100000000", "-q") as started:
+    with process("train", small, "--set", "epochs=2000000", "-q") as started:
         run = rows_of(started)
         started.kill()
     seen = (run.folder / "metrics.csv").read_bytes().rpartition(b"\n")[0]

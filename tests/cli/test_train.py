@@ -13,8 +13,8 @@ import yaml
 
 from nnexp.cli.progress import bar
 from nnexp.config.loader import load
+from nnexp.run.control import Progress
 from nnexp.run.reader import Run, open_run
-from nnexp.run.session import Silence
 
 if TYPE_CHECKING:
     from conftest import Nnexp, Train
@@ -143,7 +143,7 @@ def test_an_interrupt_is_exit_code_130_and_starts_no_further_run(
     def interrupt(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Silence, "epoch", interrupt)
+    monkeypatch.setattr(Progress, "epoch", interrupt)
     result = nnexp("train", small, "--seeds", "0-2", code=130)
     (run,) = runs()
     assert (run.status, run.seed, len(run.rows)) == ("interrupted", 0, 1)
@@ -207,7 +207,7 @@ def test_on_a_terminal_a_bar_shows_epoch_and_accuracy(
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     with bar(quiet=False) as progress:
-        assert not isinstance(progress, Silence)
+        assert type(progress) is not Progress
         outcome = train(progress=progress)
         drawn: Any = progress
         assert drawn._drawn.n == 4 * 36

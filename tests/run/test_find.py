@@ -8,7 +8,7 @@ import pytest
 
 from nnexp.errors import RunError
 from nnexp.run.find import by_age, folders, is_run, resolve, resolve_one
-from nnexp.run.index import open_all
+from nnexp.run.reader import open_all
 
 NAMES = ["20260101-000000-a-s0", "20260101-000000-a-s0-2", "20260101-000001-b-s0"]
 LATE = "20260102-000000-c-s0"

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from nnexp.errors import RunError
 from nnexp.names import METRICS
-from nnexp.run.index import open_all
-from nnexp.run.reader import Run, open_run
+from nnexp.run.reader import Run, open_all, open_run
 from nnexp.stats.summary import series, summarize
 
 
@@ -61,7 +60,7 @@ def test_a_torn_last_line_is_left_out_and_named(run: Path) -> None:
     """A line without its end is what a process that died left behind."""
     found = edit(run, lambda lines: b"".join(lines)[:-20])
     assert [row["epoch"] for row in found.rows] == [1.0, 2.0, 3.0]
-    assert found.problems[0] == "metrics.csv: the last line is torn and left out"
+    assert found.problems[0] == "metrics.csv: the last line is torn and excluded"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def test_a_damaged_line_is_left_out_and_named_by_its_number(run: Path, line: byt
     """Too few or many cells, an epoch that is none, NUL and other bytes: the rest is used."""
     found = edit(run, lambda lines: b"".join([*lines[:3], line, *lines[4:]]))
     assert [row["epoch"] for row in found.rows] == [1.0, 2.0, 4.0]
-    assert found.problems[0] == "metrics.csv:4: a damaged line is left out"
+    assert found.problems[0] == "metrics.csv:4: a damaged line is excluded"
     assert summarize(found.rows, "test_accuracy")["last"].epoch == 4
 
 
@@ -100,7 +99,7 @@ def test_other_columns_and_line_ends_are_read(run: Path) -> None:
     [
         (b"", "metrics.csv: has no column epoch"),
         (b"eta\n0.5\n", "metrics.csv: has no column epoch"),
-        (b'epoch\n"' + b"9" * 200_000 + b'"\n', "metrics.csv:2: a damaged line is left out"),
+        (b'epoch\n"' + b"9" * 200_000 + b'"\n', "metrics.csv:2: a damaged line is excluded"),
     ],
 )
 def test_metrics_that_are_none_are_named(run: Path, text: bytes, problem: str) -> None:
@@ -135,16 +134,37 @@ def test_the_config_is_that_of_the_record_whatever_became_of_the_file(
     path = run / "config.yaml"
     path.unlink() if text is None else path.write_bytes(text)
     found = open_run(run)
+    found.check_config()
     assert (found.config, found.identity) == (before.config, before.identity)
     assert len(found.problems) == 1
-    said = "No such file" if text is None else "is not what the run was begun with"
-    assert found.problems[0].startswith(f"config.yaml: {said}")
+    problem = "No such file" if text is None else "is damaged"
+    assert found.problems[0].startswith(f"config.yaml: {problem}")
 
 
 def test_a_record_without_a_digest_says_nothing_of_the_file(run: Path) -> None:
     """Where it is not known what config.yaml was, nothing is claimed about it."""
     change_record(run, config_sha256=None)
-    assert open_run(run).problems == ()
+    (run / "config.yaml").unlink()
+    found = open_run(run)
+    found.check_config()
+    assert found.problems == ()
+
+
+def test_a_config_file_is_compared_by_what_it_says(run: Path) -> None:
+    """Line ends, comments and the order of keys are no settings; another value is named."""
+    path = run / "config.yaml"
+    text = path.read_text()
+    for same in (text.replace("\n", "\r\n"), f"# mine\n{text}"):
+        path.write_bytes(same.encode())
+        found = open_run(run)
+        found.check_config()
+        assert found.problems == ()
+    path.write_text(text.replace("eta: 2.0", "eta: 3.0"))
+    found = open_run(run)
+    found.check_config()
+    assert found.problems == (
+        "config.yaml: has other settings than the run, whose are in run.json",
+    )
 
 
 @pytest.mark.parametrize("config", [[1], "x", 3])
@@ -207,7 +227,10 @@ def test_a_format_or_status_of_the_future_is_named(run: Path) -> None:
     """A run of another version of nnexp is read as far as it goes."""
     change_record(run, format=99, status="paused")
     found = open_run(run)
-    assert found.problems == ("format 99 where 1 to 2 are known", "unknown status 'paused'")
+    assert found.problems == (
+        "format 99: this version of nnexp reads 1 to 3",
+        "unknown status 'paused'",
+    )
     assert found.status == "failed"
     assert len(found.rows) == 4
 
@@ -284,4 +307,4 @@ def test_a_complete_run_that_has_lost_rows_is_not_complete(run: Path, cut: int) 
     (run / "metrics.csv").write_text("".join(lines))
     found = open_run(run)
     assert found.status == "interrupted"
-    assert "metrics.csv: has 3 of the 4 epochs of run.json" in found.problems
+    assert "metrics.csv: has 3 of the 4 rows that were written" in found.problems

@@ -24,10 +24,11 @@ from nnexp.errors import RunError
 from nnexp.io import files
 from nnexp.run import provenance, writer
 from nnexp.run.assembly import load_data
-from nnexp.run.checkpoint import Checkpoint, read_checkpoint
+from nnexp.run.layout import COLUMNS
 from nnexp.run.resume import resume
 from nnexp.run.session import run
-from nnexp.run.writer import COLUMNS, RunWriter
+from nnexp.run.state import Checkpoint, read_checkpoint
+from nnexp.run.writer import RunWriter
 from nnexp.stats.diagnosis import never_learned
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def test_the_record_says_where_the_result_comes_from(train: Train) -> None:
     """run.json has status, times, versions, data and their digest, but no environment."""
     outcome = train("tags=[one]")
     record: dict[str, Any] = json.loads((outcome.folder / "run.json").read_text())
-    assert (record["format"], record["status"], record["epochs"]) == (2, "completed", 4)
+    assert (record["format"], record["status"], record["epochs"]) == (3, "completed", 4)
     assert (record["name"], record["seed"]) == ("small", 0)
     assert record["started_at"] <= record["finished_at"]
     assert record["versions"]["numpy"] == np.__version__
@@ -153,7 +154,7 @@ def test_the_record_says_where_the_result_comes_from(train: Train) -> None:
     assert set(record) == {
         *("name", "seed", "config", "data", "argv", "versions", "blas", "host", "platform", "git"),
         *("format", "status", "started_at", "pid", "finished_at", "epochs", "seconds", "summary"),
-        *("stopped", "config_sha256", "never_learned"),
+        *("stopped", "config_sha256", "never_learned", "log", "seconds_per_epoch"),
     }
 
 
@@ -255,7 +256,7 @@ def test_a_folder_that_vanishes_is_a_run_error(folder: Path) -> None:
         path.unlink()
     made.folder.rmdir()
     with pytest.raises(RunError, match=r"run\.json.*: cannot be written: No such file"):
-        made.update(status="completed")
+        made.resume({})
     with pytest.raises(RunError, match=r"model\.npz.*: cannot be written"):
         made.save("model.npz", {"a": np.zeros(1)})
     with pytest.raises(RunError):

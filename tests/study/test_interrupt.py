@@ -13,7 +13,7 @@ import pytest
 from sweeping import STUDY, running, wait_until, workers, write_study
 
 from nnexp.run.find import folders
-from nnexp.run.index import open_all
+from nnexp.run.reader import open_all
 
 LONG = STUDY.replace("epochs: 60", "epochs: 10000000").replace("  schedule", "  # schedule")
 LOST = (

@@ -21,7 +21,7 @@ from nnexp.config.schema import Experiment
 from nnexp.config.study import load_study
 from nnexp.data import Dataset
 from nnexp.errors import RunError
-from nnexp.run import blas
+from nnexp.run import provenance
 from nnexp.run.assembly import DataCache, read_data
 from nnexp.run.writer import RunWriter
 from nnexp.study import remote as module
@@ -116,10 +116,10 @@ def test_threads_that_train_at_the_same_time_give_the_same_bytes(
 
 def test_a_worker_has_one_blas_thread_for_good(job: Job, engine: Engine) -> None:
     """The limit is the process's: a run that ends must not lift it for one that goes on."""
-    blas.one_thread_for_good.cache_clear()
+    provenance.one_thread_for_good.cache_clear()
     with threadpool_limits(2, user_api="blas"):
         engine.task(*engine.prepare(job, 0))
-        assert {library["num_threads"] for library in blas.describe()} == {1}
+        assert {library["num_threads"] for library in provenance.blas()} == {1}
 
 
 def test_the_documented_executor_gives_the_same_bytes(

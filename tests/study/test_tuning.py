@@ -29,9 +29,9 @@ from nnexp.errors import NnexpError, RunError
 from nnexp.nn.metrics import Evaluation, evaluate
 from nnexp.nn.types import Examples
 from nnexp.run.assembly import DataCache
+from nnexp.run.control import Progress
+from nnexp.run.log import Row
 from nnexp.run.reader import open_run
-from nnexp.run.rows import Row
-from nnexp.run.session import Silence
 from nnexp.stats.summary import Point
 from nnexp.study.engine import Watcher
 from nnexp.study.jobs import Done, Job, perform
@@ -303,8 +303,8 @@ def test_a_search_that_is_interrupted_again_and_again_comes_to_the_same(
     """Interrupted after every epoch, or now and then in one, and begun anew: the same trials."""
     chance = random.Random(0)  # noqa: S311 - nothing secret
 
-    class Killer(Silence):
-        def seen(self, examples: int) -> None:
+    class Killer(Progress):
+        def advance(self, examples: int) -> None:
             if chance.random() < in_epoch:
                 raise KeyboardInterrupt
 

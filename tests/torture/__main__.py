@@ -42,7 +42,7 @@ from scenes import IMAGES, POINTS, Figures, known_once, scene, stop_at, time_is_
 from targets import TARGETS
 
 from nnexp import data
-from nnexp.run import blas, provenance
+from nnexp.run import provenance
 
 # What is left of ten minutes is for the price.
 BOUND = 480
@@ -155,7 +155,7 @@ def _attack(name: str, short: bool) -> Record:
     """Run one part here; return its figures."""
     began = monotonic()
     # Neither data nor git nor BLAS are what is attacked.
-    with known_once(data, "load"), known_once(provenance, "_git"), known_once(blas, "describe"):
+    with known_once(data, "load"), known_once(provenance, "_git"), known_once(provenance, "blas"):
         found = PARTS[name][1](short)
     spent = os.times()
     how = {"seconds": round(monotonic() - began, 1), "cpu_seconds": round(sum(spent[:4]), 1)}

@@ -23,8 +23,8 @@ from scenes import (
     visible,
 )
 
-from nnexp.run.checkpoint import read_checkpoint
 from nnexp.run.layout import CHECKPOINT
+from nnexp.run.state import read_checkpoint
 
 KILLED = -9
 

@@ -12,8 +12,7 @@ import pytest
 from run_folders import write_run
 
 from nnexp.run.find import folders
-from nnexp.run.index import open_all
-from nnexp.run.reader import Run, open_run
+from nnexp.run.reader import Run, open_all, open_run
 from nnexp.stats.judge import Question
 from nnexp.stats.selection import Group, groups
 from nnexp.views import compare
@@ -114,7 +113,7 @@ def test_data_of_different_kinds_are_one_column(make: Make) -> None:
 
 def test_runs_without_a_config_are_groups_of_their_own(make: Make) -> None:
     """What cannot be known to be equal is not averaged."""
-    found = [replace(make("failed", seed, []), config=None) for seed in (0, 1)]
+    found = [replace(make("failed", seed, []), record={"config": {}}) for seed in (0, 1)]
     assert len(groups(found, "test_accuracy")) == 2
     assert len(groups([*found, make("completed", 0, [0.5])], "test_accuracy")) == 3
 

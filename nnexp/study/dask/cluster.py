@@ -24,8 +24,8 @@ from distributed.comm.core import connect
 import nnexp
 from nnexp.data import Dataset
 from nnexp.errors import NnexpError, RunError
-from nnexp.run.rows import Row
-from nnexp.run.session import Silence
+from nnexp.run.control import Progress
+from nnexp.run.log import Row
 from nnexp.study.engine import Engine, Report, Settings
 from nnexp.study.jobs import Done
 from nnexp.study.remote import Delivery, Order, remote, train, unfit
@@ -254,7 +254,7 @@ def _train(order: Order, data: Dataset | None, number: int, topic: str) -> Deliv
     return train(order, data, scratch=get_worker().local_directory, progress=watch)
 
 
-class _Watch(Silence):
+class _Watch(Progress):
     """The Progress of a task: it reports epochs now and then, and ends a run nobody wants."""
 
     def __init__(self, number: int, topic: str) -> None:
@@ -267,7 +267,7 @@ class _Watch(Silence):
     def begin(self, experiment: Any, done: int, examples: int) -> None:
         self._epochs = done
 
-    def seen(self, examples: int) -> None:
+    def advance(self, examples: int) -> None:
         if monotonic() >= self._next:
             self._next = monotonic() + _TICK
             task = self._worker.state.tasks.get(self._task)

@@ -1,0 +1,232 @@
+"""The rows of a log, as training measures them and as a .csv file has them.
+
+A log is kept by columns: 12 bytes a number, however many epochs a run has.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from math import inf, nan
+from typing import Any, BinaryIO, overload
+
+from nnexp.names import CLOCKS
+from nnexp.run.layout import MAX_CELLS, MAX_EPOCH, MAX_LINE, MAX_ROWS, TEXT_COLUMNS
+
+# A mapping from columns to numbers, or None; to be logged, finished_at is a text.
+Row = dict[str, Any]
+# A cost beyond it has diverged; up to it, squares and cubes are finite.
+MAX_VALUE = 1e100
+_MOST_LINES = 3
+# Lines that are parsed at once.
+_BLOCK = 5_000
+
+
+class Log(Sequence[Row]):
+    """Rows of numbers by column; a cell without a number is None.
+
+    >>> log = Log(["epoch", "test_cost"], [{"epoch": 1, "test_cost": 0.5}, {"epoch": 2}])
+    >>> log[-1], log.epoch
+    ({'epoch': 2.0, 'test_cost': None}, 2)
+    """
+
+    def __init__(self, columns: Iterable[str] = (), rows: Iterable[Mapping[str, Any]] = ()) -> None:
+        self.columns = tuple(name for name in columns if name not in TEXT_COLUMNS)
+        self._values = [array("d") for _ in self.columns]
+        self._present = [bytearray() for _ in self.columns]
+        self._length = 0
+        for row in rows:
+            self.append([row.get(name) for name in self.columns])
+
+    def append(self, cells: Iterable[float | None]) -> None:
+        """Add a row, its cells in the order of the columns."""
+        for values, present, value in zip(self._values, self._present, cells, strict=True):
+            values.append(nan if value is None else value)
+            present.append(value is not None)
+        self._length += 1
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add a row by the names of its columns; a missing cell has no number."""
+        self.append([row.get(name) for name in self.columns])
+
+    def extend(self, lines: Sequence[bytes], header: Sequence[str]) -> list[int]:
+        """Add the rows of lines of a file; return the places of the lines that are damaged."""
+        if not lines:
+            return []
+        places = [at for at, name in enumerate(header) if name not in TEXT_COLUMNS]
+        epoch = header.index("epoch")
+        columns = _columns(lines, len(header), places)
+        if columns is not None and _are_epochs(columns[places.index(epoch)]):
+            for cells, values, present in zip(columns, self._values, self._present, strict=True):
+                values.extend(cells or [nan] * len(lines))
+                present.extend(bytes([bool(cells)]) * len(lines))
+            self._length += len(lines)
+            return []
+        damaged = []
+        for number, line_ in enumerate(lines):
+            words = _cells(line_)
+            try:
+                if len(words) != len(header) or not _are_epochs([float(words[epoch])]):
+                    raise ValueError
+                self.append([float(words[at]) if words[at] else None for at in places])
+            except ValueError:
+                damaged.append(number)
+        return damaged
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that was logged; 0 without rows."""
+        return max(map(int, self.column("epoch")), default=0) if self._length else 0
+
+    def logged(self, name: str) -> list[tuple[float, float]]:
+        """Return the numbers of a column, each after its epoch."""
+        if name not in self.columns:
+            return []
+        at = self.columns.index(name)
+        epochs = self._values[self.columns.index("epoch")]
+        triples = zip(epochs, self._values[at], self._present[at], strict=True)
+        return [(epoch, value) for epoch, value, present in triples if present]
+
+    def column(self, name: str) -> list[float]:
+        """Return the numbers of a column, without the cells that have none."""
+        return [value for _, value in self.logged(name)]
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        """Seconds of training and evaluation per epoch, on average; None without rows."""
+        seconds = sum(sum(self.column(clock)) for clock in CLOCKS)
+        return seconds / self.epoch if self.epoch else None
+
+    def clipped(self) -> Log:
+        """Return the rows with infinities for values beyond 1e100, to compute and draw with."""
+        result = Log()
+        result.columns, result._present, result._length = self.columns, self._present, self._length
+        result._values = [
+            array("d", map(clip, values)) if any(abs(v) >= MAX_VALUE for v in values) else values
+            for values in self._values
+        ]
+        return result
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Row]:
+        for at in range(self._length):
+            yield self._row(at)
+
+    def _row(self, at: int) -> Row:
+        cells = zip(self.columns, self._values, self._present, strict=True)
+        return {name: values[at] if present[at] else None for name, values, present in cells}
+
+    @overload
+    def __getitem__(self, at: int) -> Row: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Row]: ...
+    def __getitem__(self, at: int | slice) -> Row | list[Row]:
+        """Return a row, or several."""
+        if isinstance(at, slice):
+            return [self._row(i) for i in range(*at.indices(self._length))]
+        return self._row(range(self._length)[at])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def clip(value: float) -> float:
+    """Return a number, or infinity of its sign where it is beyond 1e100."""
+    return value if -MAX_VALUE < value < MAX_VALUE else value * inf
+
+
+def line(values: Sequence[Any]) -> str:
+    """Write cells as a line of a log, with all digits that distinguish a number."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerow(map(_cell, values))
+    return stream.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return "" if value is None else repr(float(value)) if isinstance(value, float) else value
+
+
+def read_log(name: str, stream: BinaryIO, problems: list[str]) -> Log:
+    """Read the lines of a log; the damaged ones are excluded, and named in `problems`.
+
+    Args:
+        name: of the file, for the problems.
+        stream: its bytes.
+        problems: is added to.
+    """
+    lines = _lines(stream)
+    header = _cells(next(lines, b""))
+    if "epoch" not in header:
+        problems.append(f"{name}: has no column epoch")
+        return Log()
+    log = Log(header)
+    damaged: list[int] = []
+    number, torn = 2, False
+    while block := list(islice(lines, _BLOCK)):
+        rows = len(log) + len(block)
+        if number + len(block) > MAX_ROWS + 2 or rows * len(header) > MAX_CELLS:
+            bound = f"{MAX_ROWS:,} rows and {MAX_CELLS:,} cells"
+            problems.append(f"{name}: larger than the {bound} that are read")
+            return Log(header)
+        whole = [text for text in block if text is not None]
+        damaged += [number + at for at in log.extend(whole, header)]
+        number += len(block)
+        torn = len(whole) < len(block)
+    if torn:
+        problems.append(f"{name}: the last line is torn and excluded")
+    shown = damaged[:_MOST_LINES]
+    problems += [f"{name}:{number}: a damaged line is excluded" for number in shown]
+    if len(damaged) > len(shown):
+        problems.append(f"{name}: {len(damaged) - len(shown):,} more damaged lines are excluded")
+    return log
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes | None]:
+    """Yield lines without their ends; None for a last one without an end."""
+    while text := stream.readline(MAX_LINE):
+        if text.endswith(b"\n"):
+            yield text[:-1].removesuffix(b"\r")
+            continue
+        long = len(text) == MAX_LINE
+        while text and not text.endswith(b"\n"):
+            text = stream.readline(MAX_LINE)
+        yield b"" if long and text else None
+
+
+def _cells(text: bytes | None) -> list[str]:
+    """Split a line; one that is no line of a log has no cells."""
+    decoded = (text or b"").decode("utf-8", "replace")
+    try:
+        return next(csv.reader([decoded]), []) if '"' in decoded else decoded.split(",")
+    except csv.Error:
+        return []
+
+
+def _columns(
+    lines: Sequence[bytes], width: int, places: Sequence[int]
+) -> list[Sequence[float]] | None:
+    """Return columns of sound lines, without numbers where all cells are empty: fast, or None."""
+    rows = [text.split(b",") for text in lines]
+    if any(len(row) != width for row in rows) or any(b'"' in text for text in lines):
+        return None
+    by_place = list(zip(*rows, strict=True))
+    columns: list[Sequence[float]] = []
+    for cells in (by_place[at] for at in places) if by_place else ():
+        try:
+            columns.append(array("d", map(float, cells)))
+        except ValueError:
+            if any(cells):
+                return None
+            columns.append(())
+    return columns
+
+
+def _are_epochs(numbers: Sequence[float]) -> bool:
+    return bool(numbers) and all(1 <= n <= MAX_EPOCH and n % 1 == 0 for n in numbers)
