@@ -76,7 +76,8 @@ def compare(
     `latest`; without any, all runs are compared. Columns show only what differs. Each group (arm)
     is compared with a baseline: better, worse, no practical difference, or cannot tell.
     """
-    selected = find_runs(runs, runs_dir)
+    selected = opened = find_runs(runs, runs_dir)
+    problems = [len(run.problems) for run in opened]
     if mcnemar:
         others = (metric, at, baseline, margin, until, sort, per_run or None)
         page = _mcnemar(selected, alone=all(value is None for value in others))
@@ -92,6 +93,9 @@ def compare(
         question = Question(metric, at, baseline, _margin(metric, margin), study)
         target = _target(selected, until) if until else None
         page = view.page(selected, question, target=target, sort=sort, per_run=per_run)
+    for run, known in zip(opened, problems, strict=True):
+        for problem in run.problems[known:]:  # of files that were read for the page
+            say_note(f"{run.folder}: {problem}")
     say(FORMATS[format_].write(page), nl=False)
 
 

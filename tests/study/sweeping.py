@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from fingerprints import rows
 
+from nnexp.config.loader import load
+
 BOUND = 120.0
 # Six runs, long enough to be hit in the middle and short enough to be repeated often.
 STUDY = """\
@@ -137,6 +139,8 @@ def contents(folder: Path) -> dict[str, dict[str, Any]]:
         files = {f.name: f.read_bytes() for f in path.iterdir() if not f.name.startswith(".")}
         files["run.json"] = json.loads(files["run.json"])["status"].encode()
         files["metrics.csv"] = repr(rows(path)).encode()
+        # The path of data is as seen from the run, where both lie in one project.
+        files["config.yaml"] = repr(load(path / "config.yaml").values()).encode()
         found[path.name] = files | {"checkpoint.npz": _checkpoint(files["checkpoint.npz"])}
     return found
 
