@@ -173,7 +173,7 @@ ENDLESS: list[tuple[str, bytes, str]] = [
     (
         "config.yaml",
         b"tags: [" + b"'*'," * 100_000 + b"]",
-        "config.yaml:1: tags.0: '*' is not allowed",
+        "config.yaml:1: tags.0: expected ASCII letters",
     ),
     ("config.yaml", b"[" * 3_000_000, "larger than the 20 levels"),
     ("config.yaml", b"a: [" + b"1," * 400_000 + b"]", "larger than the 300,000 values"),
