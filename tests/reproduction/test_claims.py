@@ -14,12 +14,7 @@ from nnexp.config.schema import Experiment
 from nnexp.reproduction.__main__ import ROOT_CONFIGS, write
 from nnexp.reproduction.checks import SIZES, Finding
 from nnexp.reproduction.claims import CLAIMS, Claim
-<<<<<<< HEAD
-=======
-from nnexp.reproduction.figures import FIGURES
-from nnexp.reproduction.report import write
 from nnexp.run.log import Log
->>>>>>> 201e3d5 (One reader of run.json, no index: list and compare read run.json alone, and the log only where it is not the one that was written)
 from nnexp.run.reader import Run
 from nnexp.stats.summary import facts
 
@@ -148,9 +143,8 @@ def a_run(
     """Return a run that needs no folder for its config and metrics."""
     config = experiment.model_dump(mode="json") if experiment else None
     log = Log(dict.fromkeys(key for row in rows for key in row), rows)
-    return Run(
-        folder, {**record, "config": config or {}}, status, facts(rows), _logs={"metrics.csv": log}
-    )
+    record = {**record, "config": config or {}}
+    return Run(folder, record, status, facts(rows), _logs={"metrics.csv": log})
 
 
 def judged(claim: Claim, runs: Mapping[str, Run]) -> Finding:
