@@ -15,13 +15,12 @@ import shutil
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import chdir, contextmanager, suppress
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import yaml
@@ -38,9 +37,7 @@ from nnexp.config.study import load_study
 from nnexp.data import READERS
 from nnexp.data.inline import Inline
 from nnexp.errors import NnexpError
-from nnexp.run import index
 from nnexp.run.assembly import DataCache, load_data
-from nnexp.run.find import folders as find
 from nnexp.run.reader import Run, open_run
 from nnexp.study.record import claim_folder, record_of
 from nnexp.views.run import as_record, page
@@ -270,24 +267,6 @@ def checkpoints(draw: st.DrawFn) -> dict[str, bytes]:
 
 
 @cache
-def indexed() -> Path:
-    """Return a lasting folder of two runs that an index knows."""
-    folder = lasting()
-    for name in ("run", "cut"):
-        put(folder / "runs" / name, runs()[name])
-    with trusting():
-        index.open_many(find(folder / "runs")).keep()
-    return folder
-
-
-@contextmanager
-def trusting() -> Iterator[None]:
-    """Let two runs be enough for an index, and let it trust files that have just changed."""
-    with patch.object(index, "LEAST", 1), patch.object(index, "FRESH_NS", 0):
-        yield
-
-
-@cache
 def studied() -> Path:
     """Return a lasting folder of two runs, and what a study's base needs."""
     folder = lasting()
@@ -295,12 +274,6 @@ def studied() -> Path:
     for name in ("run", "cut"):
         put(folder / "runs" / name, runs()[name])
     return folder
-
-
-def indexes() -> st.SearchStrategy[tuple[bytes, tuple[str, ...]]]:
-    """Return indexes with spoilt values or bytes, and a command."""
-    valid = (indexed() / "runs" / index.INDEX).read_bytes()
-    return st.tuples(records(valid), st.sampled_from(COMMANDS))
 
 
 def put(folder: Path, files: Mapping[str, bytes | None]) -> None:
@@ -432,16 +405,6 @@ def check_folder(folder: Path, case: Any) -> bool:
     return _printed(folder, words)
 
 
-def check_index(folder: Path, case: tuple[bytes, tuple[str, ...]]) -> bool:
-    """A spoilt index is not used, or used as far as it makes sense."""
-    place = indexed()
-    (place / "runs" / index.INDEX).write_bytes(case[0])
-    with trusting():
-        found = index.open_many(find(place / "runs"))
-        _printed(place, case[1])
-    return any(state.indexed for state in found._states)
-
-
 def check_resume(folder: Path, case: dict[str, bytes]) -> bool:
     """A spoilt interrupted run is refused, and left as it is, or trained to its end."""
     put(folder, runs()["source"])
@@ -487,7 +450,6 @@ TARGETS: dict[str, Target] = {
     "record": Target(lambda: records(runs()["run"]["run.json"]), check_record),
     "study": Target(studies, check_study, command=True),
     "folder": Target(folders, check_folder, command=True),
-    "index": Target(indexes, check_index),
     "resume": Target(checkpoints, check_resume, command=True),
 }
 
