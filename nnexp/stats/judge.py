@@ -17,14 +17,11 @@ from nnexp.stats.selection import (
     MOST_NAMED,
     ArmPlan,
     Group,
-    RunLike,
     StudyPlan,
     brief,
-    differing,
     differing_keys,
-    flatten,
+    incomparable,
     listed,
-    source,
 )
 from nnexp.stats.verdict import default_margin
 
@@ -258,28 +255,6 @@ def _empty(arm: Sample, baseline: Sample) -> str | None:
     for which in (baseline, arm):
         if not which.seeds:
             return f"no run of {which.name} has ended with a value"
-    return None
-
-
-def incomparable(one: RunLike, other: RunLike) -> str | None:
-    """Say why two runs' figures are not of the same thing; None where they are."""
-    if one.config is None or other.config is None:
-        return "its config cannot be read"
-    if one.digest and one.digest == other.digest:
-        return None
-    # How much it was trained on may differ: that is an experiment.
-    here, there = (
-        flatten({key: value for key, value in run.config["data"].items() if key != "train"})
-        for run in (one, other)
-        if run.config
-    )
-    if here.keys() != there.keys():
-        return f"it was measured on other data ({source(here)}, not {source(there)})"
-    if keys := differing([here, there]):
-        values = ", ".join(f"{k} {brief(here[k])}, not {brief(there[k])}" for k in keys[:3])
-        return f"it was measured on other data ({values})"
-    if one.config["data"] == other.config["data"] and one.digest and other.digest:
-        return "the data files were not the same (their sha256 differ)"
     return None
 
 

@@ -252,10 +252,10 @@ def _settings(run: RunLike, *, one_kind: bool) -> Flat:
         path = run.config["data"].get("path")
         return flat | ({"data.path": PurePath(path).name} if path else {})
     own = {key: value for key, value in flat.items() if not key.startswith("data.")}
-    return own | {"data": source(run.config["data"])}
+    return own | {"data": _source(run.config["data"])}
 
 
-def source(data: Mapping[str, Any]) -> str:
+def _source(data: Mapping[str, Any]) -> str:
     """Name the data of a config in a word."""
     return brief(PurePath(data["path"]).name if "path" in data else data.get("name", "inline"))
 
@@ -263,6 +263,28 @@ def source(data: Mapping[str, Any]) -> str:
 def differing_keys(several: Sequence[Group]) -> list[str]:
     """Return the keys that tell groups apart, except groups without a readable config."""
     return differing([group.settings for group in several if group.runs[0].config])
+
+
+def incomparable(one: RunLike, other: RunLike) -> str | None:
+    """Say why two runs' figures are not of the same thing; None where they are."""
+    if one.config is None or other.config is None:
+        return "its config cannot be read"
+    if one.digest and one.digest == other.digest:
+        return None
+    # How much it was trained on may differ: that is an experiment.
+    here, there = (
+        flatten({key: value for key, value in run.config["data"].items() if key != "train"})
+        for run in (one, other)
+        if run.config
+    )
+    if here.keys() != there.keys():
+        return f"it was measured on other data ({_source(here)}, not {_source(there)})"
+    if keys := differing([here, there]):
+        values = ", ".join(f"{k} {brief(here[k])}, not {brief(there[k])}" for k in keys[:3])
+        return f"it was measured on other data ({values})"
+    if one.config["data"] == other.config["data"] and one.digest and other.digest:
+        return "the data files were not the same (their sha256 differ)"
+    return None
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Flat:

@@ -6,7 +6,6 @@ docs/statistics.md, for users.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nnexp.names import higher_is_better, is_accuracy
@@ -66,9 +65,6 @@ class Evidence:
     failures: str = ""
 
 
-Rule = Callable[[Evidence, Estimate], "Verdict | None"]
-
-
 def default_margin(metric: str) -> float | None:
     """Return the difference that does not matter: 0.1 points of accuracy; None for a cost."""
     return 0.001 if is_accuracy(metric) else None
@@ -100,7 +96,7 @@ def too_few(case: Evidence, estimate: Estimate) -> Verdict | None:
     if estimate.paired:
         why = (
             f"{plural(n, 'pair')} of runs: even if every seed agrees, p cannot fall below "
-            f"2/2^{n} = {2 / 2**n:.2g}; six are the least (2/2^6 = 0.031)"
+            f"2/2^{n} = {p_value(2 / 2**n)}; six are the least (2/2^6 = 0.031)"
         )
     else:
         why = f"unpaired, and an arm has only {plural(n, 'run')}; six in each are the least"
@@ -165,14 +161,7 @@ def undecided(case: Evidence, estimate: Estimate) -> Verdict:
     return Verdict("cannot tell", f"{why}{_figures(case, estimate)}; {outlook}", needed)
 
 
-RULES: tuple[Rule, ...] = (
-    too_few,
-    uneven_failures,
-    negligible,
-    too_many_comparisons,
-    real,
-    undecided,
-)
+RULES = (too_few, uneven_failures, negligible, too_many_comparisons, real, undecided)
 
 
 def _figures(case: Evidence, estimate: Estimate) -> str:
@@ -187,7 +176,7 @@ def _figures(case: Evidence, estimate: Estimate) -> str:
 
 
 def _outlook(case: Evidence, estimate: Estimate) -> tuple[int | None, str]:
-    """Say how many seeds would tell, going by the spread that was measured."""
+    """Say how many seeds would decide, going by the spread that was measured."""
     difference, sd, margin = abs(estimate.mean), estimate.sd or 0.0, case.margin
     if margin is not None and difference < margin:
         needed = seeds_for_margin(difference, sd, margin)

@@ -11,7 +11,7 @@ from nnexp.errors import RunError
 from nnexp.numbers import change, p_value
 from nnexp.run.reader import Run
 from nnexp.stats.estimate import ALPHA
-from nnexp.stats.judge import incomparable
+from nnexp.stats.selection import incomparable
 from nnexp.stats.significance import mcnemar
 from nnexp.views.formats import Block, Page
 

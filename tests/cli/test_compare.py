@@ -76,7 +76,7 @@ def test_the_figures_are_those_of_the_rows(nnexp: Nnexp, gallery: Path, metric: 
 
 
 def test_only_what_differs_is_a_column(nnexp: Nnexp, gallery: Path) -> None:
-    """Keys with one value for all the compared runs are left out; seeds never are a column."""
+    """Keys with one value for all the compared runs are excluded; seeds never are a column."""
     row = strict(nnexp("compare", gallery, "--json").stdout)[0]
     assert {"eta", "cost", "output"} <= set(row)
     assert not {"layers", "epochs", "batch_size", "data.path", "seed", "tags"} & set(row)
@@ -102,7 +102,7 @@ def test_the_table_marks_runs_that_did_not_complete(nnexp: Nnexp, gallery: Path)
 
 
 def test_a_published_figure_stands_beside_the_measured_ones(nnexp: Nnexp, gallery: Path) -> None:
-    """The reference of a config is a column, with the statistic it is to be held against."""
+    """The reference of a config is a column, with the statistic it is compared with."""
     found = {row["name"]: row for row in strict(nnexp("compare", gallery, "--json").stdout)}
     assert (found["small"]["published"], found["small"]["published_statistic"]) == (0.9, "peak")
     assert found["quick"]["published"] is None
@@ -235,7 +235,7 @@ def test_runs_without_any_metric_cannot_be_compared(nnexp: Nnexp, small: Path) -
     assert nnexp("compare", code=1).stderr == "nnexp: none of the runs has logged a metric\n"
 
 
-def test_a_class_that_was_never_learnt_is_named(nnexp: Nnexp, small: Path) -> None:
+def test_a_class_that_was_never_learned_is_named(nnexp: Nnexp, small: Path) -> None:
     """A mean hides a network that ignores a class, so the runs that do are listed below it."""
     stuck = "init={weights: [[[0, 0]], [[0], [0]]], biases: [[0], [9, -9]]}"
     nnexp("train", small, "-s", "layers=[2, 1, 2]", "-s", stuck, "-s", "eta=1e-9", "--seeds", "0-1")

@@ -49,7 +49,7 @@ def test_runs_are_paired_by_seed() -> None:
     assert found.p_adjusted == found.estimate.p
 
 
-def test_a_seed_in_one_arm_only_is_left_out_and_named() -> None:
+def test_a_seed_in_one_arm_only_is_excluded_and_named() -> None:
     """Nothing is dropped in silence."""
     found = only(compare([drawn("a", 1, 10), drawn("b", 2, 8)], metric=METRIC, margin=None))
     assert found.seeds == tuple(range(8))

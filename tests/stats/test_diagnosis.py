@@ -59,7 +59,7 @@ def test_divergence_names_epoch_and_eta() -> None:
         (100, 0.016, True),
     ],
 )
-def test_nothing_was_learnt_where_accuracy_is_chance(
+def test_nothing_was_learned_where_accuracy_is_chance(
     classes: int, accuracy: float, learned: bool
 ) -> None:
     """Chance is one in so many classes, and 70 % of two classes is more than nothing."""
@@ -72,7 +72,7 @@ def test_nothing_was_learnt_where_accuracy_is_chance(
         assert "l2" not in found
 
 
-def test_nothing_was_learnt_with_its_suspects() -> None:
+def test_nothing_was_learned_with_its_suspects() -> None:
     """L2 is named where there is some, and saturated neurons before either."""
     log = rows(train_accuracy=[0.25])
     known: dict[str, Any] = {"recall": [0.25] * 4, "examples": 40, "config": {"l2": 5.0}}

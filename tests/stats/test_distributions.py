@@ -58,7 +58,7 @@ def test_the_noncentral_t_at_its_ends() -> None:
 
 @given(n=st.integers(0, 300), k=st.integers(0, 300))
 def test_throws_of_a_coin_are_counted(n: int, k: int) -> None:
-    """The distribution is that of whole numbers of ways."""
+    """The distribution is that of integers of ways."""
     ways = sum(comb(n, i) for i in range(min(k, n) + 1))
     assert fair_binomial_cdf(k, n) == pytest.approx(ways / 2**n, rel=NINE_DIGITS)
 

@@ -87,7 +87,7 @@ def test_nothing_differs_in_one() -> None:
         ([], [], []),
     ],
 )
-def test_a_class_that_is_never_recognized_is_unlearnt(
+def test_a_class_that_is_never_recognized_is_not_learned(
     labels: list[int], predicted: list[int], classes: list[int]
 ) -> None:
     """A class of which no example is right is named, unless it has too few to tell."""
@@ -96,7 +96,7 @@ def test_a_class_that_is_never_recognized_is_unlearnt(
 
 
 @pytest.mark.parametrize(("right", "classes"), [(0, [0]), (49, [0]), (50, []), (51, [])])
-def test_a_class_is_unlearnt_below_half_of_chance(right: int, classes: list[int]) -> None:
+def test_a_class_is_not_learned_below_half_of_chance(right: int, classes: list[int]) -> None:
     """With ten classes chance recognizes 100 of 1,000; 49 are too few, 50 are not."""
     others = [label for label in range(1, 10) for _ in range(10)]
     labels = [0] * 1000 + others

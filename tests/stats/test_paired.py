@@ -24,7 +24,7 @@ differences = st.lists(floats, min_size=1, max_size=9)
 
 
 def enumerated(d: list[int]) -> Fraction:
-    """Count patterns of signs in whole numbers."""
+    """Count patterns of signs in integers."""
     sums = [
         sum(s * x for s, x in zip(signs, d, strict=True))
         for signs in product((1, -1), repeat=len(d))
@@ -42,7 +42,7 @@ def test_fishers_test_of_darwins_maize() -> None:
 
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=8))
 def test_p_is_the_fraction_of_all_patterns_of_signs(d: list[int]) -> None:
-    """Enumeration in whole numbers, with many ties, gives the same p."""
+    """Enumeration in integers, with many ties, gives the same p."""
     assert sign_flip([float(x) for x in d]).p == float(enumerated(d))
 
 
@@ -52,7 +52,7 @@ def test_p_is_the_fraction_of_all_patterns_of_signs(d: list[int]) -> None:
     )
 )
 def test_rounding_makes_no_difference(pairs: list[tuple[int, int]]) -> None:
-    """Accuracies, whose differences are off in the last digit, give the p of the whole numbers."""
+    """Accuracies, whose differences are off in the last digit, give the p of the integers."""
     d = [a / 10_000 - b / 10_000 for a, b in pairs]
     assert sign_flip(d).p == float(enumerated([a - b for a, b in pairs]))
 

@@ -109,7 +109,7 @@ def test_the_interval_is_welchs(a: list[float], b: list[float]) -> None:
 
 @given(whole, whole)
 def test_p_is_the_fraction_of_all_labellings(a: list[int], b: list[int]) -> None:
-    """Enumeration in whole numbers, with many ties, gives the same p."""
+    """Enumeration in integers, with many ties, gives the same p."""
     pooled, n, m = [*a, *b], len(a), len(b)
     total = sum(pooled)
     ways = [abs(sum(c) * (n + m) - n * total) for c in combinations(pooled, n)]

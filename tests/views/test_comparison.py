@@ -118,7 +118,7 @@ def test_runs_without_a_config_are_groups_of_their_own(make: Make) -> None:
     assert len(groups([*found, make("completed", 0, [0.5])], "test_accuracy")) == 3
 
 
-def test_columns_without_any_value_are_left_out(make: Make) -> None:
+def test_columns_without_any_value_are_excluded(make: Make) -> None:
     """Nothing published and nothing logged takes no room."""
     found = groups([make("completed", 0, [0.5])], "test_accuracy")
     assert titles(found) == ["name", "runs", "last", "peak", "s/epoch"]
@@ -148,7 +148,7 @@ def test_the_caption_says_what_the_figures_are(make: Make) -> None:
     assert caption(one, "train_cost") == ["train cost."]
 
 
-def test_classes_that_were_not_learnt_are_named_by_their_names(train: Train) -> None:
+def test_classes_that_were_not_learned_are_named_by_their_names(train: Train) -> None:
     """The note says which runs of a group are stuck and on what, and nothing of the others."""
     stuck = "init={weights: [[[0, 0]], [[0], [0]]], biases: [[0], [9, -9]]}"
     train("layers=[2, 1, 2]", stuck, "eta=1e-9", "epochs=1")
