@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -27,7 +28,7 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
 # Differences of larger values overflow.
 _LARGEST = 1e300
 _LEGEND_WIDTH, _LONGEST_LABEL, _MOST_LABELS = 72, 360, 60
-_MOST_NAMED = 20
+_LOGS, _MOST_NAMED = (METRICS, DIAGNOSTICS, PARAMETERS), 20
 
 # Pattern of a column's name -> its label.
 _LABELS = {
@@ -70,16 +71,6 @@ def check_format(path: Path) -> str:
     return suffix
 
 
-def _columns(runs: Sequence[RunLike], log: str) -> list[str]:
-    """Return the columns of a log that hold a number for at least one run and epoch."""
-    columns: dict[str, None] = {}
-    for run in runs:
-        for row in run.log(log):
-            columns |= dict.fromkeys(key for key, value in row.items() if value is not None)
-    columns.pop("epoch", None)
-    return list(columns)
-
-
 def log_of(runs: Sequence[RunLike], column: str) -> str:
     """Return which of the three logs of these runs has a column.
 
@@ -87,17 +78,18 @@ def log_of(runs: Sequence[RunLike], column: str) -> str:
         OptionError: none of them has it.
     """
     columns: dict[str, list[str]] = {}
-    for log in (METRICS, DIAGNOSTICS, PARAMETERS):
-        columns[log] = _columns(runs, log)
-        if column in columns[log]:
+    for log in _LOGS:
+        rows = [row for run in runs for row in run.log(log)]
+        if column != "epoch" and any(row.get(column) is not None for row in rows):
             return log
-    hint = did_you_mean(column, [name for log in columns.values() for name in log])
+        columns[log] = list(dict.fromkeys(key for row in rows for key in row if key != "epoch"))
     logged = "; ".join(
         f"{log} has {', '.join(fields[:_MOST_NAMED])}{' ...' * (len(fields) > _MOST_NAMED)}"
         for log, fields in columns.items()
         if fields
     )
-    raise OptionError(f"--metric {column}: not logged by these runs{hint or f'; {logged}'}")
+    hint = did_you_mean(column, chain(*columns.values())) or f"; {logged}"
+    raise OptionError(f"--metric {column}: not logged by these runs{hint}")
 
 
 @contextmanager
