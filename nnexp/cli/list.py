@@ -32,19 +32,19 @@ def list_(
     from nnexp.run.reader import open_all
     from nnexp.views.list import table
 
-    opened, notes = open_all(reversed(by_age(folders(runs_dir))))
+    runs, notes = open_all(reversed(by_age(folders(runs_dir))))
     for note in notes:
         say_note(note)
-    kept = [
+    matches = [
         run
-        for run in opened
+        for run in runs
         if (name is None or name in run.name)
         and set(tags) <= set(run.tags)
         and status in (None, run.status)
     ]
-    if kept or format_ != "table":
-        say(FORMATS[format_].table(table(kept, runs_dir)), nl=False)
-    elif opened:
-        say(f"none of the {len(opened)} runs under {runs_dir} fits", err=True)
+    if matches or format_ != "table":
+        say(FORMATS[format_].table(table(matches, runs_dir)), nl=False)
+    elif runs:
+        say(f"none of the {len(runs)} runs under {runs_dir} matches", err=True)
     else:
         say(f"no runs under {runs_dir} yet: nnexp train configs/smoke.yaml", err=True)

@@ -11,6 +11,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from nnexp.cli.output import say_note
+from nnexp.errors import OptionError, RunError, did_you_mean, one_of
+from nnexp.names import METRICS, default_metric
 from nnexp.views.formats import FORMATS, Format
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ runs_dir_option = click.option(
 
 
 def cores() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -55,9 +57,9 @@ def complete_runs(
 
     runs = ctx.params.get("runs_dir") or Path("runs")
     names = [LATEST, *(folder.name for folder in reversed(by_age(folders(Path(runs)))))]
-    # A shell takes these a line each, and shows them.
-    fitting = [name for name in names if name.startswith(incomplete) and name.isprintable()]
-    items = [CompletionItem(name) for name in fitting]
+    # The shell reads one name per line, and prints them.
+    names = [name for name in names if name.startswith(incomplete) and name.isprintable()]
+    items = [CompletionItem(name) for name in names]
     return items or [CompletionItem(incomplete, type="file")]
 
 
@@ -86,35 +88,31 @@ page_format_option = _format_option([f for f in FORMATS.values() if not f.only_t
 
 
 def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
-    """Return the runs that words of the command line stand for; all of them for no words.
+    """Return the runs that words of the command line name; without words, all runs.
 
-    What cannot be read is said on stderr, and the rest is used.
+    What cannot be read becomes a note on stderr.
 
     Raises:
-        RunError: nothing is left.
+        RunError: no run is left.
     """
-    from nnexp.errors import RunError
     from nnexp.run.find import folders, resolve
     from nnexp.run.reader import open_all
 
-    found: dict[Path, None] = {}
+    paths: dict[Path, None] = {}
     notes: list[str] = []
     for name in names:
         try:
-            found |= dict.fromkeys(resolve(name, runs_dir))
+            paths |= dict.fromkeys(resolve(name, runs_dir))
         except RunError as error:
             notes.append(str(error))
-    if not names:
-        found = dict.fromkeys(folders(runs_dir))
-    opened, more = open_all(found)
-    notes += more
-    if not opened:
-        said = "\n".join(notes)
+    runs, problems = open_all(paths if names else folders(runs_dir))
+    notes += problems
+    if not runs:
         start = "start one with: nnexp train configs/smoke.yaml"
-        raise RunError(said or f"{runs_dir}: there are no runs yet; {start}")
+        raise RunError("\n".join(notes) or f"{runs_dir}: there are no runs yet; {start}")
     for note in notes:
         say_note(note)
-    return opened
+    return runs
 
 
 def choose_metric(runs: list[Run], metric: str | None, option: str = "--metric") -> str:
@@ -124,9 +122,6 @@ def choose_metric(runs: list[Run], metric: str | None, option: str = "--metric")
         OptionError: no run has logged it.
         RunError: no run has logged anything.
     """
-    from nnexp.errors import OptionError, RunError, did_you_mean, one_of
-    from nnexp.names import METRICS, default_metric
-
     logged = [name for name in METRICS if any(name in run.facts.summary for run in runs)]
     chosen = metric or default_metric(logged)
     if chosen is None:

@@ -83,7 +83,7 @@ def test_filters_keep_the_runs_they_name(
     if not names:
         result = nnexp("list", "--runs-dir", gallery, *words)
         assert result.stdout == ""
-        assert result.stderr == f"none of the 5 runs under {gallery} fits\n"
+        assert result.stderr == f"none of the 5 runs under {gallery} matches\n"
 
 
 @pytest.mark.parametrize("format_", ["csv", "json", "md", "table"])
