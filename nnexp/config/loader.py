@@ -200,15 +200,22 @@ def assign(document: Document, name: str, value: Any, place: str) -> None:
         except (KeyError, IndexError, TypeError) as error:
             parent = dotted(key[:i])
             raise OptionError(f"{place}: {parent} has no part {part}") from error
-    if isinstance(holder, dict):
-        holder[str(last)] = value
-    elif isinstance(holder, list) and isinstance(last, int) and last < len(holder):
-        holder[last] = value
-    else:
+    last = str(last) if isinstance(holder, dict) else last
+    in_list = isinstance(holder, list) and isinstance(last, int) and last < len(holder)
+    if not in_list and not isinstance(holder, dict):
         raise OptionError(f"{place}: {dotted(key[:-1])} has no part {last}")
-    for old in [k for k in document.places if k[: len(key)] == key]:
-        del document.places[old]
-    document.places[key] = place
+    if in_list or last in holder:
+        _forget(document.places, (*key[:-1], last), holder[last])
+    holder[last] = value
+    document.places[(*key[:-1], last)] = place
+
+
+def _forget(places: dict[Key, str], key: Key, value: Any) -> None:
+    """Remove the places of a value and all its parts."""
+    places.pop(key, None)
+    if isinstance(value, dict | list):
+        for part in value if isinstance(value, dict) else range(len(value)):
+            _forget(places, (*key, part), value[part])
 
 
 def to_config(document: Document) -> Config:

@@ -32,7 +32,7 @@ _FORMS: dict[str, str] = {
 # Of these, pydantic puts the name of the form after the key.
 _TAGGED = ("data", "schedule", "init", "dropout")
 # Nobody corrects more at once, and to word each takes time.
-_MOST = 200
+MAX_MISTAKES = 200
 _MODELS: dict[Key, type[BaseModel]] = {
     (): schema.Experiment,
     ("reference",): schema.Reference,
@@ -81,7 +81,7 @@ def messages(
     """
     model_of = model_of or (lambda key: _config_model(key, values))
     keys: set[Key] = set()
-    for item in islice(error.errors(include_url=False), _MOST):
+    for item in islice(error.errors(include_url=False), MAX_MISTAKES):
         key = _key(item, values)
         if key in keys:
             continue

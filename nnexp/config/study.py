@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 
 from nnexp.config.identity import identity
 from nnexp.config.loader import Config, assign, is_study, read, to_config, word
-from nnexp.config.messages import shown
+from nnexp.config.messages import MAX_MISTAKES, shown
 from nnexp.config.rules import metric_problem
 from nnexp.config.study_file import (
     Changes,
@@ -108,7 +108,7 @@ def load_study(path: Path | str, *, seeds: str | None = None, many: bool = False
     chosen = parse_seeds(seeds) if seeds is not None else seeds_of(file.seeds)
     _refuse_many(path, file, len(chosen), many=many)
     arms = _with_baselines(document, _arms(document, file), file)
-    document.refuse(_misfits(document, arms, file))
+    document.refuse(islice(_misfits(document, arms, file), MAX_MISTAKES))
     return Study(
         name=file.name or word(path.stem),
         description=file.description,
