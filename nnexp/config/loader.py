@@ -57,7 +57,7 @@ class Config:
         return Config(self.experiment.model_copy(update={"epochs": epochs}), self.document)
 
     def error(self, key: Key, message: str) -> ConfigError:
-        """Return the error that says what is wrong with a key, and where it stands."""
+        """Return the error that says what is wrong with a key, and where it is."""
         return self.document.error(key, message)
 
 
@@ -305,12 +305,12 @@ def dump(experiment: Experiment) -> str:
     """Write an experiment as the YAML that repeats it: `load` gives the same experiment back.
 
     Every character is printable, whatever the texts hold. Keys without a value (no reference, no
-    description, no tags) are left out.
+    description, no tags) are not written.
     """
     values = experiment.model_dump(exclude_none=True)
-    given = {k: value for k, value in values.items() if value or k not in ("description", "tags")}
+    values = {k: value for k, value in values.items() if value or k not in ("description", "tags")}
     text = yaml.dump(
-        given,
+        values,
         Dumper=_Dumper,
         sort_keys=False,
         allow_unicode=True,
@@ -323,6 +323,6 @@ def dump(experiment: Experiment) -> str:
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
 
 
-def _escape(found: re.Match[str]) -> str:
-    char = found[0]
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
     return char if char.isprintable() else f"\\U{ord(char):08X}"

@@ -147,7 +147,7 @@ def metric_problem(
         metric: as in test_accuracy.
         experiment: of the run.
         monitor: the sets that it evaluates.
-        dataset: its data; None before they are read, when less can be said.
+        dataset: its data; None before they are read: then fewer reasons are checked.
     """
     name, _, kind = metric.partition("_")
     regression = dataset.train.labels is None if dataset else None

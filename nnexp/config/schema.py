@@ -6,11 +6,13 @@ messages about wrong values are worded from it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic_core import core_schema
 
 from nnexp.data import READERS, reader_of
 from nnexp.data.augmentation import Augment
@@ -28,23 +30,18 @@ MAX_LOGGED = 1000
 
 
 class Choice:
-    """An annotation for a name from a table of the mathematics."""
+    """An annotation for a text that is one of some names."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = list(names)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """Accept exactly these strings."""
-        from pydantic_core import core_schema
-
-        return core_schema.literal_schema(list(self.names))
-
-
-def _choice(table: Any) -> WithJsonSchema:
-    return WithJsonSchema({"enum": list(table), "type": "string"})
+        """Accept exactly these names."""
+        return core_schema.literal_schema(self.names)
 
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Reduction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Percent = Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)]
 Word = Annotated[
     str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=-]*$")
@@ -54,7 +51,6 @@ Statistic = Annotated[
     str,
     BeforeValidator(lambda name: OLD_STATISTICS.get(name, name) if isinstance(name, str) else name),
     Choice(STATISTICS),
-    _choice(STATISTICS),
 ]
 
 
@@ -67,8 +63,11 @@ else:
     ]
 
 
+InitializerName = Annotated[str, Choice(INITIALIZERS)]
+
+
 class ExplicitInit(Strict):
-    """Given parameters: one matrix (n_out rows of n_in) and one vector (n_out) a layer."""
+    """Explicit parameters: per layer one matrix (n_out rows of n_in) and one vector (n_out)."""
 
     weights: list[list[list[Real]]]
     biases: list[list[Real]]
@@ -77,8 +76,8 @@ class ExplicitInit(Strict):
 class LayerwiseInit(Strict):
     """One initializer for the hidden layers, another for the output layer."""
 
-    hidden: Annotated[str, Choice(tuple(INITIALIZERS)), _choice(INITIALIZERS)]
-    output: Annotated[str, Choice(tuple(INITIALIZERS)), _choice(INITIALIZERS)]
+    hidden: InitializerName
+    output: InitializerName
 
 
 def _init_kind(value: Any) -> str | None:
@@ -90,7 +89,7 @@ def _init_kind(value: Any) -> str | None:
 
 
 Init = Annotated[
-    Annotated[str, Choice(tuple(INITIALIZERS)), _choice(INITIALIZERS), Tag("word")]
+    Annotated[InitializerName, Tag("word")]
     | Annotated[LayerwiseInit, Tag("layers")]
     | Annotated[ExplicitInit, Tag("explicit")],
     Discriminator(_init_kind),
@@ -106,18 +105,18 @@ class StepSchedule(Strict):
 
     name: Literal["step"]
     every: Natural = Field(description="epochs")
-    factor: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.5
+    factor: Reduction = 0.5
 
 
 class ExponentialSchedule(Strict):
     """η times `factor` after each epoch."""
 
     name: Literal["exponential"]
-    factor: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+    factor: Reduction
 
 
 class HalveSchedule(Strict):
-    """The book's: halve η when validation accuracy has not improved; end at η/`stop`."""
+    """As in the book: halve η when validation accuracy stops improving; end at η/`stop`."""
 
     name: Literal["halve"]
     patience: Natural = Field(10, description="epochs without improvement before η is halved")
@@ -125,12 +124,12 @@ class HalveSchedule(Strict):
 
 
 class EarlyStopping(Strict):
-    """Stop when a metric has not improved: the book's no-improvement-in-n."""
+    """Stop when a metric has not improved for some epochs: the book's no-improvement-in-n."""
 
-    metric: Annotated[str, Choice(WATCHED), _choice(WATCHED)] = "validation_accuracy"
+    metric: Annotated[str, Choice(WATCHED)] = "validation_accuracy"
     patience: Natural = Field(10, description="epochs without improvement before stopping")
-    min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        0.0, description="what counts as improvement must be larger than this"
+    min_delta: Strength = Field(
+        0.0, description="an improvement counts only if it is larger than this"
     )
 
 
@@ -142,7 +141,7 @@ def _schedule_kind(value: Any) -> str | None:
 
 PlainSchedule = ("constant", "cosine")
 Schedule = Annotated[
-    Annotated[str, Choice(PlainSchedule), _choice(PlainSchedule), Tag("word")]
+    Annotated[str, Choice(PlainSchedule), Tag("word")]
     | Annotated[StepSchedule, Tag("step")]
     | Annotated[ExponentialSchedule, Tag("exponential")]
     | Annotated[HalveSchedule, Tag("halve")],
@@ -151,7 +150,7 @@ Schedule = Annotated[
 
 
 class Reference(Strict):
-    """A published figure, shown beside the measured one. Accuracies are in percent."""
+    """Published figures, shown beside the measured ones. Accuracies are in percent."""
 
     test_accuracy: Percent | None = Field(None, description="%")
     validation_accuracy: Percent | None = Field(None, description="%")
@@ -161,7 +160,7 @@ class Reference(Strict):
     train_cost: Real | None = None
     output: Real | None = Field(None, description="of a single neuron, for its only example")
     statistic: Statistic = Field(
-        "last", description="which of the run's values the figure is compared with"
+        "last", description="which value of the run the figure is compared with"
     )
     source: str = Field("", description="where it was published")
 
@@ -170,25 +169,25 @@ class Experiment(Strict):
     """One experiment: everything that decides its result."""
 
     name: Word | None = Field(
-        None, description="of the run folder; the config's file name if not given"
+        None, description="of the run folder; by default the name of the config file"
     )
-    description: str = Field("", description="what it is for, in a sentence")
+    description: str = Field("", description="the purpose, in a sentence")
     tags: list[Word] = Field([], description="words to find the run by")
     data: Data = Field(description="`mnist`, or a mapping: see Data")
     layers: Annotated[list[Natural], Field(min_length=2)] = Field(
-        description="units of each layer, the input's first, the output's last"
+        description="number of units in each layer, from the input to the output"
     )
-    activation: Annotated[str, Choice(HIDDEN), _choice(HIDDEN)] = Field(
+    activation: Annotated[str, Choice(HIDDEN)] = Field(
         "sigmoid", description="of the hidden layers"
     )
-    output: Annotated[str, Choice(OUTPUT), _choice(OUTPUT)] = Field(
+    output: Annotated[str, Choice(OUTPUT)] = Field(
         "sigmoid", description="activation of the output layer"
     )
-    cost: Annotated[str, Choice(tuple(COSTS)), _choice(COSTS)] = Field(
-        "cross_entropy", description="what is minimised"
+    cost: Annotated[str, Choice(COSTS)] = Field(
+        "cross_entropy", description="the cost that training minimises"
     )
     softmax_scale: Positive = Field(
-        1.0, description="softmax's constant c: a_j = exp(c z_j) / Σ exp(c z_k)"
+        1.0, description="c in softmax, a_j = exp(c z_j) / Σ exp(c z_k): larger is sharper"
     )
     init: Init = Field("scaled", description="initial parameters: see Initial parameters")
     eta: Positive = Field(0.5, description="learning rate η")
@@ -196,7 +195,7 @@ class Experiment(Strict):
         "constant", description="of η: `constant`, `cosine`, or a mapping with a name"
     )
     epochs: Natural = Field(30, description="passes over the training set")
-    batch_size: Natural = Field(10, description="examples a step")
+    batch_size: Natural = Field(10, description="examples per step")
     l2: Strength = Field(
         0.0, description="λ of L2 regularization: (λ/2n) Σ w² is added to the cost"
     )
@@ -204,35 +203,36 @@ class Experiment(Strict):
         0.0, description="λ of L1 regularization: (λ/n) Σ |w| is added to the cost"
     )
     dropout: Dropout = Field(
-        0.0, description="fraction of hidden neurons left out in a step; or one a hidden layer"
+        0.0,
+        description="fraction of hidden neurons dropped per step, or a list of them",
     )
-    momentum: Fraction = Field(0.0, description="co-efficient μ of the velocity")
+    momentum: Fraction = Field(0.0, description="momentum coefficient μ")
     nesterov: bool = Field(False, description="Nesterov's form of momentum")
     augment: Augment | None = Field(None, description="augmentation of the training images")
     early_stopping: EarlyStopping | None = Field(None, description="stop before the last epoch")
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = Field(
-        0, description="of every random stream of the run"
+        0, description="of all randomness in the run"
     )
-    dtype: Annotated[str, Choice(tuple(DTYPES)), _choice(DTYPES)] = Field(
+    dtype: Annotated[str, Choice(DTYPES)] = Field(
         "float32", description="precision of the parameters and all arithmetic"
     )
-    monitor: list[Annotated[str, Choice((*SETS, *EXTRAS)), _choice((*SETS, *EXTRAS))]] = Field(
+    monitor: list[Annotated[str, Choice((*SETS, *EXTRAS))]] = Field(
         list(SETS),
-        description="sets to evaluate after each epoch; diagnostics: gradients and saturation; "
-        "parameters: weights, biases and outputs of a small network; [] for none",
+        description="sets to evaluate; diagnostics: gradients and saturation; parameters: weights, "
+        "biases and outputs of a small network; [] for none",
     )
     monitor_every: Natural = Field(
-        1, description="evaluate after every so many epochs, and the last"
+        1, description="epochs from one evaluation to the next; the last epoch is always evaluated"
     )
     reference: Reference | None = Field(
-        None, description="a published figure to hold the run against"
+        None, description="published figures to compare the run with"
     )
 
     def dropouts(self) -> tuple[float, ...]:
-        """Return the dropout of each hidden layer; empty without any."""
+        """Return the dropout of each hidden layer; empty without dropout."""
         hidden = len(self.layers) - 2
-        given = self.dropout if isinstance(self.dropout, list) else [self.dropout] * hidden
-        return tuple(given) if any(given) else ()
+        rates = self.dropout if isinstance(self.dropout, list) else [self.dropout] * hidden
+        return tuple(rates) if any(rates) else ()
 
 
 DEFAULTS: dict[str, Any] = {

@@ -83,7 +83,7 @@ class Study:
         return [(arm, arm.config.with_seed(seed)) for seed in self.seeds for arm in self.arms]
 
     def error(self, key: Key, message: str) -> ConfigError:
-        """Return the error that says what is wrong with a key, and where it stands."""
+        """Return the error that says what is wrong with a key, and where it is."""
         return self.document.error(key, message)
 
 

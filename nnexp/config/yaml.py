@@ -82,7 +82,7 @@ class Document:
     Attributes:
         file: its path.
         values: plain: what YAML says.
-        places: where each value stands, as "file:line".
+        places: where each value is, as "file:line".
         notes: what the user should know of it.
     """
 
@@ -102,11 +102,11 @@ class Document:
         return Document(self.file, deepcopy(self.values), dict(self.places))
 
     def problem(self, key: Key, message: str) -> Problem:
-        """Return what is wrong with a key, and where it stands."""
+        """Return what is wrong with a key, and where it is."""
         return Problem(self.where(key), dotted(key), message)
 
     def error(self, key: Key, message: str) -> ConfigError:
-        """Return the error that says what is wrong with a key, and where it stands."""
+        """Return the error that says what is wrong with a key, and where it is."""
         return ConfigError([self.problem(key, message)])
 
     def refuse(self, mistakes: Iterable[Mistake]) -> None:

@@ -80,8 +80,8 @@ def test_a_data_path_may_begin_at_home(
     data = load_text("data: {path: ~/digits}\nlayers: [4, 2]").experiment.data
     assert isinstance(data, IdxFolder)
     assert data.path == "/home/me/digits"
-    found = problems(load_text, "data: {path: ~nobody-at-all/digits}\nlayers: [4, 2]")
-    assert found[0].startswith("a.yaml:1: data.path: '~nobody-at-all/digits' leads nowhere")
+    messages = problems(load_text, "data: {path: ~nobody-at-all/digits}\nlayers: [4, 2]")
+    assert messages[0].startswith("a.yaml:1: data.path: '~nobody-at-all/digits' leads nowhere")
 
 
 @pytest.mark.parametrize("path", ['"a\\0b"', "loop", "loop/points.csv"])
@@ -122,7 +122,7 @@ def test_a_missing_file_is_named_with_the_one_that_is_meant(folder: Path) -> Non
 
 
 def test_a_folder_is_no_config(folder: Path) -> None:
-    """A folder where a file is due is refused by the system's own words."""
+    """A folder in place of a file is refused in the system's own words."""
     with pytest.raises(ConfigError, match=r"cannot be read: Is a directory"):
         load(folder)
 
@@ -134,10 +134,10 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file(load_text: L
         "data: {name: mnist, train: -1, tets: 5}\ndtype: float16\ninit: {weights: []}\n"
         "reference: {test_accuracy: 0.97}\n"
     )
-    found = problems(load_text, text)
-    lines = [int(line.split(":")[1]) for line in found]
+    messages = problems(load_text, text)
+    lines = [int(line.split(":")[1]) for line in messages]
     assert lines == sorted(lines)
-    assert [line.split(": ")[1] for line in found] == [
+    assert [line.split(": ")[1] for line in messages] == [
         "eta",
         "layers.1",
         "costs",
@@ -152,8 +152,8 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file(load_text: L
 
 def test_rules_between_keys_are_checked_although_other_keys_are_wrong(load_text: LoadText) -> None:
     """A wrong eta does not hide that cost and output do not belong together."""
-    found = problems(load_text, MINIMAL + "eta: 0\ncost: log_likelihood\n")
-    assert [line.split(": ")[1] for line in found] == ["eta", "cost"]
+    messages = problems(load_text, MINIMAL + "eta: 0\ncost: log_likelihood\n")
+    assert [line.split(": ")[1] for line in messages] == ["eta", "cost"]
 
 
 def test_a_wrong_key_is_reported_once(load_text: LoadText) -> None:
@@ -180,7 +180,7 @@ def test_another_seed_changes_nothing_else(load_text: LoadText) -> None:
 
 
 def test_a_later_finding_is_worded_with_its_line(load_text: LoadText) -> None:
-    """What is found when the data are read is reported at the key's line, too."""
+    """What is wrong with the data is reported at the key's line, too."""
     config = load_text(MINIMAL)
     assert str(config.error(("layers",), "too long")) == "a.yaml:2: layers: too long"
     assert str(config.error(("data", "path"), "gone")) == "a.yaml:1: data.path: gone"
@@ -193,3 +193,37 @@ def test_the_written_config_holds_every_key_that_has_a_value(load_text: LoadText
     assert "data: {name: mnist, train: 50000, validation: 10000, test: 10000}\n" in text
     assert "monitor: []\n" in text
     assert "reference" not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MINIMAL + "".join(f"epochs{i}: 1\n" for i in range(32_000)),
+        f"data: mnist\nlayers: [{'x, ' * 32_000}1]\n",
+        "data: {inline: {x: [" + "[x], " * 32_000 + "[1]], y: [1]}}\nlayers: [1, 1]\n",
+    ],
+)
+def test_only_some_of_very_many_mistakes_are_worded(
+    load_text: LoadText, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """Suggestions are looked up for 200 mistakes at most, since each takes time."""
+    calls: list[str] = []
+
+    def suggest(word: str, choices: object) -> str:
+        calls.append(word)
+        return ""
+
+    monkeypatch.setattr("nnexp.config.messages.did_you_mean", suggest)
+    with pytest.raises(ConfigError) as caught:
+        load_text(text)
+    assert len(caught.value.problems) == 200
+    assert len(calls) <= 200
+
+
+def test_an_override_keeps_the_places_of_all_other_keys(load_text: LoadText) -> None:
+    """A replaced mapping loses the places of its parts, which are not in the file any more."""
+    text = "data: {name: mnist, train: 100}\nlayers: [784, 10]\nepochs: 2\n"
+    places = load_text(text, "data={name: mnist}").document.places
+    assert ("data", "train") not in places
+    assert places["data",] == "--set data={name: mnist}"
+    assert (places["layers", 1], places["epochs",]) == ("a.yaml:2", "a.yaml:3")

@@ -43,12 +43,12 @@ def test_an_override_changes_its_key_and_nothing_else(
 ) -> None:
     """`--set` gives what the same words in the file would give."""
     plain = load_text(TEXT).experiment.model_dump()
-    found = load_text(TEXT, override).experiment.model_dump()
+    values = load_text(TEXT, override).experiment.model_dump()
     ((key, value),) = changed.items()
     if isinstance(value, dict):
-        assert {name: found[key][name] for name in value} == value
+        assert {name: values[key][name] for name in value} == value
         value = {**plain[key], **value}
-    assert found == {**plain, key: value}
+    assert values == {**plain, key: value}
 
 
 def test_the_last_of_two_overrides_counts(load_text: LoadText) -> None:
@@ -118,7 +118,7 @@ def test_seeds_are_ranges_and_lists(text: str, seeds: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "expected seeds as in"),
         ("a", "expected seeds as in"),
@@ -133,9 +133,9 @@ def test_seeds_are_ranges_and_lists(text: str, seeds: list[int]) -> None:
         ("0-99999999999", "more than 10,000 seeds"),
     ],
 )
-def test_other_seeds_are_refused(text: str, said: str) -> None:
+def test_other_seeds_are_refused(text: str, message: str) -> None:
     """What is no list of different seeds is refused, an endless one before it is made."""
-    with pytest.raises(OptionError, match=said):
+    with pytest.raises(OptionError, match=message):
         parse_seeds(text)
 
 

@@ -48,8 +48,8 @@ def matrices(rows: int, columns: int) -> st.SearchStrategy[list[list[float]]]:
 @st.composite
 def data(draw: st.DrawFn, n_in: int, n_out: int) -> Any:
     """Return one of the forms of data, for small networks."""
-    held = fractions | st.integers(1, 5000)
-    images = {"train": naturals, "validation": held, "test": naturals}
+    sizes = fractions | st.integers(1, 5000)
+    images = {"train": naturals, "validation": sizes, "test": naturals}
     n = draw(st.integers(1, 4))
     classes = st.lists(st.integers(0, n_out - 1), min_size=n, max_size=n)
     targets: st.SearchStrategy[Any] = matrices(n, n_out) | classes

@@ -146,7 +146,7 @@ def test_initial_parameters_of_the_layers_shapes_are_taken(load_text: LoadText) 
 def test_initial_parameters_of_other_shapes_are_refused(
     load_text: LoadText, weights: str, biases: str, message: str
 ) -> None:
-    """Given parameters that do not fit the layers are refused with the shape that is due."""
+    """Explicit parameters that do not fit the layers are refused with the expected shape."""
     text = f"{XOR}init: {{weights: {weights}, biases: {biases}}}\n"
     assert refusal(load_text, text) == f"a.yaml:3: {message}"
 

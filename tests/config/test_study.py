@@ -48,43 +48,43 @@ def study(folder: Path) -> Any:
     return call
 
 
-def names(found: Study) -> list[str]:
+def names(study: Study) -> list[str]:
     """Return the names of a study's arms."""
-    return [arm.name for arm in found.arms]
+    return [arm.name for arm in study.arms]
 
 
 def test_arms_times_grid_times_draws_times_seeds(study: Any) -> None:
     """Every arm is run in every cell of the grid, with every draw and every seed."""
     text = f"{ARMS}grid: {{layers.1: [2, 3], l2: [0, 1]}}\n"
     text += "random: {batch_size: {int: [1, 1000000]}, n: 5}\nseeds: 0-6\n"
-    found = study(text)
-    assert len(found.arms) == 3 * (2 * 2) * 5
-    assert len(found.runs) == 60 * 7
-    for arm in found.arms:
+    loaded = study(text)
+    assert len(loaded.arms) == 3 * (2 * 2) * 5
+    assert len(loaded.runs) == 60 * 7
+    for arm in loaded.arms:
         experiment = arm.config.experiment
         assert experiment.eta == {"slow": 0.1, "fast": 1.0, "plain": 0.5}[arm.arm]
         assert experiment.layers[1] == arm.cell["layers.1"]
         assert experiment.l2 == arm.cell["l2"]
         assert experiment.batch_size == arm.cell["batch_size"]
         assert experiment.name == arm.name
-    assert len(set(names(found))) == 60
-    keys = {(config.experiment.name, config.experiment.seed) for _, config in found.runs}
+    assert len(set(names(loaded))) == 60
+    keys = {(config.experiment.name, config.experiment.seed) for _, config in loaded.runs}
     assert len(keys) == 420
 
 
 def test_a_study_without_arms_is_its_base(study: Any) -> None:
     """The base alone is an arm, so that a study of seeds needs no more than two keys."""
-    found = study("base: base.yaml\nseeds: 3\n")
-    (arm,) = found.arms
+    loaded = study("base: base.yaml\nseeds: 3\n")
+    (arm,) = loaded.arms
     assert (arm.name, arm.arm, arm.cell, arm.baseline) == ("base", "", {}, None)
-    assert found.seeds == (3,)
-    assert found.name == "study"
+    assert loaded.seeds == (3,)
+    assert loaded.name == "study"
 
 
 def test_an_arm_is_held_against_the_baseline_in_its_own_cell(study: Any) -> None:
     """With a grid, each arm's baseline is the baseline's arm with the same values."""
-    found = study(f"{ARMS}grid: {{layers.1: [2, 3]}}\nbaseline: fast\n")
-    assert {arm.name: arm.baseline for arm in found.arms} == {
+    loaded = study(f"{ARMS}grid: {{layers.1: [2, 3]}}\nbaseline: fast\n")
+    assert {arm.name: arm.baseline for arm in loaded.arms} == {
         "slow+layers.1=2": "fast+layers.1=2",
         "slow+layers.1=3": "fast+layers.1=3",
         "fast+layers.1=2": None,
@@ -105,10 +105,10 @@ def test_an_arm_is_held_against_the_baseline_in_its_own_cell(study: Any) -> None
     ],
 )
 def test_the_baseline_is_the_one_named_or_the_first(study: Any, text: str, baseline: str) -> None:
-    """Without a grid, or where a cell is named, all arms are held against one."""
-    held = {arm.name: arm.baseline for arm in study(text).arms}
-    assert held.pop(baseline) is None
-    assert set(held.values()) == {baseline}
+    """Without a grid, or where a cell is named, all arms are compared with one."""
+    baselines = {arm.name: arm.baseline for arm in study(text).arms}
+    assert baselines.pop(baseline) is None
+    assert set(baselines.values()) == {baseline}
 
 
 def test_draws_do_not_shift_when_there_are_more_of_them(study: Any) -> None:
@@ -127,8 +127,8 @@ def test_draws_do_not_shift_when_there_are_more_of_them(study: Any) -> None:
 
 def test_equal_draws_are_one_arm(study: Any) -> None:
     """Drawing thirty times from three values gives three arms, not twins."""
-    found = study("base: base.yaml\nrandom: {batch_size: [1, 2, 3], n: 30}\n")
-    assert sorted(names(found)) == ["batch_size=1", "batch_size=2", "batch_size=3"]
+    loaded = study("base: base.yaml\nrandom: {batch_size: [1, 2, 3], n: 30}\n")
+    assert sorted(names(loaded)) == ["batch_size=1", "batch_size=2", "batch_size=3"]
 
 
 @given(
@@ -162,11 +162,11 @@ def test_labels_are_unique_and_fit_for_file_names(cells: list[tuple[Any, Any]]) 
 
 
 def test_a_long_label_keeps_its_beginning(study: Any) -> None:
-    """Names over 100 characters are cut and told apart by a digest."""
+    """Names over 100 characters are cut, and a digest keeps them different."""
     long = "a" * 95
-    found = study(f"base: base.yaml\narms: {{{long}: {{}}}}\ngrid: {{eta: [1, 2]}}\n")
-    assert all(name.startswith(long[:90]) and len(name) <= 100 for name in names(found))
-    assert len(set(names(found))) == 2
+    loaded = study(f"base: base.yaml\narms: {{{long}: {{}}}}\ngrid: {{eta: [1, 2]}}\n")
+    assert all(name.startswith(long[:90]) and len(name) <= 100 for name in names(loaded))
+    assert len(set(names(loaded))) == 2
 
 
 @pytest.mark.parametrize(
@@ -203,8 +203,8 @@ def test_paths_of_data_are_relative_to_the_file_they_stand_in(folder: Path) -> N
 
     def paths(name: str) -> list[str]:
         arms = load_study(f"studies/{name}.yaml").arms
-        found = [Path(str(getattr(arm.config.experiment.data, "path", ""))) for arm in arms]
-        return [str(path.relative_to(folder.resolve())) for path in found]
+        paths = [Path(str(getattr(arm.config.experiment.data, "path", ""))) for arm in arms]
+        return [str(path.relative_to(folder.resolve())) for path in paths]
 
     assert paths("s") == ["configs/points.csv", "studies/own.csv", "studies/whole.csv"]
     assert paths("grid") == ["studies/a.csv", "studies/sub/b.csv"]
@@ -253,15 +253,15 @@ def test_more_than_ten_thousand_runs_are_meant_if_yes_is_said(study: Any) -> Non
 
 
 def test_every_problem_of_every_arm_is_told_once(study: Any) -> None:
-    """A mistake of the base is told as such, once; one of a combination names its arm."""
+    """A mistake of the base is reported as such, once; one of a combination names its arm."""
     Path("base.yaml").write_text(BASE.replace("epochs: 3", "epochs: 0"))
     with pytest.raises(ConfigError) as caught:
         study(f"{ARMS.replace('eta: 1', 'output: linear')}grid: {{l2: [0, 1]}}\n")
-    said = "base.yaml:1: cost: cross_entropy is not defined for output linear"
+    message = "base.yaml:1: cost: cross_entropy is not defined for output linear"
     first, *rest = str(caught.value).splitlines()
     assert first == "base.yaml:4: epochs: expected an integer of at least 1, got 0"
     assert [line.partition(": use")[0] for line in rest] == [
-        f"study.yaml:4: fast+l2={l2}: {said}" for l2 in (0, 1)
+        f"study.yaml:4: fast+l2={l2}: {message}" for l2 in (0, 1)
     ]
 
 

@@ -178,17 +178,17 @@ def test_what_the_loader_refuses_of_a_technique_is_marked_by_the_schema(
 
 def test_defaults_of_a_technique_that_is_named(load_text: LoadText) -> None:
     """A mapping with only what must be there has the book's and the papers' figures."""
-    found = load_text(
+    experiment = load_text(
         f"{PLAIN}schedule: {{name: halve}}\nearly_stopping: {{}}\nexpand: {{elastic: {{}}}}\n"
     ).experiment
-    assert isinstance(found.schedule, HalveSchedule)
-    assert (found.schedule.patience, found.schedule.stop) == (10, 128)
-    assert found.early_stopping is not None
-    assert (found.early_stopping.metric, found.early_stopping.patience) == (
+    assert isinstance(experiment.schedule, HalveSchedule)
+    assert (experiment.schedule.patience, experiment.schedule.stop) == (10, 128)
+    assert experiment.early_stopping is not None
+    assert (experiment.early_stopping.metric, experiment.early_stopping.patience) == (
         "validation_accuracy",
         10,
     )
-    assert found.augment == Augment(elastic=Elastic(alpha=34.0, sigma=4.0))
+    assert experiment.augment == Augment(elastic=Elastic(alpha=34.0, sigma=4.0))
 
 
 @pytest.mark.parametrize(
@@ -210,9 +210,9 @@ def test_one_rate_is_for_all_hidden_layers(
 
 def test_an_override_reaches_into_a_technique(load_text: LoadText) -> None:
     """`--set` makes and changes the parts of a schedule as those of any other mapping."""
-    found = load_text(PLAIN, "schedule.name=step", "schedule.every=3", "augment.rotate=5")
+    config = load_text(PLAIN, "schedule.name=step", "schedule.every=3", "augment.rotate=5")
     assert (
-        found.experiment.schedule
+        config.experiment.schedule
         == load_text(f"{PLAIN}schedule: {{name: step, every: 3}}\n").experiment.schedule
     )
-    assert found.experiment.augment == Augment(rotate=5.0)
+    assert config.experiment.augment == Augment(rotate=5.0)

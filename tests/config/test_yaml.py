@@ -52,11 +52,11 @@ def refusal(text: str) -> str:
         ("é", "é"),
     ],
 )
-def test_a_value_is_read_by_the_rules_of_yaml_1_2(text: str, value: object) -> None:
+def test_a_text_is_read_by_the_rules_of_yaml_1_2(text: str, value: object) -> None:
     """Numbers are numbers, words are words, and only true and false are truth values."""
-    found = parse(f"key: {text}", "a.yaml").values["key"]
-    assert found == value
-    assert type(found) is type(value)
+    result = parse(f"key: {text}", "a.yaml").values["key"]
+    assert result == value
+    assert type(result) is type(value)
     assert parse_value(text, "--set key") == value
 
 
@@ -134,9 +134,9 @@ def test_a_tag_is_refused_by_line_and_key(value: str) -> None:
 )
 def test_what_is_no_config_is_refused_by_its_line(text: str, message: str) -> None:
     """A text that holds no mapping is refused with one line that says where and why."""
-    found = refusal(text)
-    assert found.startswith(message)
-    assert len(found.splitlines()) == 1
+    refused = refusal(text)
+    assert refused.startswith(message)
+    assert len(refused.splitlines()) == 1
 
 
 def test_a_billion_laughs_are_refused() -> None:
@@ -156,13 +156,13 @@ def test_aliases_do_not_nest_deeper_than_a_config_may() -> None:
 
 def test_mistakes_without_end_are_not_all_told() -> None:
     """Of a hundred thousand mistakes the first fifty are worded."""
-    said = refusal("\n".join(f"k{i}: !mine" for i in range(100_000))).splitlines()
-    assert said[0] == "a.yaml:1: k0: the tag !mine is not allowed"
-    assert said[-1] == "... and 51 more"
-    assert len(said) == 51
+    lines = refusal("\n".join(f"k{i}: !mine" for i in range(100_000))).splitlines()
+    assert lines[0] == "a.yaml:1: k0: the tag !mine is not allowed"
+    assert lines[-1] == "... and 51 more"
+    assert len(lines) == 51
 
 
-def test_a_value_of_an_alias_is_its_own() -> None:
+def test_a_text_of_an_alias_is_its_own() -> None:
     """Changing a value does not change what was written elsewhere with an alias of it."""
     values = parse("a: &x [1, 2]\nb: *x", "a.yaml").values
     values["b"][0] = 9
