@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 import yaml
 from pydantic import ValidationError
 
-from nnexp.config.identity import new_key
+from nnexp.config.identity import new_key, with_new_keys
 from nnexp.config.messages import messages
 from nnexp.config.rules import broken_rules
 from nnexp.config.schema import Experiment
@@ -29,7 +30,7 @@ from nnexp.config.yaml import (
 from nnexp.data import path_problem
 from nnexp.errors import ConfigError, OptionError, Problem
 from nnexp.io.files import read_bytes
-from nnexp.text import quoted, shorten
+from nnexp.text import quoted, sanitize_line, shorten
 
 STUDY_KEYS = frozenset(
     ("base", "arms", "grid", "random", "seeds", "baseline", "metric", "at", "margin")
@@ -261,13 +262,35 @@ def _validate(document: Document, path_message: str = "") -> Experiment:
     return experiment.model_copy(update={"name": experiment.name or word(Path(document.file).stem)})
 
 
-def load_stored(path: Path) -> Experiment:
-    """Read the config.yaml of a run: no link is followed, and no path in it is looked up.
+def from_file(path: Path) -> dict[str, Any]:
+    """Read the config.yaml of a run: every key with its value, as JSON has them.
+
+    No link is followed, and no path in it is looked up.
 
     Raises:
         ConfigError: with all the problems of the config.
     """
-    return _validate(read(path, follow=False))
+    return _validate(read(path, follow=False)).model_dump(mode="json")
+
+
+def from_record(config: Mapping[str, Any]) -> Experiment:
+    """Return the experiment of the config in a run.json; what is missing gets its default.
+
+    Raises:
+        ValueError: it is no config; the message says which key is wrong, and how.
+    """
+    values = with_new_keys(config)
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        key, message = next(messages(error, values))
+        raise ValueError(sanitize_line(f"{dotted(key)}: {message}")) from error
+
+
+def digest(path: Path) -> str:
+    """Return the sha256 of a config file, line ends aside; raise OSError if it cannot be read."""
+    data = read_bytes(path, MAX_BYTES, follow=False)
+    return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def word(text: str) -> str:

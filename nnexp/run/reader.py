@@ -74,13 +74,13 @@ class Run:
     @cached_property
     def _own_config(self) -> Mapping[str, Any] | None:
         """The config that run.json has or, of an older format, config.yaml; not yet validated."""
-        from nnexp.config import stored
+        from nnexp.config import loader
 
         recorded: Mapping[str, Any] | None = self.record.get("config")
         if recorded is not None and self.record.get("format") != 1:
             return recorded
         try:
-            return stored.from_file(self.folder / CONFIG)
+            return loader.from_file(self.folder / CONFIG)
         except ConfigError as error:
             first = str(error).splitlines()[0]
             self._note(first.removeprefix(sanitize_line(f"{self.folder}/")))
@@ -225,16 +225,16 @@ class Run:
 
     def check_config(self) -> None:
         """Name it as a problem where config.yaml has other settings than the run."""
-        from nnexp.config import stored
+        from nnexp.config import loader
 
         recorded = self.record.get("config_sha256")
         if not recorded or self.config is None:
             return
         path = self.folder / CONFIG
         try:
-            if stored.digest(path) == recorded:
+            if loader.digest(path) == recorded:
                 return
-            settings = stored.from_file(path)
+            settings = loader.from_file(path)
             if _without_path(settings) != _without_path(self.config):
                 self._note(f"{CONFIG}: has other settings than the run, whose are in {RUN}")
         except ConfigError:
@@ -259,9 +259,9 @@ def _packed(config: Mapping[str, Any]) -> bytes:
 @lru_cache(maxsize=4096)
 def _settings(packed: bytes) -> _Settings:
     """Validate a config: once for all runs of an arm. Raise ValueError where it is none."""
-    from nnexp.config import stored
+    from nnexp.config import loader
 
-    experiment = stored.from_record(marshal.loads(packed))  # noqa: S302 - packed here
+    experiment = loader.from_record(marshal.loads(packed))  # noqa: S302 - packed here
     return _Settings(packed, experiment.model_dump(mode="json"), experiment)
 
 

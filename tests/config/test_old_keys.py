@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nnexp.config.loader import load
-from nnexp.config.stored import from_file, from_record
+from nnexp.config.loader import from_file, from_record, load
 from nnexp.config.study import load_study
 from nnexp.errors import ConfigError
 
