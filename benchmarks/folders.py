@@ -1,4 +1,4 @@
-"""Thousands of run folders: `nnexp list` and `nnexp compare` with no index, and with one."""
+"""Thousands of run folders: `nnexp list` and `nnexp compare` as whole commands."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ import random
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import sleep
 
 from program import CONFIG, NNEXP, timed
 
-INDEX = ".nnexp-index.json"
 _ETA = 0.5
 _COLUMN = "test_accuracy"
-# A file that has changed within two seconds is not trusted to be written down in the index.
-_SETTLED = 2.5
 
 
 @dataclass
@@ -29,43 +26,32 @@ class Folders:
 
     Attributes:
         runs, arms: how many, of how many different settings.
-        disk: seconds by command without an index, where the system has forgotten the files; to have
-            it forget them takes root's rights.
-        without: seconds of each repetition without an index.
-        indexed: the same with an index.
+        disk: seconds by command with an empty page cache; only root can empty it.
+        cached: seconds of each repetition by command.
     """
 
     runs: int
     arms: int
     disk: dict[str, float] = field(default_factory=dict)
-    without: dict[str, list[float]] = field(default_factory=dict)
-    indexed: dict[str, list[float]] = field(default_factory=dict)
+    cached: dict[str, list[float]] = field(default_factory=dict)
 
 
 def folders(env: Mapping[str, str], *, runs: int, arms: int, repetitions: int) -> Folders:
     """Train one run, copy it with other settings, seeds and accuracies, and time the commands."""
     with tempfile.TemporaryDirectory() as root:
-        found = Path(root) / "runs"
+        many = Path(root) / "runs"
         timed([NNEXP, "train", CONFIG, "--runs-dir", Path(root) / "first"], env)
-        _multiply(next((Path(root) / "first").iterdir()), found, runs, arms)
-        sleep(_SETTLED)
+        _multiply(next((Path(root) / "first").iterdir()), many, runs, arms)
         commands: dict[str, Sequence[str | Path]] = {
             "list": [NNEXP, "list", "--runs-dir"],
             "compare": [NNEXP, "compare"],
         }
         result = Folders(runs, arms)
-
-        def seconds(command: Sequence[str | Path], *, indexed: bool) -> float:
-            if not indexed:
-                (found / INDEX).unlink(missing_ok=True)
-            return timed([*command, found], env)[0]
-
         for name, command in commands.items():
-            if _forgotten():
-                timed([*command, Path(root) / "first"], env)  # the program is to be remembered
-                result.disk[name] = seconds(command, indexed=False)
-            result.without[name] = [seconds(command, indexed=False) for _ in range(repetitions)]
-            result.indexed[name] = [seconds(command, indexed=True) for _ in range(repetitions)]
+            if _emptied_page_cache():
+                timed([*command, Path(root) / "first"], env)  # the program itself is read again
+                result.disk[name] = timed([*command, many], env)[0]
+            result.cached[name] = [timed([*command, many], env)[0] for _ in range(repetitions)]
     return result
 
 
@@ -83,12 +69,22 @@ def _multiply(first: Path, runs: Path, count: int, arms: int) -> None:
         config = record["config"] | {"name": f"arm{arm}", "eta": _ETA + arm / 100, "seed": seed}
         named = f"{text}\n# {json.dumps({key: config[key] for key in ('name', 'eta', 'seed')})}\n"
         digest = hashlib.sha256(named.encode()).hexdigest()
-        known = {"name": config["name"], "seed": seed, "config": config, "config_sha256": digest}
         noise = rng.gauss(0, 0.002)
         rows = [_moved(line.split(","), column, noise) for line in lines]
+        log = "\n".join([head, *rows, ""]).encode()
+        points = record["summary"][_COLUMN]
+        moved = {name: p | {"value": p["value"] + noise} for name, p in points.items()}
+        changed = {
+            "name": config["name"],
+            "seed": seed,
+            "config": config,
+            "config_sha256": digest,
+            "summary": record["summary"] | {_COLUMN: moved},
+            "log": {"rows": len(rows), "bytes": len(log), "crc32": zlib.crc32(log)},
+        }
         (folder / "config.yaml").write_text(named, encoding="utf-8")
-        (folder / "run.json").write_text(json.dumps(record | known, indent=2), encoding="utf-8")
-        (folder / "metrics.csv").write_text("\n".join([head, *rows, ""]), encoding="utf-8")
+        (folder / "run.json").write_text(json.dumps(record | changed, indent=2), encoding="utf-8")
+        (folder / "metrics.csv").write_bytes(log)
         shutil.copyfile(first / "predictions.npz", folder / "predictions.npz")
 
 
@@ -97,8 +93,8 @@ def _moved(cells: list[str], column: int, by: float) -> str:
     return ",".join(cells)
 
 
-def _forgotten() -> bool:
-    """Have Linux forget what it has of the disk; return whether it did."""
+def _emptied_page_cache() -> bool:
+    """Empty the page cache of Linux; return whether that is permitted."""
     subprocess.run(["sync"], check=True)
     with suppress(OSError):
         Path("/proc/sys/vm/drop_caches").write_text("3", encoding="utf-8")
