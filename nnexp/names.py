@@ -20,6 +20,8 @@ OLD_STATISTICS = {"best-validation": "best-epoch"}
 
 STATUSES = ("completed", "running", "interrupted", "diverged", "failed")
 MAX_SEED = 2**63 - 1
+# The names of the classes are in each run.json.
+MAX_CLASSES, MAX_CLASS_NAME = 10_000, 100
 
 _BY_PREFERENCE = tuple(f"{name}_{kind}" for kind in ("accuracy", "cost") for name in reversed(SETS))
 

@@ -14,8 +14,6 @@ import numpy as np
 from pydantic import Field
 
 from nnexp.data.readers import (
-    MAX_CLASS_NAME,
-    MAX_CLASSES,
     FileOptions,
     Fraction,
     Reader,
@@ -25,6 +23,7 @@ from nnexp.data.readers import (
 )
 from nnexp.errors import DataError, did_you_mean
 from nnexp.io.files import open_regular
+from nnexp.names import MAX_CLASS_NAME, MAX_CLASSES
 from nnexp.nn.types import Array
 from nnexp.text import shorten
 

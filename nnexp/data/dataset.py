@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnexp.data.readers import MAX_CLASSES, Splits
+from nnexp.data.readers import Splits
 from nnexp.errors import DataError
 from nnexp.io.npz import MAX_BYTES
+from nnexp.names import MAX_CLASSES
 from nnexp.nn.costs import COSTS
 from nnexp.nn.types import Array, Examples
 from nnexp.text import shorten

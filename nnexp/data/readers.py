@@ -16,9 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from nnexp.errors import DataError
 from nnexp.nn.types import Array
 
-# The names of the classes are in each run.json.
-MAX_CLASSES, MAX_CLASS_NAME = 10_000, 100
-
 Natural = Annotated[int, Field(ge=1)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
 Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]

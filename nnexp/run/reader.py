@@ -163,7 +163,7 @@ class Run:
     @property
     def classes(self) -> list[str]:
         """The names of the classes that run.json has."""
-        from nnexp.data.readers import MAX_CLASS_NAME
+        from nnexp.names import MAX_CLASS_NAME
 
         data = self.record.get("data") or {}
         return [shorten(sanitize_line(name), MAX_CLASS_NAME) for name in data.get("classes") or ()]
@@ -281,7 +281,7 @@ def _without_path(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_predictions(arrays: Mapping[str, Any]) -> None:
-    from nnexp.data.readers import MAX_CLASSES
+    from nnexp.names import MAX_CLASSES
 
     both = [arrays["labels"], arrays["predicted"]]
     sound = all(a.ndim == 1 and a.dtype.kind in "ui" for a in both)

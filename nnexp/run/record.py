@@ -136,7 +136,7 @@ def read_record(folder: Path) -> Record:
 
 def _checked(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the entries that are what they should be, and what is wrong with the others."""
-    from nnexp.data.readers import MAX_CLASSES
+    from nnexp.names import MAX_CLASSES
 
     problems: list[str] = []
     version = values.get("format")
