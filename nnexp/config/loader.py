@@ -238,7 +238,10 @@ def to_config(document: Document) -> Config:
 def _resolve(document: Document, source: str) -> tuple[Path | None, str]:
     """Return a data path, taken from the document's folder, and what is wrong with it."""
     try:
-        absolute = (Path(document.file).parent / Path(source).expanduser()).resolve()
+        path = Path(document.file).parent / Path(source).expanduser()
+        absolute = path.resolve()
+        if absolute.suffix != path.suffix:  # a link, whose own ending names the format
+            absolute = path.parent.resolve() / path.name
         return absolute, path_problem(absolute)
     except (OSError, RuntimeError, ValueError) as error:
         return None, f"leads nowhere: {error}"

@@ -10,6 +10,7 @@ import pytest
 from conftest import LoadText
 from pydantic import BaseModel
 
+from nnexp.config.loader import dump, load
 from nnexp.config.study_file import json_schema
 from nnexp.data import READERS, reader_of
 from nnexp.data.readers import Split
@@ -84,6 +85,16 @@ def test_a_folder_may_have_an_ending(load_text: LoadText, folder: Path) -> None:
     assert reader_of(config.experiment.data) is FOLDERS[0]
     with pytest.raises(NnexpError, match=r"fashion\.v2: expected one file train-images"):
         load_data(config)
+
+
+def test_the_ending_of_a_link_names_the_format(load_text: LoadText, folder: Path) -> None:
+    """A link to a file of another ending, as tools for large files make them, stays what it is."""
+    (folder / "4f2a").write_text("a,kind\n1,x\n2,y\n3,x\n4,y\n5,x\n")
+    (folder / "points.csv").symlink_to("4f2a")
+    config = load_text("data: {path: points.csv, target: kind}\nlayers: [1, 2]")
+    assert load_data(config).classes == ("x", "y")
+    Path("again.yaml").write_text(dump(config.experiment))
+    assert load(Path("again.yaml")).experiment.data == config.experiment.data
 
 
 @pytest.mark.parametrize("ranges", [(slice(3),), (slice(3), slice(8, 9)), (slice(0, 0),)])
