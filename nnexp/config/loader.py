@@ -36,6 +36,9 @@ STUDY_KEYS = frozenset(
     ("base", "arms", "grid", "random", "seeds", "baseline", "metric", "at", "margin")
 ) | {"tune", "confirm"}
 
+# Longer paths are refused before anything is looked up.
+MAX_PATH = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -227,7 +230,8 @@ def to_config(document: Document) -> Config:
     """
     data = document.values.get("data")
     source = data.get("path") if isinstance(data, dict) else None
-    absolute, message = _resolve(document, source) if isinstance(source, str) else (None, "")
+    is_path = isinstance(source, str) and len(source) <= MAX_PATH
+    absolute, message = _resolve(document, str(source)) if is_path else (None, "")
     experiment = _validate(document, message)
     if absolute is not None:
         located = experiment.data.model_copy(update={"path": str(absolute)})

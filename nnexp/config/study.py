@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nnexp.config.identity import identity
-from nnexp.config.loader import Config, assign, is_study, read, to_config, word
+from nnexp.config.loader import MAX_PATH, Config, assign, is_study, read, to_config, word
 from nnexp.config.messages import MAX_MISTAKES, shown
 from nnexp.config.rules import metric_problem
 from nnexp.config.study_file import (
@@ -280,7 +280,7 @@ def _located(document: Document, name: str, value: Any) -> Any:
     """Return a value for a config: paths of data are relative to the file that names them."""
     if name == "data" and isinstance(value, dict) and "path" in value:
         return value | {"path": _located(document, "data.path", value["path"])}
-    if name == "data.path" and isinstance(value, str):
+    if name == "data.path" and isinstance(value, str) and len(value) <= MAX_PATH:
         with suppress(OSError, RuntimeError, ValueError):  # validation says what is wrong with it
             return str((Path(document.file).parent / Path(value).expanduser()).resolve())
     return value
