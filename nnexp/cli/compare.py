@@ -93,8 +93,8 @@ def compare(
         question = Question(metric, at, baseline, _margin(metric, margin), study)
         target = _target(selected, until) if until else None
         page = view.page(selected, question, target=target, sort=sort, per_run=per_run)
-    for run, known in zip(opened, problems, strict=True):
-        for problem in run.problems[known:]:  # of files that were read for the page
+    for run, before in zip(opened, problems, strict=True):
+        for problem in run.problems[before:]:  # of files that were read for the page
             say_note(f"{run.folder}: {problem}")
     say(FORMATS[format_].write(page), nl=False)
 

@@ -97,11 +97,6 @@ def facts(rows: Sequence[Row]) -> Facts:
     return Facts(len(rows), seconds / len(rows) if rows else None, summary)
 
 
-def summarize(rows: Sequence[Row], metric: str) -> Mapping[str, Point]:
-    """Return a metric's last, best-epoch and peak values, each where there is one."""
-    return facts(rows).summary.get(metric, {})
-
-
 @dataclass(frozen=True, slots=True)
 class Published:
     """The published figures of an experiment.

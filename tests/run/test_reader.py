@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nnexp.errors import RunError
 from nnexp.names import METRICS
 from nnexp.run.reader import Run, open_all, open_run
-from nnexp.stats.summary import series, summarize
+from nnexp.stats.summary import facts, series
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_damaged_line_is_left_out_and_named_by_its_number(run: Path, line: byt
     found = edit(run, lambda lines: b"".join([*lines[:3], line, *lines[4:]]))
     assert [row["epoch"] for row in found.rows] == [1.0, 2.0, 4.0]
     assert found.problems[0] == "metrics.csv:4: a damaged line is excluded"
-    assert summarize(found.rows, "test_accuracy")["last"].epoch == 4
+    assert facts(found.rows).summary.get("test_accuracy", {})["last"].epoch == 4
 
 
 def test_other_columns_and_line_ends_are_read(run: Path) -> None:
@@ -294,7 +294,7 @@ def test_any_damage_is_survived(run: Path, data: st.DataObject) -> None:
         for found in runs:
             assert found.predictions is None or len(found.predictions["labels"])
             for metric in METRICS:
-                summarize(found.rows, metric)
+                facts(found.rows).summary.get(metric, {})
     finally:
         path.write_bytes(whole)
 

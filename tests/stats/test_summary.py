@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnexp.names import METRICS, SETS, default_metric, higher_is_better
-from nnexp.stats.summary import Point, best, best_epoch, series, summarize
+from nnexp.stats.summary import Point, best, best_epoch, facts, series
 
 Row = dict[str, float | None]
 
@@ -59,7 +59,7 @@ def test_the_best_epoch_is_judged_by_accuracy_and_without_one_by_cost(rows: list
 @given(histories(), st.sampled_from(METRICS))
 def test_a_summary_has_the_three_figures_of_the_rows(rows: list[Row], metric: str) -> None:
     """Each figure is there exactly if the rows have it, and is that of its epoch."""
-    summary = summarize(rows, metric)
+    summary = facts(rows).summary.get(metric, {})
     logged = {int(row["epoch"] or 0): row[metric] for row in rows if row.get(metric) is not None}
     chosen, peak = best_epoch(rows), brute_best(rows, metric)
     assert ("last" in summary) == bool(logged)
@@ -82,14 +82,14 @@ def test_the_first_of_equals_is_the_best() -> None:
         for i, v in enumerate([0.8, 0.9, 0.9, 0.7, 0.9], 1)
     ]
     assert best_epoch(rows) == 2
-    assert summarize(rows, "test_accuracy")["best-epoch"] == Point(0.2, 2)
-    assert summarize(rows, "test_accuracy")["peak"] == Point(0.5, 5)
+    assert facts(rows).summary.get("test_accuracy", {})["best-epoch"] == Point(0.2, 2)
+    assert facts(rows).summary.get("test_accuracy", {})["peak"] == Point(0.5, 5)
 
 
 def test_a_last_value_that_is_no_number_is_shown_as_it_is() -> None:
     """A run that diverged ends with NaN; its best values before remain."""
     rows: list[Row] = [{"epoch": 1, "train_cost": 0.5}, {"epoch": 2, "train_cost": nan}]
-    summary = summarize(rows, "train_cost")
+    summary = facts(rows).summary.get("train_cost", {})
     assert summary["last"].epoch == 2
     assert isnan(summary["last"].value)
     assert summary["peak"] == Point(0.5, 1)
