@@ -50,7 +50,7 @@ def test_the_study_of_the_documentation_loads(folder: Path) -> None:
     path.write_text(text.partition("```yaml\n")[2].partition("```")[0])
     study = load_study(path)
     assert len(study.runs) == 40
-    assert "These are two arms in two cells of a grid with ten seeds each: 40 runs." in text
+    assert "Two arms, each with two sizes of the grid and ten seeds: 40 runs." in text
     names = re.findall(r"^        (\S+)-s0/$", text, re.MULTILINE)
     assert set(names) <= {arm.name for arm in study.arms}
     assert names

@@ -170,7 +170,7 @@ CLAIMS = (
         "Three learning rates",
         tuple(f"eta_{name}" for name in ("0025", "0250", "2500")),
         "The cost falls smoothly with 0.025, oscillates a little with 0.25 and much with 2.5.",
-        "in the second half the cost changes twice as much an epoch with each larger eta, and "
+        "in the second half the cost changes twice as much per epoch with each larger eta, and "
         "ends highest with 2.5",
         checks.etas,
         ("train_cost",),

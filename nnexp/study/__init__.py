@@ -1,1 +1,1 @@
-"""Many runs: what is due, what is there already, and the processes that do the rest."""
+"""Many runs: jobs, the engines that train them, sweeps and tuning."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -206,6 +207,32 @@ def test_two_studies_do_not_share_a_folder(nnexp: Nnexp, study: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")} == before
 
 
+def test_a_moved_project_finds_its_runs(
+    nnexp: Nnexp, study: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The place of the data is no setting: elsewhere nothing is trained again, one arm stays one.
+
+    The file of a study of nnexp 0.1, which has absolute paths in its identities, is no obstacle.
+    """
+    nnexp("sweep", study)
+    record = json.loads(Path("runs/question/study.json").read_text())
+    old = {
+        name: open_run(folder / "runs/question" / f"{name}-s0").identity_v1
+        for name in record["arms"]
+    }
+    arms = {name: arm | {"identity": old[name]} for name, arm in record["arms"].items()}
+    text = json.dumps(record | {"format": 1, "arms": arms})
+    for number, written in enumerate([json.dumps(record), text]):
+        Path("runs/question/study.json").write_text(written)
+        moved = folder.with_name(f"moved{number}")
+        shutil.copytree(folder, moved)
+        monkeypatch.chdir(moved)
+        assert "4 completed; nothing to train" in nnexp("sweep", study).stdout
+        assert json.loads(Path("runs/question/study.json").read_text()) == record
+        monkeypatch.chdir(folder)
+        shutil.rmtree(moved)
+
+
 def test_a_complete_run_that_has_lost_rows_is_trained_anew(nnexp: Nnexp, study: Path) -> None:
     """It counts in no comparison, and a note says why there is a second folder."""
     nnexp("sweep", study)
@@ -239,7 +266,7 @@ def test_a_place_that_cannot_be_written_is_one_message(nnexp: Nnexp, study: Path
 def test_data_that_do_not_fit_an_arm_are_refused_before_anything_is_written(
     nnexp: Nnexp, study: Path
 ) -> None:
-    """An arm's layers are held against its data, and the message names the arm's line."""
+    """An arm's layers are checked with its data, and the message names the arm's line."""
     study.write_text(STUDY.replace("slow: {eta: 0.1}", "slow: {layers.0: 5}"))
     result = nnexp("sweep", study, code=1)
     assert result.stderr.startswith("nnexp: question.yaml:")

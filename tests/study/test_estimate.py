@@ -14,7 +14,7 @@ from nnexp.study.jobs import Job
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give the experiments that are timed, each of which takes 2 s an epoch."""
+    """Give the experiments that are timed, each of which takes 2 s per epoch."""
     found: list[str] = []
 
     def timed(experiment: object, dataset: object) -> float:
@@ -31,7 +31,7 @@ def jobs(small: Path, *overrides: str) -> list[Job]:
 
 
 def test_an_estimate_grows_with_the_epochs(small: Path, counted: list[str]) -> None:
-    """The time is that of an epoch times their number."""
+    """The time is that of one epoch times their number."""
     few, many = estimate.estimate(jobs(small, "epochs=3", "epochs=30"), DataCache())
     assert [few, many] == pytest.approx([6, 60], abs=0.1)
 

@@ -109,7 +109,7 @@ def test_a_parcel_writes_only_the_files_of_a_run(folder: Path, name: str) -> Non
 def test_a_folder_that_is_too_large_is_not_sent(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The limit is on all files together, and the message says what is due."""
+    """The limit is on all files together, and the message says how much may be sent."""
     sent = train().folder
     size = sum(map(len, contents(sent).values()))
     monkeypatch.setattr(remote, "LIMIT", size)
@@ -178,7 +178,7 @@ def test_a_death_while_a_run_is_delivered_leaves_it_whole_or_none(
 def test_a_death_while_a_run_is_completed_leaves_one_that_can_be_resumed(
     cut: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever it happens, the run is the old one, or goes on to the same end, or has ended."""
+    """Wherever it happens, the run is the old one, can be resumed to the same end, or has ended."""
     epochs = set()
     for step in count():
         copy = cut.parent.parent / f"copy{step}"

@@ -255,7 +255,7 @@ def test_the_longest_job_is_begun_first(jobs: list[Job]) -> None:
 def test_a_run_that_another_process_is_at_is_asked_for_again(
     jobs: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until it has ended, or can be gone on with; meanwhile the others are done."""
+    """Until it has ended, or can be resumed; meanwhile the others are done."""
     monkeypatch.setattr("nnexp.study.sweep._AGAIN", 0.01)
     asked: list[int] = []
     told = Told()
@@ -337,7 +337,7 @@ def test_fail_fast_ends_with_the_first_that_does_not_complete(jobs: list[Job], s
 
 
 def test_ctrl_c_stops_the_workers(jobs: list[Job]) -> None:
-    """An interrupt goes on after the workers were told to end."""
+    """The interrupt is raised again after the workers were stopped."""
 
     class Impatient(Told):
         def ended(self, done: Done) -> None:

@@ -115,7 +115,7 @@ def test_threads_that_train_at_the_same_time_give_the_same_bytes(
 
 
 def test_a_worker_has_one_blas_thread_for_good(job: Job, engine: Engine) -> None:
-    """The limit is the process's: a run that ends must not lift it for one that goes on."""
+    """The limit is the process's: a run that ends must not lift it for one that still trains."""
     provenance.one_thread_for_good.cache_clear()
     with threadpool_limits(2, user_api="blas"):
         engine.task(*engine.prepare(job, 0))
@@ -171,7 +171,7 @@ def test_a_run_that_ended_meanwhile_is_kept_and_the_parcel_dropped(
 
 
 def test_a_run_that_another_process_is_at_is_busy(job: Job, engine: Engine) -> None:
-    """It is so when it is sent, and when it comes back; then it goes on from where it is."""
+    """It is so when it is sent, and when it comes back; then it is resumed from where it is."""
     there = interrupt(job)
     sent = engine.task(*engine.prepare(job, 0))
     with RunWriter.reopen(there):

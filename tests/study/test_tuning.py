@@ -215,16 +215,16 @@ def test_pruning_is_that_of_optunas_median_pruner(
         trials.append(
             Trial({}, "complete" if complete else "pruned", points, 0, Path(), len(points))
         )
-    due = None
+    end = None
     trial = study.ask()
     for epoch, value in enumerate(now[:-1], 1):
         trial.report(value, epoch)
         if trial.should_prune():
-            due = epoch
+            end = epoch
             break
     log = [{"epoch": float(i), metric: value} for i, value in enumerate(now, 1)]
     ending = Pruning(metric, medians(trials, epochs=6)).end(log)
-    assert (ending[0] if ending else None) == due
+    assert (ending[0] if ending else None) == end
 
 
 def test_a_pruned_trial_says_so_and_is_not_gone_on_with(undisturbed: Undisturbed) -> None:
@@ -320,9 +320,9 @@ def test_a_search_that_is_interrupted_again_and_again_comes_to_the_same(
             break
         perform(job, search.data, progress=Killer())
     assert [t.settings for t in search.trials] == [t.settings for t in known.trials]
-    due = contents(undisturbed.runs / "trials")
+    whole = contents(undisturbed.runs / "trials")
     assert contents(tmp_path / "trials") == {
-        name: run for name, run in due.items() if name.startswith("quadratic")
+        name: run for name, run in whole.items() if name.startswith("quadratic")
     }
 
 
@@ -358,13 +358,13 @@ def test_a_search_that_is_killed_at_any_moment_comes_to_the_same(
     """After a SIGKILL in the search and one when it confirms, trials and runs are the same."""
     chance = random.Random(0)  # noqa: S311 - nothing secret
     words = ["tune", str(undisturbed.path), "--runs-dir", str(tmp_path), "--jobs", "2", "--quiet"]
-    for due in (chance.randint(1, 15), 17):
+    for count in (chance.randint(1, 15), 17):
         with subprocess.Popen(
             [sys.executable, "-m", "nnexp", *words],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:
-            while process.poll() is None and len(list(tmp_path.glob("*/*/*/run.json"))) < due:
+            while process.poll() is None and len(list(tmp_path.glob("*/*/*/run.json"))) < count:
                 time.sleep(0.005)
             time.sleep(chance.random() / 50)
             process.kill()
@@ -383,18 +383,18 @@ def test_the_search_of_an_arm_knows_nothing_of_the_others(undisturbed: Undisturb
 def test_more_trials_are_the_same_search(undisturbed: Undisturbed, tmp_path: Path) -> None:
     """With more of them the next is made, with fewer the first ones count."""
     runs = shutil.copytree(undisturbed.runs, tmp_path / "runs")
-    for trials, due in ((9, "quadratic-t8-s0"), (3, None)):
+    for trials, expected in ((9, "quadratic-t8-s0"), (3, None)):
         text = TEXT.replace("trials: 8", f"trials: {trials}")
         path = write(undisturbed.path.parent, text, "other.yaml")
         search = searches(path, runs)[0]
         job = search.following()
-        assert (job.name if job else None) == due
+        assert (job.name if job else None) == expected
         known = undisturbed.found[0].trials[:trials]
         assert [t.settings for t in search.trials] == [t.settings for t in known]
 
 
 def test_a_diverged_trial_is_a_row_and_not_the_end(tmp_path: Path) -> None:
-    """Where some settings diverge the others are found; an arm whose trials all do is left out."""
+    """Where some settings diverge the others are found; an arm whose trials all do is excluded."""
     wild = TEXT.replace("dtype: float64", "dtype: float64\n  output: linear\n  cost: quadratic")
     wild = wild.replace(
         "arms:\n  quadratic: {cost: quadratic}\n  cross_entropy: {cost: cross_entropy}\n",
@@ -412,7 +412,7 @@ def test_a_diverged_trial_is_a_row_and_not_the_end(tmp_path: Path) -> None:
     assert [arm.config.experiment.eta for arm in tuned.arms] == [0.01, 0.01]
     assert [arm.baseline for arm in tuned.arms] == [None, "quadratic"]
 
-    # The second arm alone has come to something: it is held against nothing.
+    # The second arm alone has come to something: it is compared with nothing.
     found[0].trials[:] = [t for t in found[0].trials if t.state == "diverged"]
     (left,) = confirmation(found[0].study, found).arms
     assert (left.name, left.baseline) == ("momentum", None)
@@ -448,7 +448,7 @@ def test_the_tuned_arms_are_confirmed_on_fresh_seeds_with_the_test_set(
 def test_runs_of_other_settings_are_not_mixed_with_these(
     undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
-    """Confirming runs of a search that has gone on since are refused, and untouched."""
+    """Confirming runs of a search that was longer since are refused, and untouched."""
     study = undisturbed.found[0].study
     tuned = confirmation(study, undisturbed.found)
     longer = replace(
