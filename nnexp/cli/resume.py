@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--epochs", type=click.IntRange(1), help="Train up to this epoch; extends a complete run."
 )
+@click.option("-s", "--set", "override", metavar="data.path=PATH", help="Where moved data are now.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; print only the run folders.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcomes as JSON.")
 @click.pass_context
@@ -31,13 +32,14 @@ def resume(
     runs: tuple[str, ...],
     runs_dir: Path,
     epochs: int | None,
+    override: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Continue interrupted RUNS: all under the runs folder, if none is named.
 
     A resumed run ends with the same bytes as one that was never interrupted. It is refused where
-    its config, its data or the version of nnexp have changed.
+    its config, its data or the version of nnexp have changed. Data may have moved: see --set.
     """
     from nnexp.errors import OptionError
     from nnexp.run import resume as module
@@ -46,6 +48,11 @@ def resume(
 
     if epochs is not None and not runs:
         raise OptionError("--epochs: name the runs to extend")
+    key, _, path = (override or "").partition("=")
+    if override is not None and not (key == "data.path" and path):
+        raise OptionError(
+            f"--set {override}: expected data.path=PATH: a resumed run keeps its other settings"
+        )
     named = [folder for name in runs for folder in resolve(name, runs_dir)]
     folders = list(dict.fromkeys(named)) if runs else _interrupted(runs_dir)
     if not folders:
@@ -53,7 +60,9 @@ def resume(
     data = DataCache()
 
     def train(folder: Path, progress: Progress) -> Outcome:
-        return module.resume(folder, epochs=epochs, argv=argv(), progress=progress, data=data)
+        return module.resume(
+            folder, epochs=epochs, data_path=path or None, argv=argv(), progress=progress, data=data
+        )
 
     end_by_signal()
     outcomes, refused = train_each(

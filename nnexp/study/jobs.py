@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, pairwise
 from pathlib import Path
+from typing import Any
 
 from nnexp.config.identity import run_key
 from nnexp.config.loader import Config
@@ -19,9 +21,9 @@ from nnexp.errors import BusyError, ResumeError, RunError
 from nnexp.run.assembly import DataCache
 from nnexp.run.control import Ending, Progress, never
 from nnexp.run.find import folders
-from nnexp.run.reader import open_run
+from nnexp.run.reader import Run, open_run
 from nnexp.run.resume import resume
-from nnexp.run.session import Outcome, run
+from nnexp.run.session import run as train
 
 ENDED = ("completed", "diverged")
 BUSY, FREE = "busy", "free"
@@ -98,27 +100,24 @@ def plan(configs: Iterable[Config], runs: Path, data: DataCache) -> list[Job]:
     return list({job.key: job for job in jobs}.values())
 
 
-def finished(runs: Path) -> dict[str, tuple[Path, str]]:
-    """Return folder and status of the runs below a folder that ended by themselves, by key."""
-    standing = ((folder, _look(folder)) for folder in folders(runs))
-    return {s[0]: (folder, s[1]) for folder, s in standing if s and s[1] in ENDED}
+def finished(runs: Path) -> dict[str, Run]:
+    """Return the runs below a folder that ended by themselves, by their keys."""
+    opened = (_open(folder) for folder in folders(runs))
+    return {run.key: run for run in opened if run and run.key and run.status in ENDED}
 
 
 def split(jobs: Iterable[Job], runs: Path) -> tuple[list[Done], list[Job]]:
     """Return the results of the jobs whose runs have ended below a folder, and the other jobs."""
     there = finished(runs)
-    keyed = [(job, there.get(job.key)) for job in jobs]
-    done = [Done(job, *run) for job, run in keyed if run]
-    return done, [job for job, run in keyed if not run]
+    runs_of = [(job, there.get(job.key)) for job in jobs]
+    done = [Done(job, run.folder, run.status) for job, run in runs_of if run]
+    return done, [job for job, run in runs_of if not run]
 
 
-def _look(folder: Path) -> tuple[str, str] | None:
-    """Return key and status of the run in a folder; None where there is none that can be read."""
-    try:
-        run = open_run(folder)
-    except RunError:
-        return None
-    return (run.key, run.status) if run.key else None
+def _open(folder: Path) -> Run | None:
+    with suppress(RunError):
+        return open_run(folder)
+    return None
 
 
 def candidates(job: Job) -> Iterator[Path]:
@@ -138,12 +137,12 @@ def places(job: Job) -> Iterator[tuple[Path, str]]:
     for folder in candidates(job):
         if not os.path.lexists(folder):
             yield folder, FREE
-        there = _look(folder)
-        if there and there[0] == key:
-            yield folder, there[1]
-            there = _look(folder)
-            if there and there[1] in ENDED:
-                yield folder, there[1]
+        run = _open(folder)
+        if run and run.key == key:
+            yield folder, run.status
+            run = _open(folder)
+            if run and run.status in ENDED:
+                yield folder, run.status
 
 
 def perform(
@@ -155,47 +154,23 @@ def perform(
         ConfigError: its data cannot be read.
         RunError: the run cannot be written, or its data are not those of the job.
     """
+    words: dict[str, Any] = {"argv": argv, "progress": progress, "ending": job.ending}
     for folder, status in places(job):
         if status in ENDED:
             return Done(job, folder, status)
-        train = _begin if status == FREE else _resume
         try:
-            outcome = train(job, folder, data, argv, progress)
+            if status == FREE:
+                dataset = data.load(job.config)
+                if job.digest not in ("", dataset.digest):
+                    message = f"the data {dataset.name} have changed since the command began"
+                    raise RunError(f"{folder}: {message}; run it again")
+                outcome = train(job.config, dataset, job.runs, folder=folder.name, **words)
+            else:
+                path = getattr(job.config.experiment.data, "path", None)
+                outcome = resume(folder, data_path=path, data=data, **words)
         except BusyError:
             return Done(job, folder, BUSY)
         except (FileExistsError, ResumeError):
             continue
         return Done(job, folder, outcome.status, epochs=outcome.trained)
     raise AssertionError
-
-
-def _begin(
-    job: Job, folder: Path, data: DataCache, argv: Sequence[str], progress: Progress | None
-) -> Outcome:
-    dataset = data.load(job.config)
-    if job.digest not in ("", dataset.digest):
-        raise RunError(
-            f"{folder}: the data {dataset.name} have changed since the command began; run it again"
-        )
-    return run(
-        job.config,
-        dataset,
-        job.runs,
-        folder=folder.name,
-        argv=argv,
-        progress=progress,
-        ending=job.ending,
-    )
-
-
-def _resume(
-    job: Job, folder: Path, data: DataCache, argv: Sequence[str], progress: Progress | None
-) -> Outcome:
-    return resume(
-        folder,
-        data_path=getattr(job.config.experiment.data, "path", None),
-        argv=argv,
-        progress=progress,
-        data=data,
-        ending=job.ending,
-    )

@@ -1,7 +1,7 @@
 """The search of one arm's settings: what each trial runs, when it is pruned, what came of it.
 
 The run folders of the trials are the only record of a search. What a trial tried stands in its
-config.yaml, what came of it in its metrics.csv; both survive a kill at any moment, and neither can
+run.json, what came of it in its metrics.csv; both survive a kill at any moment, and neither can
 get out of step with a second list, because there is none. A folder is trusted only after the run
 that its settings call for has been put together anew and is the run that it holds.
 
@@ -227,7 +227,8 @@ class Search:
                 raise RunError(f"{error}; {advice}") from error
             if run.record.get("status") not in ENDED:
                 continue
-            if run.problems or run.record.get("epochs") != run.facts.done:
+            complete = run.record.get("epochs") == len(run.rows)
+            if run.problems or not complete:
                 problem = run.problems[0] if run.problems else "metrics.csv has lost rows"
                 raise RunError(f"{folder}: {problem}; {advice}")
             trial = self._judged(run, number)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from fingerprints import fingerprint
+from fingerprints import fingerprint, rows
 
 import nnexp as package
 from nnexp.run.find import folders
@@ -402,6 +402,20 @@ def rows_of(started: subprocess.Popen[str], rows: int = 3) -> Run:
             return found[-1]
         time.sleep(0.02)
     raise AssertionError(started.communicate())
+
+
+def test_data_that_have_moved_are_named_by_an_option(nnexp: Nnexp, train: Train) -> None:
+    """`--set data.path=` resumes to the same bytes; any other key is refused."""
+    whole, run = train().folder, train(stop_after=2).folder
+    Path("elsewhere").mkdir()
+    Path("points.csv").rename("elsewhere/points.csv")
+    assert "if the data have moved" in nnexp("resume", run, code=1).stderr
+    for wrong in ("eta=1", "data.path=", "data.path"):
+        refused = nnexp("resume", run, "--set", wrong, code=1).stderr
+        assert refused.startswith(f"nnexp: --set {wrong}: expected data.path=PATH: ")
+    nnexp("resume", run, "-s", "data.path=elsewhere/points.csv")
+    assert rows(run) == rows(whole)
+    assert (run / "model.npz").read_bytes() == (whole / "model.npz").read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -154,7 +154,8 @@ def test_what_has_ended_is_complete_and_nothing_else_is(job: Job) -> None:
         copy = Path(status) / folder.name
         shutil.copytree(folder, copy)
         (copy / "run.json").write_text(json.dumps(record | {"status": status}))
-        assert list(finished(copy.parent).values()) == [(copy, status)] * count
+        ended = [(run.folder, run.status) for run in finished(copy.parent).values()]
+        assert ended == [(copy, status)] * count
 
 
 @pytest.mark.parametrize(
