@@ -243,7 +243,7 @@ REFUSED: dict[Spoil, str] = {
         "`nnexp resume` goes on"
     ),
     damaged_record: (
-        f"{{run}}: its config is damaged: run.json: config.data: Field required; {ANEW}"
+        f"{{run}}: its config is damaged: run.json: config.data: is missing; {ANEW}"
     ),
 }
 

@@ -622,7 +622,7 @@ def lose_a_row(path: Path) -> None:
     [
         ("run.json", cut, "run.json is damaged"),
         ("metrics.csv", cut, "torn"),
-        ("metrics.csv", lose_a_row, "metrics.csv: has 5 of the 6 epochs of run.json"),
+        ("metrics.csv", lose_a_row, "metrics.csv: has 5 of the 6 rows that were written"),
     ],
 )
 def test_a_damaged_trial_is_named_and_made_again_once_it_is_moved_away(
