@@ -242,9 +242,7 @@ REFUSED: dict[Spoil, str] = {
         "{run}/metrics.csv: cannot be written: Too many levels of symbolic links; mend that, and "
         "`nnexp resume` goes on"
     ),
-    damaged_record: (
-        f"{{run}}: its config is damaged: run.json: config.data: is missing; {ANEW}"
-    ),
+    damaged_record: (f"{{run}}: its config is damaged: run.json: config.data: is missing; {ANEW}"),
 }
 
 
