@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import nnexp
-from nnexp.config.identity import identity
+from nnexp.config.identity import identity, with_new_keys
 from nnexp.config.rules import metric_problem
 from nnexp.config.space import Choices, Space
 from nnexp.config.study import MANY, Arm, Study, Tune, check_metric, confirm_seeds
@@ -153,6 +153,7 @@ def claim(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
             message = f"format {quoted(there.get('format'))} is not the one of this version"
             raise RunError(f"{path}: {message}: {FORMAT}")
         before, began = dict(there["tune"]), dict(there["versions"])
+        before["space"] = with_new_keys(before["space"])
     except FileNotFoundError:
         if write:
             record = {"format": FORMAT, "tune": rules, "versions": versions}
@@ -163,7 +164,7 @@ def claim(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
         return []
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         message = "is damaged; the trials are not: if the study is still the one they are of, "
         raise RunError(f"{path}: {message}delete this file, and run the command again") from error
     changed = [key for key in rules if before.get(key) != rules[key]]

@@ -584,6 +584,17 @@ def test_a_folder_that_holds_another_search_is_refused(tmp_path: Path) -> None:
     assert "Optuna 1.2.3" in note
 
 
+def test_a_search_of_a_key_that_has_a_new_name_goes_on(tmp_path: Path) -> None:
+    """Its tune.json has the name of the version that wrote it."""
+    tune = load_study(write(tmp_path)).tune
+    assert tune
+    tune = tune.model_copy(update={"space": {"softmax_scale": Choices([1, 2])}})
+    claim(tune, tmp_path)
+    path = tmp_path / "tune.json"
+    path.write_text(path.read_text().replace("softmax_scale", "temperature"))
+    assert claim(tune, tmp_path) == []
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "7", '{"format": 1}', '{"format": 9, "tune": {}, "versions": {}}']
 )
