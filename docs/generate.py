@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from nnexp.nn.costs import COSTS, TARGETS, Cost
 DOCS = Path(__file__).parent
 _BEGIN = "<!-- generated: {} -->"
 _END = "<!-- end -->"
+# A bound beyond this is no bound for people.
+_ANY = 1e15
 
 
 def _type(node: dict[str, Any], definitions: dict[str, Any]) -> str:
@@ -38,6 +41,7 @@ def _type(node: dict[str, Any], definitions: dict[str, Any]) -> str:
             return "; or ".join(kinds + ([f"mapping, see {', '.join(named)}"] if named else []))
     if node.get("type") == "array":
         inner = _type(node.get("items", {}), definitions)
+        inner = re.sub(r"^(integer|number|text|list|mapping)\b", r"\1s", inner)
         of = f" {'from' if '`' in inner else 'of'} {inner}"
         return "list" if inner == "any" else f"list{of}"
     names = {
@@ -54,7 +58,9 @@ def _type(node: dict[str, Any], definitions: dict[str, Any]) -> str:
         "exclusiveMaximum": "below",
         "maximum": "to",
     }
-    limits = [f"{word} {node[key]:g}" for key, word in bounds.items() if key in node]
+    limits = [
+        f"{word} {node[key]:g}" for key, word in bounds.items() if abs(node.get(key, inf)) < _ANY
+    ]
     return " ".join([name, *limits])
 
 
