@@ -11,7 +11,5 @@ Conventions, stated once:
 *   A layer's weights and biases are stored side by side as one matrix [W | b] of the
     shape (n_out, n_in + 1), and all layers in one flat vector: a bias is the
     weight of an input that is always 1.
-*   Inside the training step the examples of a mini-batch lie in memory unit by unit (Fortran
-    order), which makes every product with [W | b] one BLAS call.
 *   C of a set is the mean over its examples of the sum over the outputs.
 """

@@ -18,7 +18,6 @@ from nnexp.nn.types import CHUNK, Array, Examples
 
 # BLAS kernels work on tiles of this many columns; 30 hidden units are multiplied faster as 32.
 _TILE = 16
-
 SAMPLE = 1000
 NEAR_ZERO = 0.01
 
@@ -44,7 +43,6 @@ def predicted_class(a: Array) -> Array:
 
     The largest output; with one output, class 1 where it is above one half.
 
-    >>> import numpy as np
     >>> predicted_class(np.array([[0.1, 0.9], [0.8, 0.3]])), predicted_class(np.array([[0.7]]))
     (array([1, 0]), array([1]))
     """
@@ -56,7 +54,6 @@ def predicted_class(a: Array) -> Array:
 def confusion(labels: Array, predicted: Array, classes: int) -> Array:
     """Count the examples of class i predicted as class j, (classes, classes).
 
-    >>> import numpy as np
     >>> confusion(np.array([0, 1, 1]), np.array([0, 1, 0]), 2)
     array([[1, 0],
            [1, 1]])
@@ -76,8 +73,7 @@ def _padded_layers(network: Network, scale: float, rows: int) -> list[tuple[Arra
         n_in = layers[-1][1].size if layers else w.shape[1]
         width = -(-len(b) // _TILE) * _TILE
         weights, biases = np.zeros((n_in, width), dtype), np.zeros(width, dtype)
-        factor = 1.0 if layers else scale
-        weights[: w.shape[1], : len(b)] = w.T * np.asarray(factor, dtype)
+        weights[: w.shape[1], : len(b)] = w.T * np.asarray(1.0 if layers else scale, dtype)
         biases[: len(b)] = b
         layers.append((weights, biases, np.empty((rows, width), dtype)))
     return layers
@@ -89,7 +85,6 @@ def evaluate(network: Network, cost: str, examples: Examples) -> Evaluation:
     The inputs' scale is multiplied into a copy of the first layer's weights, and each copy is
     padded to whole BLAS tiles, so that a chunk costs one conversion and one product.
 
-    >>> import numpy as np
     >>> net = Network.explicit([np.array([[1.0]])], [np.array([0.0])], activation="sigmoid",
     ...     output="sigmoid", dtype=np.float64)
     >>> evaluate(net, "quadratic", Examples(np.array([[0.0]]), np.array([[1.0]]))).cost
@@ -130,40 +125,24 @@ def evaluate(network: Network, cost: str, examples: Examples) -> Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerDiagnostics:
-    """A layer after the input, over the sample.
-
-    Attributes:
-        gradient: Euclidean norm of ∂C_0/∂[W | b], the gradient of the mean cost.
-        derivative: mean |σ'(z)| of each neuron, (units,).
-        saturated: fraction of its neurons whose mean |σ'(z)| is near 0.
-    """
-
-    gradient: float
-    derivative: Array
-    saturated: float
-
-
-@dataclass(frozen=True, slots=True)
 class Diagnostics:
-    """A network over the sample.
+    """Gradients and saturation over the sample, of each layer after the input.
 
     Attributes:
-        layers: one state per layer, the output's last.
+        gradients: Euclidean norm of ∂C_0/∂[W | b], the gradient of the mean cost, per layer.
+        derivatives: mean |σ'(z)| of each neuron, (units,), per layer.
+        saturated: fraction of the neurons whose mean |σ'(z)| is near 0, per layer.
         confidently_wrong: fraction of all outputs with |a - y| > ½ while σ'(z) is near 0: the
             learning slowdown of chapter 3 as a number.
         missed: for each output, the fraction of its targets above ½ for which it stays below ½
             while σ'(z) is near 0, (n_out,); NaN where it has no such target.
     """
 
-    layers: tuple[LayerDiagnostics, ...]
+    gradients: list[float]
+    derivatives: list[Array]
+    saturated: list[float]
     confidently_wrong: float
     missed: Array
-
-
-def _derivative(name: str, a: Array) -> Array:
-    # Softmax's Jacobian is full; its diagonal has the sigmoid's form.
-    return ACTIVATIONS["sigmoid" if name == "softmax" else name].derivative(a)
 
 
 def diagnose(network: Network, cost: str, examples: Examples) -> Diagnostics:
@@ -171,9 +150,9 @@ def diagnose(network: Network, cost: str, examples: Examples) -> Diagnostics:
 
     >>> net = Network.explicit([np.array([[2.0]])], [np.array([8.0])], activation="sigmoid",
     ...     output="sigmoid", dtype=np.float64)
-    >>> state = diagnose(net, "quadratic", Examples(np.array([[1.0]]), np.array([[0.0]])))
-    >>> state.confidently_wrong, state.layers[0].saturated
-    (1.0, 1.0)
+    >>> result = diagnose(net, "quadratic", Examples(np.array([[1.0]]), np.array([[0.0]])))
+    >>> result.confidently_wrong, result.saturated
+    (1.0, [1.0])
     """
     n = min(SAMPLE, len(examples))
     x = examples.x[:n] * np.asarray(examples.scale, network.parameters.dtype)
@@ -181,17 +160,19 @@ def diagnose(network: Network, cost: str, examples: Examples) -> Diagnostics:
     with np.errstate(over="ignore", invalid="ignore"):
         z, a = forward(network, x)
         gradients = backpropagate(network, cost, y, z, a)
-    layers = []
-    for name, sigma, biases, weights in zip(
-        network.activations, a[1:], gradients.biases, gradients.weights, strict=True
-    ):
-        norm = float(np.sqrt(np.square(weights).sum() + np.square(biases).sum()))
-        mean = np.abs(_derivative(name, sigma)).mean(axis=0)
-        saturated = float((mean < NEAR_ZERO * ACTIVATIONS[name].steepest).mean())
-        layers.append(LayerDiagnostics(norm, mean, saturated))
-    flat = _derivative(network.output, a[-1]) < NEAR_ZERO * ACTIVATIONS[network.output].steepest
-    wrong = flat & (np.abs(a[-1] - y) > 0.5)
+    names = network.activations
+    near_zero = [NEAR_ZERO * ACTIVATIONS[name].steepest for name in names]
+    # Softmax's Jacobian is full; its diagonal has the sigmoid's form.
+    sigmas = [ACTIVATIONS["sigmoid" if name == "softmax" else name] for name in names]
+    slopes = [np.abs(f.derivative(value)) for f, value in zip(sigmas, a[1:], strict=True)]
+    means = [slope.mean(axis=0) for slope in slopes]
+    norms = [
+        float(np.sqrt(np.square(weights).sum() + np.square(biases).sum()))
+        for weights, biases in zip(gradients.weights, gradients.biases, strict=True)
+    ]
+    saturated = [float((m < limit).mean()) for m, limit in zip(means, near_zero, strict=True)]
+    wrong = (slopes[-1] < near_zero[-1]) & (np.abs(a[-1] - y) > 0.5)
     expected = y > 0.5
     with np.errstate(invalid="ignore"):
         missed = (wrong & expected).sum(axis=0) / expected.sum(axis=0)
-    return Diagnostics(tuple(layers), float(wrong.mean()), missed)
+    return Diagnostics(norms, means, saturated, float(wrong.mean()), missed)

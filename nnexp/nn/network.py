@@ -7,7 +7,7 @@ in float64 start from the same point. Adding one is one function and one entry i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -21,9 +21,8 @@ Initializer = Callable[[np.random.Generator, int, int], tuple[Array, Array]]
 def large(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
     """Draw W and b from N(0, 1): the book's chapter 1, network2's `large_weight_initializer`.
 
-    >>> W, b = large(np.random.default_rng(0), 784, 30)
-    >>> W.shape, b.shape, round(W.std(), 1)
-    ((30, 784), (30,), np.float64(1.0))
+    >>> [array.shape for array in large(np.random.default_rng(0), 784, 30)]
+    [(30, 784), (30,)]
     """
     return rng.standard_normal((n_out, n_in)), rng.standard_normal(n_out)
 
@@ -31,8 +30,7 @@ def large(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array
 def scaled(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
     """Draw W from N(0, 1/n_in), b from N(0, 1): z starts of order 1 (Nielsen, chapter 3).
 
-    >>> W, b = scaled(np.random.default_rng(0), 400, 30)
-    >>> round(W.std() * 400**0.5, 1)
+    >>> round(scaled(np.random.default_rng(0), 400, 30)[0].std() * 400**0.5, 1)
     np.float64(1.0)
     """
     return rng.standard_normal((n_out, n_in)) / np.sqrt(n_in), rng.standard_normal(n_out)
@@ -41,9 +39,8 @@ def scaled(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Arra
 def glorot(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
     """Draw W from U(-r, r) with r² = 6 / (n_in + n_out), b = 0 (Glorot and Bengio 2010, eq. 16).
 
-    >>> W, b = glorot(np.random.default_rng(0), 300, 300)
-    >>> bool(abs(W).max() <= 0.1), bool(b.any())
-    (True, False)
+    >>> bool(abs(glorot(np.random.default_rng(0), 300, 300)[0]).max() <= 0.1)
+    True
     """
     bound = np.sqrt(6 / (n_in + n_out))
     return rng.uniform(-bound, bound, (n_out, n_in)), np.zeros(n_out)
@@ -52,15 +49,14 @@ def glorot(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Arra
 def he(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
     """Draw W from N(0, 2/n_in), b = 0: for rectified units (He et al. 2015, eq. 10).
 
-    >>> W, b = he(np.random.default_rng(0), 200, 30)
-    >>> round(W.std() * 10, 1)
+    >>> round(he(np.random.default_rng(0), 200, 30)[0].std() * 10, 1)
     np.float64(1.0)
     """
     return rng.standard_normal((n_out, n_in)) * np.sqrt(2 / n_in), np.zeros(n_out)
 
 
 def zeros(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
-    """Return W = 0 and b = 0: for an output layer; hidden neurons would stay alike for ever.
+    """Return W = 0 and b = 0: for an output layer; hidden neurons would stay equal for ever.
 
     >>> zeros(np.random.default_rng(0), 2, 1)
     (array([[0., 0.]]), array([0.]))
@@ -75,6 +71,10 @@ INITIALIZERS: dict[str, Initializer] = {
     "he": he,
     "zeros": zeros,
 }
+
+
+def _flatten(layers: Iterable[tuple[Array, Array]], dtype: type[np.floating]) -> Array:
+    return np.concatenate([np.column_stack(layer).ravel() for layer in layers]).astype(dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +119,7 @@ class Network:
             draw(rng, n_in, n_out)
             for draw, (n_in, n_out) in zip(by_layer, pairwise(sizes), strict=True)
         ]
-        weights, biases = zip(*drawn, strict=True)
-        return cls.explicit(
-            weights,
-            biases,
-            activation=activation,
-            output=output,
-            dtype=dtype,
-            softmax_scale=softmax_scale,
-        )
+        return cls(tuple(sizes), activation, output, _flatten(drawn, dtype), softmax_scale)
 
     @classmethod
     def explicit(
@@ -140,7 +132,7 @@ class Network:
         dtype: type[np.floating],
         softmax_scale: float = 1.0,
     ) -> Network:
-        """Build a network from one W (n_out, n_in) and one b (n_out,) a layer.
+        """Build a network from one W (n_out, n_in) and one b (n_out,) per layer.
 
         Raises:
             ValueError: the shapes do not fit each other.
@@ -153,13 +145,12 @@ class Network:
         sizes = (weights[0].shape[1], *(len(w) for w in weights))
         for w, b, n_in, n_out in zip(weights, biases, sizes[:-1], sizes[1:], strict=True):
             if w.shape != (n_out, n_in) or b.shape != (n_out,):
-                raise ValueError(f"W {w.shape} and b {b.shape} where {n_in} -> {n_out} is due")
-        layers = [np.column_stack(pair).ravel() for pair in zip(weights, biases, strict=True)]
-        flat = np.concatenate(layers).astype(dtype)
+                raise ValueError(f"expected shapes of {n_in} -> {n_out}, got {w.shape}, {b.shape}")
+        flat = _flatten(zip(weights, biases, strict=True), dtype)
         return cls(sizes, activation, output, flat, softmax_scale)
 
     def split(self, flat: Array) -> list[Array]:
-        """View a flat vector as one matrix [W | b], (n_out, n_in + 1), a layer."""
+        """View a flat vector as one matrix [W | b], (n_out, n_in + 1), per layer."""
         matrices, start = [], 0
         for n_in, n_out in pairwise(self.sizes):
             end = start + n_out * (n_in + 1)

@@ -72,32 +72,17 @@ class _Halve:
             self._patience.waited = 0
 
 
-def _constant(eta: float, epochs: int) -> Schedule:
-    return _Formula(lambda epoch: eta)
-
-
-def _step(eta: float, epochs: int, *, every: int, factor: float) -> Schedule:
-    return _Formula(lambda epoch: eta * factor ** ((epoch - 1) // every))
-
-
-def _exponential(eta: float, epochs: int, *, factor: float) -> Schedule:
-    return _Formula(lambda epoch: eta * factor ** (epoch - 1))
-
-
-def _cosine(eta: float, epochs: int) -> Schedule:
-    return _Formula(lambda epoch: eta * (1 + cos(pi * (epoch - 1) / epochs)) / 2)
-
-
-# Name -> function of (η, epochs, settings).
+# Name -> function of η, the number of epochs and the settings.
 SCHEDULES: dict[str, Callable[..., Schedule]] = {
-    # η
-    "constant": _constant,
-    # η factor^⌊(epoch - 1) / every⌋
-    "step": _step,
-    # η factor^(epoch - 1)
-    "exponential": _exponential,
-    # η (1 + cos(π (epoch - 1) / epochs)) / 2          (Loshchilov and Hutter 2017, eq. 5)
-    "cosine": _cosine,
+    "constant": lambda eta, epochs: _Formula(lambda epoch: eta),
+    "step": lambda eta, epochs, every, factor: _Formula(
+        lambda epoch: eta * factor ** ((epoch - 1) // every)
+    ),
+    "exponential": lambda eta, epochs, factor: _Formula(lambda epoch: eta * factor ** (epoch - 1)),
+    # Loshchilov and Hutter 2017, eq. 5
+    "cosine": lambda eta, epochs: _Formula(
+        lambda epoch: eta * (1 + cos(pi * (epoch - 1) / epochs)) / 2
+    ),
     # η / 2^k after k times `patience` epochs without a better validation accuracy  (Nielsen)
     "halve": _Halve,
 }

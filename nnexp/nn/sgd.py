@@ -1,10 +1,10 @@
 """Stochastic gradient descent by mini-batches: the hot loop of the whole project.
 
-A step is backpropagation as in `backprop`, compiled: every array is allocated once, and the lines
-of the step carry the numbers of the same equations. It is one BLAS product forward, one for the
-gradient and, except for the first layer, one backward per layer, a handful of element-wise calls
-on arrays that fit the first cache, and the update. What a technique needs beyond that is put into
-the step when it is built; one that is off costs nothing.
+A step is backpropagation as in `backprop`, compiled: its lines carry the numbers of the same
+equations, every array is allocated once, each layer takes one BLAS product forward, one for its
+gradient and, except for the first, one backward, and the element-wise calls work on arrays that fit
+the first cache. A technique adds its operations when the step is built; one that is off costs
+nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from math import nan
 
 import numpy as np
 
@@ -49,7 +48,6 @@ class Techniques:
     augment: Callable[[Array], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class _Layer:
     """A layer after the input, as the step for batches of m examples sees it.
 
@@ -60,30 +58,68 @@ class _Layer:
     Attributes:
         theta: [W | b], (units, n_in + 1).
         gradient: η ∂C_0/∂[W | b], of theta's shape.
-        z: the weighted inputs, (m, units).
-        sigma: σ(z), (m, units), before any dropout. A hidden layer computes it in the memory of z.
         a: the activations, extended; those of the output are σ(z).
-        delta: the errors times η/m, (m, units).
-        error_t: the memory of delta, extended.
+        sigma: σ(z), (m, units), before any dropout.
+        z: the weighted inputs, (m, units). In a hidden layer σ(z) replaces them in their memory.
+        delta: the errors times η/m, (m, units); error_t is their memory, extended.
         work: scratch space of delta's shape.
-        activate: computes `a` from z.
-        derive: takes (delta, sigma, work) and turns ∂C/∂a into ∂C/∂z in place.
+        activate: computes sigma and `a` from z.
+        derive: (delta, sigma, work) turns ∂C/∂a in delta into ∂C/∂z.
     """
 
-    theta: Array
-    theta_t: Array
-    gradient: Array
-    z: Array
-    z_t: Array
-    sigma: Array
-    a: Array
-    a_t: Array
-    delta: Array
-    delta_t: Array
-    error_t: Array
-    work: Array
-    activate: Callable[[], None]
-    derive: Callable[[Array, Array, Array], None]
+    def __init__(
+        self, theta: Array, gradient: Array, m: int, activation: Activation, *, is_output: bool
+    ) -> None:
+        units = len(theta)
+
+        def buffer(columns: int) -> Array:
+            return np.ones((m, columns), theta.dtype, order="F")
+
+        self.theta, self.theta_t, self.gradient = theta, theta.T, gradient
+        self.a, error = buffer(units + (not is_output)), buffer(units + (not is_output))
+        self.a_t, self.error_t = self.a.T, error.T
+        self.sigma, self.delta = self.a[:, :units], error[:, :units]
+        self.z = buffer(units) if is_output else self.sigma
+        self.z_t, self.delta_t, self.work = self.z.T, self.delta.T, buffer(units)
+        self.activation = activation
+        self.activate: Callable[[], object] = partial(activation.forward, self.z, self.sigma)
+        self.derive = activation.backward
+
+    def scale(self, softmax_scale: float) -> None:
+        """Let the output activate c z for z."""
+        z, c, activate_plain = self.z, np.asarray(softmax_scale, self.z.dtype), self.activate
+
+        def activate() -> None:
+            np.multiply(z, c, z)
+            activate_plain()
+
+        self.activate = activate
+
+    def drop(self, rate: float, rng: np.random.Generator | None) -> None:
+        """Let a hidden layer exclude a fraction of its neurons in each step."""
+        if rng is None:
+            raise ValueError("dropout needs its random stream")
+        forward, backward, a = self.activation.forward, self.activation.backward, self.sigma
+        self.z = self.sigma = sigma = np.empty_like(a)
+        self.z_t = self.z.T
+        drawn = np.empty(a.T.shape, a.dtype)
+        mask = drawn.T
+        keep, scale = np.asarray(1 - rate, a.dtype), np.asarray(1 / (1 - rate), a.dtype)
+
+        def activate() -> None:
+            forward(sigma, sigma)
+            # The mask is 1/(1 - rate) where a uniform number + (1 - rate) reaches 1, else 0.
+            rng.random(out=drawn, dtype=drawn.dtype)
+            np.add(drawn, keep, drawn)
+            np.floor(drawn, drawn)
+            np.multiply(drawn, scale, drawn)
+            np.multiply(sigma, mask, a)
+
+        def derive(delta: Array, sigma: Array, work: Array) -> None:
+            np.multiply(delta, mask, delta)
+            backward(delta, sigma, work)
+
+        self.activate, self.derive = activate, derive
 
 
 class SGD:
@@ -106,15 +142,12 @@ class SGD:
         techniques: Techniques | None = None,
         velocity: Array | None = None,
     ) -> None:
-        self.network = network
-        self.cost = COSTS[cost]
-        self.batch_size = batch_size
+        self.network, self.cost, self.batch_size = network, COSTS[cost], batch_size
         self.techniques = t = techniques or Techniques()
         self._update = Update(
             network, t.penalty, momentum=t.momentum, nesterov=t.nesterov, velocity=velocity
         )
         self.velocity = self._update.velocity
-        self._eta = nan
         self._steps: dict[int, Step] = {}
         self._rates: dict[int, Array] = {}
 
@@ -128,11 +161,11 @@ class SGD:
         """
         n = len(order)
         rows = max(1, CHUNK // self.batch_size) * self.batch_size
-        dtype = self.network.parameters.dtype
         stored = np.empty((min(rows, n), examples.x.shape[1]), examples.x.dtype)
-        chunk = np.ones((len(stored), stored.shape[1] + 1), dtype)
-        targets = np.empty((len(stored), examples.y.shape[1]), dtype)
+        chunk = np.ones((len(stored), stored.shape[1] + 1), self.network.parameters.dtype)
+        targets = np.empty((len(stored), examples.y.shape[1]), chunk.dtype)
         batches = self._batches(chunk, targets)
+        self._set_eta(eta, {min(n, self.batch_size), n % self.batch_size} - {0})
         for start in range(0, n, rows):
             indices = order[start : start + rows]
             m = len(indices)
@@ -142,7 +175,7 @@ class SGD:
             if self.techniques.augment:
                 self.techniques.augment(chunk[:m, :-1])
             np.take(examples.y, indices, axis=0, out=targets[:m], mode="clip")
-            self.run(batches, eta=eta)
+            self.run(batches)
             yield start + m
 
     def _batches(self, x: Array, y: Array) -> list[Batch]:
@@ -151,35 +184,34 @@ class SGD:
             (x[i : i + size], x[i : i + size].T, y[i : i + size]) for i in range(0, len(x), size)
         ]
 
-    def run(self, batches: list[Batch], *, eta: float) -> None:
+    def run(self, batches: list[Batch]) -> None:
         """Take one step for each batch: inputs with a column of ones, their transpose, targets."""
-        for size in {len(x) for x, _, _ in batches}:
-            if size not in self._steps:
-                self._steps[size] = self._compile(size)
-                self._eta = nan
+        *whole, last = batches
+        step = self._steps[len(batches[0][0])]
         # The limits of exp are the right values; a diverging run is recognized by its cost.
         with np.errstate(over="ignore", invalid="ignore"):
-            if eta != self._eta:
-                self._eta = eta
-                self._update.set_eta(eta)
-                for m, rate in self._rates.items():
-                    rate[...] = eta * self.network.softmax_scale / m
-            *whole, last = batches
-            step = self._steps[len(batches[0][0])]
             for x, x_t, y in whole:
                 step(x, x_t, y)
             # Only the last batch of all may be short.
             self._steps[len(last[0])](*last)
 
+    @np.errstate(over="ignore")
+    def _set_eta(self, eta: float, sizes: set[int]) -> None:
+        """Compile the steps for batches of these sizes, and give all steps the learning rate."""
+        for m in sizes - self._steps.keys():
+            self._steps[m] = self._compile(m)
+        self._update.set_eta(eta)
+        for m, rate in self._rates.items():
+            rate[...] = eta * self.network.softmax_scale / m
+
     def _compile(self, m: int) -> Step:
         """Allocate the buffers for batches of m examples and return the step that uses them."""
-        network = self.network
         layers = self._layers(m)
         first, output = layers[0], layers[-1]
         upwards = list(pairwise(layers))
         downwards = upwards[::-1]
-        rate = self._rates[m] = np.empty((), network.parameters.dtype)
-        output_error = self.cost.output_error(network.output)
+        rate = self._rates[m] = np.empty((), self.network.parameters.dtype)
+        output_error = self.cost.output_error(self.network.output)
         operations = self._update.operations
         dot, multiply = np.dot, np.multiply
 
@@ -209,87 +241,17 @@ class SGD:
     def _layers(self, m: int) -> list[_Layer]:
         """Allocate the buffers of each layer for batches of m examples."""
         network = self.network
-        hidden = len(network.sizes) - 2
-        dropout = (*(self.techniques.dropout or (0.0,) * hidden), 0.0)
+        dropout = self.techniques.dropout or (0.0,) * (len(network.sizes) - 2)
         gradients = network.split(self._update.gradient)
-        return [
-            self._layer(m, theta, gradient, rate, is_output=i == hidden)
-            for i, (theta, gradient, rate) in enumerate(
-                zip(network.layers, gradients, dropout, strict=True)
+        layers = [
+            _Layer(theta, gradient, m, ACTIVATIONS[name], is_output=i == len(gradients))
+            for i, (theta, gradient, name) in enumerate(
+                zip(network.layers, gradients, network.activations, strict=True), 1
             )
         ]
-
-    def _layer(
-        self, m: int, theta: Array, gradient: Array, dropout: float, *, is_output: bool
-    ) -> _Layer:
-        units, network = len(theta), self.network
-
-        def buffer(columns: int) -> Array:
-            return np.ones((m, columns), theta.dtype, order="F")
-
-        a, error = buffer(units + (not is_output)), buffer(units + (not is_output))
-        sigma, delta = a[:, :units], error[:, :units]
-        z = buffer(units) if is_output else sigma
-        activation = ACTIVATIONS[network.output if is_output else network.activation]
-        activate: Callable[[], None] = partial(activation.forward, z, sigma)
-        derive = activation.backward
-        if is_output and network.softmax_scale != 1:
-            activate = _scaled(activate, z, network.softmax_scale)
-        if dropout:
-            z = sigma = np.empty_like(sigma)
-            activate, derive = self._with_dropout(activation, sigma, a[:, :units], dropout)
-        return _Layer(
-            theta=theta,
-            theta_t=theta.T,
-            gradient=gradient,
-            z=z,
-            z_t=z.T,
-            sigma=sigma,
-            a=a,
-            a_t=a.T,
-            delta=delta,
-            delta_t=delta.T,
-            error_t=error.T,
-            work=buffer(units),
-            activate=activate,
-            derive=derive,
-        )
-
-    def _with_dropout(
-        self, activation: Activation, sigma: Array, a: Array, rate: float
-    ) -> tuple[Callable[[], None], Callable[[Array, Array, Array], None]]:
-        """Return `activate` and `derive` of a hidden layer that excludes a fraction of neurons."""
-        rng = self.techniques.dropout_stream
-        if rng is None:
-            raise ValueError("dropout needs its random stream")
-        forward, backward = activation.forward, activation.backward
-        drawn = np.empty(a.T.shape, a.dtype)
-        mask = drawn.T
-        keep = np.asarray(1 - rate, a.dtype)
-        scale = np.asarray(1 / (1 - rate), a.dtype)
-
-        def activate() -> None:
-            forward(sigma, sigma)
-            # The mask is 1/(1 - rate) where a uniform number + (1 - rate) reaches 1, else 0.
-            rng.random(out=drawn, dtype=drawn.dtype)
-            np.add(drawn, keep, drawn)
-            np.floor(drawn, drawn)
-            np.multiply(drawn, scale, drawn)
-            np.multiply(sigma, mask, a)
-
-        def derive(delta: Array, sigma: Array, work: Array) -> None:
-            np.multiply(delta, mask, delta)
-            backward(delta, sigma, work)
-
-        return activate, derive
-
-
-def _scaled(activate: Callable[[], None], z: Array, softmax_scale: float) -> Callable[[], None]:
-    """Return `activate` on logits that are multiplied by the softmax scale first, in place."""
-    c = np.asarray(softmax_scale, z.dtype)
-
-    def scale_and_activate() -> None:
-        np.multiply(z, c, z)
-        activate()
-
-    return scale_and_activate
+        if network.softmax_scale != 1:
+            layers[-1].scale(network.softmax_scale)
+        for layer, rate in zip(layers[:-1], dropout, strict=True):
+            if rate:
+                layer.drop(rate, self.techniques.dropout_stream)
+        return layers

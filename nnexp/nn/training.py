@@ -10,8 +10,7 @@ import numpy as np
 from nnexp.names import is_accuracy
 from nnexp.nn.metrics import Evaluation, evaluate
 from nnexp.nn.network import Network
-from nnexp.nn.schedules import Patience, Schedule
-from nnexp.nn.schedules import schedule as schedule_by_name
+from nnexp.nn.schedules import SCHEDULES, Patience, Schedule
 from nnexp.nn.sgd import SGD, Techniques
 from nnexp.nn.types import Array, Examples
 
@@ -29,9 +28,7 @@ def streams(seed: int) -> dict[str, np.random.Generator]:
     (['init', 'shuffle', 'dropout', 'augment'], True)
     """
     children = np.random.SeedSequence(seed).spawn(len(STREAMS))
-    return {
-        name: np.random.default_rng(child) for name, child in zip(STREAMS, children, strict=True)
-    }
+    return dict(zip(STREAMS, map(np.random.default_rng, children), strict=True))
 
 
 Scores = Mapping[str, "float | None"]
@@ -91,10 +88,11 @@ def validation_score(row: Scores) -> float | None:
     >>> validation_score({"validation_accuracy": None, "validation_cost": 0.3})
     -0.3
     """
-    value = score(row, "validation_accuracy")
-    if value is None:
-        value = score(row, "validation_cost")
-    return value if value is not None and np.isfinite(value) else None
+    for metric in ("validation_accuracy", "validation_cost"):
+        value = score(row, metric)
+        if value is not None:
+            return value if np.isfinite(value) else None
+    return None
 
 
 def score(row: Scores, metric: str) -> float | None:
@@ -179,7 +177,7 @@ def train(
     [0.312, 0.014, 0.007, 0.005]
     """
     techniques = techniques or Techniques()
-    schedule = schedule or schedule_by_name("constant", eta, epochs)
+    schedule = schedule or SCHEDULES["constant"](eta, epochs)
     sgd = SGD(network, cost=cost, batch_size=batch_size, techniques=techniques, velocity=velocity)
     for epoch in range(after + 1, epochs + 1):
         rate = schedule.eta(epoch)
@@ -189,10 +187,8 @@ def train(
         for seen in sgd.epoch(examples, order, eta=rate):
             on_progress(seen)
         on_trained()
-        is_evaluated = epoch % monitor_every == 0 or epoch == epochs
-        evaluations = {
-            name: evaluate(network, cost, data) for name, data in monitored.items() if is_evaluated
-        }
+        sets = monitored if epoch % monitor_every == 0 or epoch == epochs else {}
+        evaluations = {name: evaluate(network, cost, data) for name, data in sets.items()}
         penalty = techniques.penalty(network)
         costs = [penalty, *(evaluation.cost for evaluation in evaluations.values())]
         finite = bool(np.isfinite(network.parameters).all() and np.isfinite(costs).all())

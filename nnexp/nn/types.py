@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +10,8 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
 DTYPES: dict[str, type[np.floating[Any]]] = {"float32": np.float32, "float64": np.float64}
+
+# Examples that are gathered, or evaluated, at a time.
 CHUNK = 1000
 
 
@@ -33,7 +34,7 @@ class Examples:
     def __post_init__(self) -> None:
         """Refuse shapes that do not belong together."""
         if self.x.ndim != 2 or self.y.ndim != 2 or len(self.x) != len(self.y):
-            raise ValueError(f"x {self.x.shape} and y {self.y.shape} where (n, n_in), (n, n_out)")
+            raise ValueError(f"expected (n, n_in), (n, n_out), got {self.x.shape}, {self.y.shape}")
 
     def __len__(self) -> int:
         """Return n."""
@@ -43,11 +44,6 @@ class Examples:
         """Return the first n of them."""
         labels = None if self.labels is None else self.labels[:n]
         return Examples(self.x[:n], self.y[:n], self.scale, labels)
-
-    @cached_property
-    def inputs(self) -> Array:
-        """All inputs as the network sees them, in float64; for small sets."""
-        return np.asarray(self.x * np.float64(self.scale))
 
     def gather(self, rows: Array, stored: Array, out: Array) -> None:
         """Write the inputs of `rows`, and a column of ones after them, into `out`, (m, n_in + 1).

@@ -81,49 +81,43 @@ class Update:
         nesterov: bool = False,
         velocity: Array | None = None,
     ) -> None:
-        theta = network.parameters
-        self.gradient = np.zeros_like(theta)
-        self.velocity = velocity
-        if momentum and velocity is None:
-            self.velocity = np.zeros_like(theta)
         self._network, self._penalty = network, penalty
-        # Vectors with one entry per parameter, filled by `set_eta`.
-        self._l1_rate = np.zeros_like(theta)  # ηλ₁/n for weights, 0 for biases
-        self._l2_rate = np.zeros_like(theta)  # ηλ₂/n for weights, 0 for biases
-        self._shrink = np.zeros_like(theta)  # 1 - ηλ₂/n for weights, 1 for biases
-        self.operations = self._plan(np.asarray(momentum, theta.dtype), nesterov)
+        self.gradient = np.zeros_like(network.parameters)
+        self.velocity = np.zeros_like(self.gradient) if momentum and velocity is None else velocity
+        self._coefficients: list[tuple[Array, Callable[[float], float]]] = []
+        self.operations = self._plan(np.asarray(momentum, self.gradient.dtype), nesterov)
 
     def set_eta(self, eta: float) -> None:
-        """Fill the coefficients that depend on the learning rate η."""
-        network, penalty = self._network, self._penalty
-        self._shrink.fill(1)
-        for coefficients, weights_value in (
-            (self._l1_rate, eta * penalty.l1 / penalty.n),
-            (self._l2_rate, eta * penalty.l2 / penalty.n),
-            (self._shrink, 1 - eta * penalty.l2 / penalty.n),
-        ):
-            for layer in network.split(coefficients):
-                layer[:, :-1] = weights_value
+        """Compute the coefficients that depend on the learning rate η."""
+        for weights, coefficient in self._coefficients:
+            weights[...] = coefficient(eta)
+
+    def _vector(self, coefficient: Callable[[float], float], biases: float) -> Array:
+        """Return a vector with a function of η for each weight and a constant for each bias."""
+        vector = np.full_like(self.gradient, biases)
+        self._coefficients += [(w_b[:, :-1], coefficient) for w_b in self._network.split(vector)]
+        return vector
 
     def _plan(self, mu: Array, nesterov: bool) -> list[Operation]:
         theta, gradient, velocity = self._network.parameters, self.gradient, self.velocity
+        l1, l2, n = self._penalty.l1, self._penalty.l2, self._penalty.n
         scratch = np.empty_like(theta)
         plan: list[Operation] = []
-        if self._penalty.l1:
+        if l1:
             # η∇C = η∇C_0 + (ηλ₁/n) sgn(w)
             plan += [
                 (np.sign, (theta, scratch)),
-                (np.multiply, (scratch, self._l1_rate, scratch)),
+                (np.multiply, (scratch, self._vector(lambda eta: eta * l1 / n, 0), scratch)),
                 (np.add, (gradient, scratch, gradient)),
             ]
         if velocity is None:
-            # w <- (1 - ηλ₂/n) w, then θ <- θ - η∇C
-            shrink = self._shrink_weights() if self._penalty.l2 else []
+            # w <- (1 - ηλ₂/n) w,  θ <- θ - η∇C
+            shrink = self._shrink(self._vector(lambda eta: 1 - eta * l2 / n, 1)) if l2 else []
             return [*plan, *shrink, (np.subtract, (theta, gradient, theta))]
-        if self._penalty.l2:
+        if l2:
             # η∇C = η∇C_0 + (ηλ₂/n) w
             plan += [
-                (np.multiply, (theta, self._l2_rate, scratch)),
+                (np.multiply, (theta, self._vector(lambda eta: eta * l2 / n, 0), scratch)),
                 (np.add, (gradient, scratch, gradient)),
             ]
         # v <- μv - η∇C
@@ -131,29 +125,29 @@ class Update:
             (np.multiply, (velocity, mu, velocity)),
             (np.subtract, (velocity, gradient, velocity)),
         ]
-        if nesterov:
-            # The parameters are kept at φ = θ + μv, where ∇C is taken: φ <- φ - η∇C + μv.
-            return [
-                *plan,
-                (np.subtract, (theta, gradient, theta)),
-                (np.multiply, (velocity, mu, scratch)),
-                (np.add, (theta, scratch, theta)),
-            ]
-        # θ <- θ + v
-        return [*plan, (np.add, (theta, velocity, theta))]
+        if not nesterov:
+            # θ <- θ + v
+            return [*plan, (np.add, (theta, velocity, theta))]
+        # The parameters kept are φ = θ + μv, where ∇C is taken:  φ <- φ - η∇C + μv
+        return [
+            *plan,
+            (np.subtract, (theta, gradient, theta)),
+            (np.multiply, (velocity, mu, scratch)),
+            (np.add, (theta, scratch, theta)),
+        ]
 
-    def _shrink_weights(self) -> list[Operation]:
-        """List the operations that multiply the weights by 1 - ηλ₂/n and leave the biases.
+    def _shrink(self, factors: Array) -> list[Operation]:
+        """List the operations that multiply the weights by their factors and leave the biases.
 
         One product with a vector of factors; where parameters and factors together would crowd the
         cache, one product with a number, between saving the biases and putting them back.
         """
         theta, biases = self._network.parameters, self._network.biases
         if theta.nbytes <= _CROWDED:
-            return [(np.multiply, (theta, self._shrink, theta))]
+            return [(np.multiply, (theta, factors, theta))]
         saved = [(np.empty(len(b), theta.dtype), b) for b in biases]
         return [
             *((np.copyto, (copy, b)) for copy, b in saved),
-            (np.multiply, (theta, self._shrink[:1].reshape(()), theta)),
+            (np.multiply, (theta, factors[:1].reshape(()), theta)),
             *((np.copyto, (b, copy)) for copy, b in saved),
         ]

@@ -201,7 +201,7 @@ class Spy(SGD):
 
     seen: list[Array]
 
-    def run(self, batches: list[Batch], *, eta: float) -> None:
+    def run(self, batches: list[Batch]) -> None:
         """Copy the batches."""
         self.seen += [x[:, :-1].copy() for x, _, _ in batches]
 

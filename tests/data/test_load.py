@@ -63,7 +63,7 @@ def test_classes_become_targets(
     np.testing.assert_array_equal(data.train.labels, labels)
     assert data.classes == tuple(str(i) for i in range(max(n_out, 2)))
     assert data.train.x.dtype == data.train.y.dtype == dtype
-    np.testing.assert_array_equal(data.train.inputs, BITS)
+    np.testing.assert_array_equal(data.train.x * data.train.scale, BITS)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def check(network: Network, cost: str, examples: Examples, tolerance: float) -> 
     exact = Network(
         network.sizes, network.activation, network.output, network.parameters.astype(np.float64)
     )
-    z, y = forward(exact, examples.inputs).z[-1], examples.y.astype(np.float64)
+    z, y = forward(exact, examples.x * examples.scale).z[-1], examples.y.astype(np.float64)
     expected = COSTS[cost].value(network.output, z, y).mean()
     evaluation = evaluate(network, cost, examples)
     assert evaluation.cost == pytest.approx(expected, rel=tolerance)
