@@ -12,13 +12,13 @@ from nnexp.config.schema import Experiment
 from nnexp.config.yaml import Mistake
 from nnexp.data import Dataset, reader_of
 from nnexp.errors import one_of
-from nnexp.nn.costs import legal_costs, legal_outputs
+from nnexp.nn.costs import COSTS, legal_costs
 from nnexp.numbers import plural
 
 
 def _cost_fits_output(v: Mapping[str, Any]) -> Iterator[Mistake]:
-    if v["output"] not in legal_outputs(v["cost"]):
-        outputs, costs = one_of(legal_outputs(v["cost"])), one_of(legal_costs(v["output"]))
+    if v["output"] not in COSTS[v["cost"]].values:
+        outputs, costs = one_of(COSTS[v["cost"]].values), one_of(legal_costs(v["output"]))
         message = f"{v['cost']} is not defined for output {v['output']}: use output {outputs}"
         yield ("cost",), f"{message}, or cost {costs}"
 

@@ -80,9 +80,7 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
     ),
     "exponential": lambda eta, epochs, factor: _Formula(lambda epoch: eta * factor ** (epoch - 1)),
     # Loshchilov and Hutter 2017, eq. 5
-    "cosine": lambda eta, epochs: _Formula(
-        lambda epoch: eta * (1 + cos(pi * (epoch - 1) / epochs)) / 2
-    ),
+    "cosine": lambda eta, n: _Formula(lambda epoch: eta * (1 + cos(pi * (epoch - 1) / n)) / 2),
     # η / 2^k after k times `patience` epochs without a better validation accuracy  (Nielsen)
     "halve": _Halve,
 }

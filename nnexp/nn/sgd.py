@@ -188,7 +188,7 @@ class SGD:
         """Take one step for each batch: inputs with a column of ones, their transpose, targets."""
         *whole, last = batches
         step = self._steps[len(batches[0][0])]
-        # The limits of exp are the right values; a diverging run is recognized by its cost.
+        # Where exp overflows its limit is right; a diverging run is recognized by its cost.
         with np.errstate(over="ignore", invalid="ignore"):
             for x, x_t, y in whole:
                 step(x, x_t, y)
@@ -208,30 +208,32 @@ class SGD:
         """Allocate the buffers for batches of m examples and return the step that uses them."""
         layers = self._layers(m)
         first, output = layers[0], layers[-1]
+        theta_1, z_1, delta_1, gradient_1 = first.theta, first.z_t, first.delta_t, first.gradient
+        z_out, a_out, delta_out, work_out = output.z, output.a, output.delta, output.work
         upwards = list(pairwise(layers))
         downwards = upwards[::-1]
         rate = self._rates[m] = np.empty((), self.network.parameters.dtype)
         output_error = self.cost.output_error(self.network.output)
-        operations = self._update.operations
+        activate_out, operations = output.activate, self._update.operations
         dot, multiply = np.dot, np.multiply
 
         def step(x: Array, x_t: Array, y: Array) -> None:
             # (25)   z^l = [W | b] [a^(l-1) | 1]ᵀ,  a^l = σ(z^l)
-            dot(first.theta, x_t, first.z_t)
+            dot(theta_1, x_t, z_1)
             for below, layer in upwards:
                 below.activate()
                 dot(layer.theta, below.a_t, layer.z_t)
-            output.activate()
+            activate_out()
             # (BP1)  δ^L = ∂C_x/∂a^L ⊙ σ'(z^L), times η/m, and c of a softmax
-            output_error(output.z, output.a, y, output.delta, output.work)
-            multiply(output.delta, rate, output.delta)
+            output_error(z_out, a_out, y, delta_out, work_out)
+            multiply(delta_out, rate, delta_out)
             for below, layer in downwards:
                 # (BP3, BP4)  η ∂C_0/∂[W | b] = Σ_x δ^l [a^(l-1) | 1]ᵀ
                 dot(layer.delta_t, below.a, layer.gradient)
                 # (BP2)  δ^(l-1) = Wᵀ δ^l ⊙ σ'(z^(l-1))
                 dot(layer.theta_t, layer.delta_t, below.error_t)
                 below.derive(below.delta, below.sigma, below.work)
-            dot(first.delta_t, x, first.gradient)
+            dot(delta_1, x, gradient_1)
             # θ <- θ - η∇C, or what `update` makes of it
             for operation, operands in operations:
                 operation(*operands)

@@ -258,13 +258,13 @@ def parameter_row(epoch: int, network: Network, examples: Examples) -> Row:
 def diagnostic_row(diagnostics: Diagnostics) -> Row:
     """Write gradients and saturation of each layer, and of each output, as columns."""
     row: Row = {}
-    for i, layer in enumerate(diagnostics.layers, 1):
-        row[f"gradient_{i}"] = layer.gradient
-        row[f"derivative_{i}"] = float(layer.derivative.mean())
-        row[f"saturated_{i}"] = layer.saturated
+    for i, derivative in enumerate(diagnostics.derivatives):
+        row[f"gradient_{i + 1}"] = diagnostics.gradients[i]
+        row[f"derivative_{i + 1}"] = float(derivative.mean())
+        row[f"saturated_{i + 1}"] = diagnostics.saturated[i]
     row["confidently_wrong"] = diagnostics.confidently_wrong
     outputs = range(min(len(diagnostics.missed), MAX_OUTPUTS))
-    row |= {f"output_derivative_{j}": float(diagnostics.layers[-1].derivative[j]) for j in outputs}
+    row |= {f"output_derivative_{j}": float(diagnostics.derivatives[-1][j]) for j in outputs}
     return row | {f"output_missed_{j}": _number(diagnostics.missed[j]) for j in outputs}
 
 
