@@ -1,4 +1,4 @@
-"""scikit-learn: MLPClassifier, one `partial_fit` an epoch, plain gradient descent.
+"""scikit-learn: MLPClassifier, one `partial_fit` per epoch, plain gradient descent.
 
 Targets in ten columns of 0 and 1 make its output sigmoid and its loss the cross-entropy on it.
 """

@@ -107,7 +107,7 @@ class Network:
         output_initializer: Initializer | None = None,
         softmax_scale: float = 1.0,
     ) -> Network:
-        """Draw a network, layer after layer; the last one by `output_initializer`, if given.
+        """Draw a network, layer after layer; the last one by `output_initializer`, if any.
 
         >>> net = Network.random([784, 30, 10], activation="sigmoid", output="softmax",
         ...     initializer=scaled, rng=np.random.default_rng(0), dtype=np.float32)

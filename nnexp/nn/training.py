@@ -36,7 +36,7 @@ Scores = Mapping[str, "float | None"]
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """What is known after an epoch.
+    """The results of an epoch.
 
     Attributes:
         epoch: its number, from 1.

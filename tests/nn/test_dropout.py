@@ -1,4 +1,4 @@
-"""Dropout: who is left out, what the others are multiplied by, and what it leaves alone."""
+"""Dropout: which neurons it excludes, how it scales the others, what it does not change."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def blind(sizes: list[int], dtype: type[np.floating] = np.float64) -> Network:
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_neuron_is_left_out_or_divided_by_the_fraction_that_stays(
+def test_a_neuron_is_excluded_or_divided_by_the_fraction_that_stays(
     rate: float, dtype: type[np.floating]
 ) -> None:
     """An activation becomes 0 or a/(1 - p), and the fraction of zeros is p."""
@@ -73,7 +73,7 @@ def test_the_mean_over_many_masks_is_the_plain_activation() -> None:
 
 
 def test_each_hidden_layer_has_its_own_rate() -> None:
-    """Rates are for the hidden layers in their order; a rate of 0 leaves a layer whole."""
+    """Rates are for the hidden layers in their order; a rate of 0 leaves a layer as it is."""
     network = draw([3, 400, 600, 1])
     x = np.array([[0.5, -1.0, 2.0]])
     for rates in ((0.2, 0.7), (0.0, 0.7), (0.2, 0.0)):
@@ -110,9 +110,9 @@ def test_a_rate_of_zero_changes_no_byte_and_draws_nothing() -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 12, 3))
     for dtype in (np.float32, np.float64):
         ends = []
-        for given in ({}, {"dropout": (0.0, 0.0), "dropout_stream": np.random.default_rng(5)}):
+        for settings in ({}, {"dropout": (0.0, 0.0), "dropout_stream": np.random.default_rng(5)}):
             network = draw([3, 5, 4, 3], dtype)
-            techniques = Techniques(**given)  # type: ignore[arg-type]
+            techniques = Techniques(**settings)  # type: ignore[arg-type]
             sgd = SGD(network, cost="quadratic", batch_size=5, techniques=techniques)
             list(sgd.epoch(Examples(x, y), np.arange(12), eta=0.5))
             ends.append(network.parameters.tobytes())
@@ -156,8 +156,8 @@ def test_the_masks_do_not_shift_the_shuffle_and_evaluation_has_none() -> None:
 def test_the_streams_are_spawned_in_their_order() -> None:
     """Init, shuffle, dropout, augment: a use that is added comes last, and old seeds stay good."""
     for i, name in enumerate(("init", "shuffle", "dropout", "augment")):
-        due = np.random.default_rng(np.random.SeedSequence(7, spawn_key=(i,)))
-        assert streams(7)[name].bit_generator.state == due.bit_generator.state
+        expected = np.random.default_rng(np.random.SeedSequence(7, spawn_key=(i,)))
+        assert streams(7)[name].bit_generator.state == expected.bit_generator.state
 
 
 def test_dropout_needs_its_stream_and_a_rate_for_each_layer() -> None:

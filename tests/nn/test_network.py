@@ -79,8 +79,8 @@ def test_views_write_through() -> None:
     assert [set(b) for b in network.biases] == [{2}, {3}]
 
 
-def test_explicit_keeps_what_it_is_given() -> None:
-    """Given matrices and vectors come back, in copies that the caller's arrays do not share."""
+def test_explicit_keeps_its_parameters() -> None:
+    """The matrices and vectors come back, in copies that the caller's arrays do not share."""
     weights, biases = [np.arange(6.0).reshape(2, 3)], [np.array([7.0, 8.0])]
     network = Network.explicit(
         weights, biases, activation="relu", output="linear", dtype=np.float64

@@ -21,7 +21,7 @@ ONE = Examples(np.ones((1, 1)), np.zeros((1, 1)))
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "due"),
+    ("name", "settings", "etas"),
     [
         ("constant", {}, [8, 8, 8, 8, 8, 8, 8, 8]),
         ("step", {"every": 3, "factor": 0.5}, [8, 8, 8, 4, 4, 4, 2, 2]),
@@ -45,19 +45,19 @@ ONE = Examples(np.ones((1, 1)), np.zeros((1, 1)))
     ],
 )
 def test_a_formula_gives_the_sequence_worked_by_hand(
-    name: str, settings: dict[str, float], due: list[float]
+    name: str, settings: dict[str, float], etas: list[float]
 ) -> None:
     """η of each of 8 epochs depends on the epoch alone, in whatever order it is asked for."""
     ours = schedule(name, 8.0, 8, **settings)
-    epochs = range(1, len(due) + 1)
+    epochs = range(1, len(etas) + 1)
     for value in (None, 0.5, nan):
         ours.observe(value)
-        assert [ours.eta(epoch) for epoch in epochs] == pytest.approx(due, rel=1e-14)
-    assert [ours.eta(epoch) for epoch in reversed(epochs)] == pytest.approx(due[::-1], rel=1e-14)
+        assert [ours.eta(epoch) for epoch in epochs] == pytest.approx(etas, rel=1e-14)
+    assert [ours.eta(epoch) for epoch in reversed(epochs)] == pytest.approx(etas[::-1], rel=1e-14)
 
 
 def replay(ours: Schedule, scores: Sequence[float | None]) -> list[float | None]:
-    """Return η of each epoch, given the scores after each."""
+    """Return η of each epoch of a run with these scores."""
     etas = []
     for epoch, value in enumerate(scores, 1):
         etas.append(ours.eta(epoch))
@@ -70,8 +70,8 @@ def test_halving_worked_by_hand() -> None:
     #         best:      0.5  0.6              0.7                 0.8
     #       waited:       0    0    1    2|0    0    1   1    2|0   0
     scores = [0.5, 0.6, 0.6, 0.55, 0.7, 0.7, None, 0.69, 0.8, 0.0, 0.8, 0.8, 0.8, 0.8]
-    due = [8, 8, 8, 8, 4, 4, 4, 4, 2, 2, 2, 1, 1, 0.5]
-    assert replay(schedule("halve", 8.0, 14, patience=2, stop=128), scores) == due
+    etas = [8, 8, 8, 8, 4, 4, 4, 4, 2, 2, 2, 1, 1, 0.5]
+    assert replay(schedule("halve", 8.0, 14, patience=2, stop=128), scores) == etas
 
 
 @pytest.mark.parametrize(("stop", "halvings"), [(128, 7), (2, 1), (100, 7), (3, 2)])
@@ -116,11 +116,11 @@ def follow(
     ours: Schedule | None = None,
     accuracy: bool = True,
 ) -> list[EpochRecord]:
-    """Train on, with scores on the validation set that are given instead of measured."""
-    given: Iterator[float] = iter(scores)
+    """Train with these validation scores instead of measured ones."""
+    prescribed: Iterator[float] = iter(scores)
 
     def evaluate(*_: object) -> Evaluation:
-        value = next(given)
+        value = next(prescribed)
         return Evaluation(1.0, value, None) if accuracy else Evaluation(value, None, None)
 
     monkeypatch.setattr("nnexp.nn.training.evaluate", evaluate)
@@ -191,7 +191,7 @@ def test_the_smallest_eta_ends_the_training(monkeypatch: pytest.MonkeyPatch) -> 
     assert records[-1].stopped == "the schedule has come to its smallest eta"
 
 
-def test_a_schedule_without_accuracy_is_told_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schedule_without_accuracy_follows_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     """For regression, halving follows the validation cost."""
     halving = schedule("halve", 8.0, 6, patience=1, stop=128)
     costs = [3.0, 2, 2, 1, 1, 0.5]
@@ -201,10 +201,10 @@ def test_a_schedule_without_accuracy_is_told_the_cost(monkeypatch: pytest.Monkey
 
 def test_a_score_is_what_is_logged() -> None:
     """Accuracy as it is, minus the penalized cost, nothing for a set that is not evaluated."""
-    found = EpochRecord(1, 0.1, {"test": Evaluation(2.0, 0.75, None)}, 0.5, finite=True).scores
-    assert score(found, "test_accuracy") == 0.75
-    assert score(found, "test_cost") == -2.5
-    assert score(found, "validation_cost") is None
+    scores = EpochRecord(1, 0.1, {"test": Evaluation(2.0, 0.75, None)}, 0.5, finite=True).scores
+    assert score(scores, "test_accuracy") == 0.75
+    assert score(scores, "test_cost") == -2.5
+    assert score(scores, "validation_cost") is None
 
 
 def test_a_record_tells_the_penalty_apart() -> None:

@@ -39,7 +39,7 @@ def draw_examples(n: int) -> Examples:
 
 
 class Spy(SGD):
-    """Keeps a copy of the batches it is given and takes no step."""
+    """Keeps a copy of its batches and takes no step."""
 
     def __init__(self, network: Network, batch_size: int) -> None:
         super().__init__(network, cost="quadratic", batch_size=batch_size)
@@ -54,8 +54,8 @@ class Spy(SGD):
 
 
 @pytest.mark.parametrize(("n", "size"), CUTS)
-def test_every_example_once_in_the_given_order(n: int, size: int) -> None:
-    """An epoch cuts its order into batches of the given size, a shorter last one included."""
+def test_every_example_once_in_its_order(n: int, size: int) -> None:
+    """An epoch cuts its order into batches of the batch size, a shorter last one included."""
     examples, order = draw_examples(n), np.random.default_rng(1).permutation(n)
     spy = Spy(draw(), size)
     progress = list(spy.epoch(examples, order, eta=1))
@@ -96,7 +96,7 @@ def test_a_short_last_batch_worked_by_hand() -> None:
 
 
 def test_eta_belongs_to_the_epoch() -> None:
-    """Each epoch uses the learning rate it is given, with buffers of an earlier one."""
+    """Each epoch uses its own learning rate, with buffers of an earlier one."""
     examples, order = draw_examples(5), np.arange(5)
     network = draw()
     sgd = SGD(network, cost="quadratic", batch_size=5)
@@ -118,15 +118,15 @@ def test_stored_inputs_are_scaled(stored: type[np.number], dtype: type[np.floati
     """Inputs in any stored type are trained on as value times scale, in the network's precision."""
     rng = np.random.default_rng(0)
     pixels, y = rng.integers(256, size=(1500, 3)), rng.uniform(size=(1500, 2)).astype(dtype)
-    network, due = draw(dtype), draw()
+    network, exact = draw(dtype), draw()
     order = rng.permutation(1500)
     compact = Examples(pixels.astype(stored), y, 1 / 256)
     list(SGD(network, cost="quadratic", batch_size=10).epoch(compact, order, eta=0.5))
     plain = Examples(pixels / 256, y.astype(np.float64))
-    list(SGD(due, cost="quadratic", batch_size=10).epoch(plain, order, eta=0.5))
+    list(SGD(exact, cost="quadratic", batch_size=10).epoch(plain, order, eta=0.5))
     assert network.parameters.dtype == dtype
     tolerance = 1e-12 if dtype == np.float64 else 1e-4
-    np.testing.assert_allclose(network.parameters, due.parameters, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(network.parameters, exact.parameters, rtol=tolerance, atol=tolerance)
 
 
 def test_the_callers_arrays_stay() -> None:

@@ -159,8 +159,8 @@ def test_parameters_belong_to_the_record() -> None:
 
 
 def test_callbacks_come_in_order() -> None:
-    """Progress is told while training, and its end before the record is yielded."""
-    told: list[object] = []
+    """Progress is reported while training, and its end before the record is yielded."""
+    calls: list[object] = []
     network, _ = learn(0)
     examples = Examples(np.zeros((2500, 2)), np.zeros((2500, 1)))
     records = train(
@@ -172,13 +172,13 @@ def test_callbacks_come_in_order() -> None:
         batch_size=10,
         shuffle=np.random.default_rng(0),
         monitored={"train": examples},
-        on_trained=lambda: told.append("trained"),
-        on_progress=told.append,
+        on_trained=lambda: calls.append("trained"),
+        on_progress=calls.append,
     )
     for epoch in (1, 2):
         record = next(records)
         assert (record.epoch, record.eta) == (epoch, 0.25)
-        assert told == [1000, 2000, 2500, "trained"] * epoch
+        assert calls == [1000, 2000, 2500, "trained"] * epoch
     assert next(records, None) is None
 
 
@@ -223,7 +223,7 @@ def test_predictions_are_for_classification_only() -> None:
     assert plain.cost == labelled.cost
 
 
-def test_xor_is_learnt() -> None:
+def test_xor_is_learned() -> None:
     """Four hidden sigmoids learn exclusive or to 100 %; the seed is one fixed choice, 0."""
     _, records = learn(0, epochs=1000, batch_size=4, monitored={"train": XOR})
     last = records[-1].evaluations["train"]

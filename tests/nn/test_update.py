@@ -99,9 +99,9 @@ def test_three_steps_worked_by_hand(nesterov: bool, steps: list[list[float]]) ->
         techniques=Techniques(momentum=0.5, nesterov=nesterov),
     )
     examples = Examples(np.ones((1, 1)), np.zeros((1, 1)))
-    for due in steps:
+    for expected in steps:
         list(sgd.epoch(examples, np.arange(1), eta=0.5))
-        assert network.parameters.tolist() == due
+        assert network.parameters.tolist() == expected
 
 
 def test_without_momentum_there_is_no_velocity() -> None:
@@ -145,11 +145,11 @@ def test_a_penalty_adds_its_gradient_to_the_step_and_nothing_else(
         one_step(network, "cross_entropy", examples.x, examples.y, techniques)
         for techniques in (None, Techniques(Penalty(l1, l2, N), momentum=momentum))
     )
-    due = np.zeros_like(plain)
-    for layer, w in zip(network.split(due), network.weights, strict=True):
+    expected = np.zeros_like(plain)
+    for layer, w in zip(network.split(expected), network.weights, strict=True):
         layer[:, :-1] = (l2 * w + l1 * np.sign(w)) / N
-    np.testing.assert_allclose(ours - plain, due, rtol=0, atol=1e-14)
-    assert np.count_nonzero(due) == 8 + 8
+    np.testing.assert_allclose(ours - plain, expected, rtol=0, atol=1e-14)
+    assert np.count_nonzero(expected) == 8 + 8
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -177,7 +177,7 @@ def test_biases_are_never_penalized(dtype: type[np.floating], momentum: float) -
 
 
 def test_the_penalty_of_a_diverged_network_is_infinite_without_a_warning() -> None:
-    """Squares that overflow are no news: the run is told to have diverged by its cost."""
+    """Squares that overflow give no warning: the cost shows that the run has diverged."""
     network = Network.explicit(
         [np.array([[1e200, 1.0]])],
         [np.zeros(1)],
