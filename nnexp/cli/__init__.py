@@ -6,6 +6,7 @@ stdout carries results, stderr progress and notes. Exit codes: 0 done, 1 input o
 
 from __future__ import annotations
 
+import gc
 import sys
 from io import TextIOWrapper
 from typing import Any
@@ -75,6 +76,8 @@ for _command in (train, resume, sweep, tune, compare, list_, show, plot, schema,
 
 def main() -> None:
     """Run the command line; the entry point of the installed program."""
+    # Of thousands of runs all objects live until the end: look for garbage seldom.
+    gc.set_threshold(100_000, 50, 50)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # which may not know every sign
             stream.reconfigure(errors="replace")

@@ -21,9 +21,21 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class UserPath(click.Path):
+    """A path in which ~ is the home folder: no shell expands it behind --option=."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        try:
+            return path.expanduser()
+        except RuntimeError as error:  # there is no such user
+            self.fail(f"{str(path)!r}: {error}", param, ctx)
+
+
 runs_dir_option = click.option(
     "--runs-dir",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     default=Path("runs"),
     envvar="NNEXP_RUNS_DIR",
     show_default=True,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nnexp.cli.options import choose_metric, complete_runs, find_runs, runs_dir_option
+from nnexp.cli.options import UserPath, choose_metric, complete_runs, find_runs, runs_dir_option
 from nnexp.cli.output import say
 
 
@@ -26,7 +26,7 @@ from nnexp.cli.output import say
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     default=Path("nnexp.png"),
     show_default=True,
     help="The picture's file: .png, .svg or .pdf.",

@@ -29,7 +29,7 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-def open_regular(path: Path, *, follow: bool = True) -> io.BufferedReader:
+def open_regular(path: Path | str, *, follow: bool = True) -> io.BufferedReader:
     """Open a regular file to read its bytes.
 
     Args:
@@ -43,9 +43,9 @@ def open_regular(path: Path, *, follow: bool = True) -> io.BufferedReader:
     return open(_open(path, follow=follow), "rb")
 
 
-def _open(path: Path, *, follow: bool) -> int:
+def _open(path: Path | str, *, follow: bool) -> int:
     try:
-        _check_kind(path.stat(follow_symlinks=follow).st_mode, path)
+        _check_kind(os.stat(path, follow_symlinks=follow).st_mode, path)  # noqa: PTH116 - fast
         # It may have become a link or a named pipe since.
         descriptor = os.open(path, _WITHOUT_WAITING | (0 if follow else _NO_LINK))
     except ValueError as error:  # a NUL, or half of a surrogate pair
@@ -58,7 +58,7 @@ def _open(path: Path, *, follow: bool) -> int:
     return descriptor
 
 
-def _check_kind(mode: int, path: Path) -> None:
+def _check_kind(mode: int, path: Path | str) -> None:
     if not stat.S_ISREG(mode):
         kind = next((words for test, words in _KINDS if test(mode)), "a device, not a file")
         raise OSError(errno.EINVAL, kind, str(path))
@@ -69,22 +69,29 @@ def size_of(stream: BinaryIO) -> int:
     return os.fstat(stream.fileno()).st_size
 
 
-def read_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:
+def read_bytes(path: Path | str, limit: int, *, follow: bool = True) -> bytes:
     """Read a regular file of at most `limit` bytes.
 
     Raises:
         OSError: it cannot be opened, is no regular file, or is larger; its strerror says why.
     """
-    with open_regular(path, follow=follow) as stream:
-        return read_open(stream, limit)
+    return read_dated(path, limit, follow=follow)[0]
 
 
-def read_open(stream: BinaryIO, limit: int) -> bytes:
-    """Read what an open file holds now; raise OSError if that is more than `limit` bytes."""
-    size = size_of(stream)
-    if size > limit:
-        raise OSError(errno.EFBIG, f"{size:,} bytes; at most {limit:,} are read")
-    return stream.read(size)
+def read_dated(path: Path | str, limit: int, *, follow: bool = True) -> tuple[bytes, int]:
+    """Read a file as `read_bytes` does; return also when it was written, in nanoseconds."""
+    descriptor = _open(path, follow=follow)
+    try:
+        status = os.fstat(descriptor)
+        size = status.st_size
+        if size > limit:
+            raise OSError(errno.EFBIG, f"{size:,} bytes; at most {limit:,} are read")
+        data = os.read(descriptor, size)
+        while len(data) < size and (piece := os.read(descriptor, size - len(data))):
+            data += piece
+        return data, status.st_mtime_ns
+    finally:
+        os.close(descriptor)
 
 
 # A folder cannot be synchronized everywhere; where it cannot, there is nothing to wait for.

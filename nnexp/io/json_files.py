@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import islice
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from nnexp.io.files import read_bytes
 
 MAX_VALUES = 400_000
-_DIGITS = 100
+_DIGITS = 4_300
 _HOLDERS = (dict, list)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 
 
 def read_mapping(path: Path, limit: int) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def read_mapping(path: Path, limit: int) -> dict[str, Any]:
 def parse_mapping(data: bytes) -> dict[str, Any]:
     """Parse JSON whose outermost value is a mapping.
 
-    A number that is not finite, and an integer of more than a hundred digits, is None.
+    A number that is not finite, and an integer of more than 4,300 digits, is None.
 
     Raises:
         ValueError: it is not JSON, nested too deep to be read, or of more than 400,000 values.
@@ -37,9 +37,13 @@ def parse_mapping(data: bytes) -> dict[str, Any]:
     """
     text = data.decode("utf-8-sig")
     try:
-        values = json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_real)
+        values = json.loads(text, parse_float=_real, parse_constant=_real)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # an integer of more digits than Python converts
+        values = json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_real)
     if not isinstance(values, dict):
         raise TypeError("holds no mapping")
     # A value takes two characters at least.
@@ -63,7 +67,21 @@ def _integer(digits: str) -> int | None:
 
 def _real(text: str) -> float | None:
     value = float(text)
-    return value if isfinite(value) else None
+    return None if value - value else value  # what is not finite differs from itself
+
+
+def may_be_deep(data: bytes, levels: int) -> bool:
+    """Tell whether JSON may be nested deeper than so many levels; fast, and False for most.
+
+    >>> may_be_deep(b'{"a": [1]}', 2), may_be_deep(b'{"a": [1]}', 1)
+    (False, True)
+    """
+    brackets = data.translate(None, _NO_BRACKETS)
+    for _ in range(levels):
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if not brackets:
+            return False
+    return True
 
 
 def is_deep(value: Any, levels: int) -> bool:

@@ -21,7 +21,7 @@ from nnexp.config.identity import identity, identity_v1, run_key
 from nnexp.errors import ConfigError, DataError, NnexpError
 from nnexp.io.files import open_regular, size_of
 from nnexp.io.lock import is_held
-from nnexp.names import MAX_SEED, SETS, STATUSES
+from nnexp.names import MAX_CLASS_NAME, MAX_CLASSES, MAX_SEED, SETS, STATUSES
 from nnexp.run.layout import CONFIG, MAX_LOG, MAX_PREDICTIONS, METRICS, PREDICTIONS, RUN
 from nnexp.run.log import Log, Row, clip, read_log
 from nnexp.run.record import Record, read_record
@@ -74,11 +74,11 @@ class Run:
     @cached_property
     def _own_config(self) -> Mapping[str, Any] | None:
         """The config that run.json has or, of an older format, config.yaml; not yet validated."""
-        from nnexp.config import loader
-
         recorded: Mapping[str, Any] | None = self.record.get("config")
         if recorded is not None and self.record.get("format") != 1:
             return recorded
+        from nnexp.config import loader
+
         try:
             return loader.from_file(self.folder / CONFIG)
         except ConfigError as error:
@@ -163,8 +163,6 @@ class Run:
     @property
     def classes(self) -> list[str]:
         """The names of the classes that run.json has."""
-        from nnexp.names import MAX_CLASS_NAME
-
         data = self.record.get("data") or {}
         return [shorten(sanitize_line(name), MAX_CLASS_NAME) for name in data.get("classes") or ()]
 
@@ -281,8 +279,6 @@ def _without_path(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_predictions(arrays: Mapping[str, Any]) -> None:
-    from nnexp.names import MAX_CLASSES
-
     both = [arrays["labels"], arrays["predicted"]]
     sound = all(a.ndim == 1 and a.dtype.kind in "ui" for a in both)
     if not sound or len(both[0]) != len(both[1]) or arrays["set"] not in SETS:
@@ -351,7 +347,7 @@ def _is_vouched(folder: Path, record: Record) -> bool:
 
     It is where its size is the recorded one, and it was not written later or has the same CRC-32.
     """
-    if record.log is None or record.status == "running":
+    if record.log is None or record.status != "completed":
         return False
     _, size, crc = record.log
     path = f"{folder}/{METRICS}"

@@ -5,17 +5,16 @@ It may come from a stranger: nothing in it is believed to be of the type it shou
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnexp.errors import RunError
-from nnexp.io.files import open_regular, read_open
-from nnexp.io.json_files import is_deep, parse_mapping
+from nnexp.io.files import read_dated
+from nnexp.io.json_files import is_deep, may_be_deep, parse_mapping
+from nnexp.names import MAX_CLASSES, STATISTICS
 from nnexp.names import METRICS as METRIC_NAMES
-from nnexp.names import OLD_STATISTICS, STATISTICS
 from nnexp.run.layout import FORMAT, MAX_DEPTH, MAX_EPOCH, MAX_RECORD, RUN
 from nnexp.run.log import clip
 from nnexp.stats.summary import Facts, Point
@@ -85,33 +84,55 @@ class Record:
 
     @property
     def facts(self) -> Facts | None:
-        """What the log came to; None where it is not recorded, or is no number in JSON."""
-        summary: dict[str, dict[str, Point]] = {}
+        """What the log came to; None where it is not recorded."""
         recorded = self.entries.get("summary")
         if recorded is None:
             return None
-        for metric in METRIC_NAMES:
-            if metric in recorded:
-                try:
-                    points = recorded[metric].items()
-                    summary[metric] = {
-                        OLD_STATISTICS.get(name, name): _point(**point) for name, point in points
-                    }
-                except (TypeError, AttributeError, ValueError):
-                    return None
-                if not summary[metric].keys() <= _STATISTICS:
-                    return None
         seconds = self.entries.get("seconds_per_epoch")
-        return Facts(self.epochs, clip(seconds) if type(seconds) is float else None, summary)
+        return Facts(
+            self.epochs, clip(seconds) if type(seconds) is float else None, _Summary(recorded)
+        )
 
 
-_STATISTICS = frozenset(STATISTICS)
+class _Summary(Mapping[str, Mapping[str, Point]]):
+    """The summary of a record: of thousands of runs, only what is asked for is converted."""
+
+    def __init__(self, recorded: Mapping[str, Any]) -> None:
+        self._recorded = recorded
+        self._points: dict[str, Mapping[str, Point]] = {}
+        self._metrics = [metric for metric in METRIC_NAMES if metric in recorded]
+
+    def __getitem__(self, metric: str) -> Mapping[str, Point]:
+        points = self._points.get(metric)
+        if points is None:
+            if metric not in self._metrics:
+                raise KeyError(metric)
+            recorded = self._recorded[metric]
+            values = recorded if type(recorded) is dict else {}
+            points = self._points[metric] = {
+                name: Point(clip(values[name]["value"]), values[name]["epoch"])
+                for name in STATISTICS
+                if _is_point(values.get(name))
+            }
+        return points
+
+    def __contains__(self, metric: object) -> bool:
+        return metric in self._metrics
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._metrics)
+
+    def __len__(self) -> int:
+        return len(self._metrics)
 
 
-def _point(value: float, epoch: int) -> Point:
-    if type(value) not in (float, int) or type(epoch) is not int or not 1 <= epoch <= MAX_EPOCH:
-        raise ValueError
-    return Point(clip(value), epoch)
+def _is_point(point: Any) -> bool:
+    return (
+        type(point) is dict
+        and type(point.get("value")) in (float, int)
+        and type(point.get("epoch")) is int
+        and 1 <= point["epoch"] <= MAX_EPOCH
+    )
 
 
 def read_record(folder: Path) -> Record:
@@ -121,10 +142,9 @@ def read_record(folder: Path) -> Record:
         RunError: there is none, or it cannot be read.
     """
     try:
-        with open_regular(Path(f"{folder}/{RUN}"), follow=False) as stream:
-            written = os.fstat(stream.fileno()).st_mtime_ns
-            data = read_open(stream, MAX_RECORD)
-        entries, problems = _checked(parse_mapping(data))
+        data, written = read_dated(f"{folder}/{RUN}", MAX_RECORD, follow=False)
+        deep = may_be_deep(data, MAX_DEPTH)
+        entries, problems = _checked(parse_mapping(data), deep=deep)
     except OSError as error:
         raise RunError(f"{folder}: not a run: {RUN}: {error.strerror}") from error
     except TypeError as error:
@@ -134,43 +154,42 @@ def read_record(folder: Path) -> Record:
     return Record(entries, tuple(problems), written)
 
 
-def _checked(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _checked(values: dict[str, Any], *, deep: bool) -> tuple[dict[str, Any], list[str]]:
     """Return the entries that are what they should be, and what is wrong with the others."""
-    from nnexp.names import MAX_CLASSES
-
     problems: list[str] = []
     version = values.get("format")
     if type(version) is not int or not 1 <= version <= FORMAT:
         problems.append(f"format {quoted(version)}: this version of nnexp reads 1 to {FORMAT}")
-    entries = _typed(values, ENTRIES, "", problems)
-    if entries.get("log"):
-        entries["log"] = _typed(entries["log"], _LOG, "log.", problems)
-    if entries.get("data"):
-        entries["data"] = data = _typed(entries["data"], _DATA, "data.", problems)
-        names = data.get("classes") or []
-        if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
-            problems.append(f"{RUN}: data.classes: expected at most {MAX_CLASSES:,} names")
-            del data["classes"]
-    classes = entries.get("never_learned") or []
+    for old in _OLD_ENTRIES.keys() & values.keys():
+        values.setdefault(_OLD_ENTRIES[old], values.pop(old))
+    if deep:
+        for key in [key for key, value in values.items() if is_deep(value, MAX_DEPTH)]:
+            del values[key]
+            problems.append(f"{RUN}: {shorten(key)}: nested deeper than {MAX_DEPTH} levels")
+    _keep_typed(values, ENTRIES, "", problems)
+    _keep_typed(values.get("log") or {}, _LOG, "log.", problems)
+    data = values.get("data") or {}
+    _keep_typed(data, _DATA, "data.", problems)
+    names = data.get("classes") or []
+    if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
+        problems.append(f"{RUN}: data.classes: expected at most {MAX_CLASSES:,} names")
+        del data["classes"]
+    classes = values.get("never_learned") or []
     if not all(type(number) is int and 0 <= number < MAX_CLASSES for number in classes):
         problems.append(f"{RUN}: never_learned: expected numbers of classes")
-        del entries["never_learned"]
-    return entries, problems
+        del values["never_learned"]
+    return values, problems
 
 
-def _typed(
-    values: Mapping[str, Any], types: Mapping[str, type], prefix: str, problems: list[str]
-) -> dict[str, Any]:
-    """Return the entries that are of the type they should be; name the others in `problems`."""
-    entries = {}
-    for old, value in values.items():
-        key = _OLD_ENTRIES.get(old, old)
-        expected = types.get(key)
-        if expected and value is not None and type(value) is not expected:
-            words = _WORDS[expected]
-            problems.append(f"{RUN}: {prefix}{key}: expected {words}, got {quoted(value)}")
-        elif type(value) in (dict, list) and is_deep(value, MAX_DEPTH):
-            problems.append(f"{RUN}: {prefix}{shorten(key)}: nested deeper than {MAX_DEPTH} levels")
-        else:
-            entries[key] = value
-    return entries
+def _keep_typed(
+    values: dict[str, Any], types: Mapping[str, type], prefix: str, problems: list[str]
+) -> None:
+    """Delete the entries that are not of the type they should be; name them in `problems`."""
+    wrong = [
+        key
+        for key, expected in types.items()
+        if key in values and type(values[key]) is not expected and values[key] is not None
+    ]
+    for key in wrong:
+        message = f"expected {_WORDS[types[key]]}, got {quoted(values.pop(key))}"
+        problems.append(f"{RUN}: {prefix}{key}: {message}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -108,12 +109,12 @@ def _unchanged_config(run: Run, data_path: str | None) -> tuple[Experiment, Conf
     if before is None:
         problems = "; ".join(run.problems)
         raise ResumeError(f"{run.folder}: its config is damaged: {problems}; {_anew(run)}")
-    overrides = [] if data_path is None else [f"data.path={Path(data_path).absolute()}"]
+    overrides = [] if data_path is None else [_relocation(data_path)]
     config = load(run.folder / CONFIG, overrides)
     was, path = (getattr(e.data, "path", None) for e in (before, config.experiment))
     if not overrides and path and was and Path(was).exists() and not Path(path).exists():
         # The run was moved without its data.
-        config = load(run.folder / CONFIG, [f"data.path={was}"])
+        config = load(run.folder / CONFIG, [_relocation(was)])
     first, second = (flatten(e.model_dump()) for e in (before, config.experiment))
     changed = [key for key in differing([first, second]) if key != "data.path"]
     # A run may be killed between the replacement of run.json and that of config.yaml.
@@ -124,6 +125,10 @@ def _unchanged_config(run: Run, data_path: str | None) -> tuple[Experiment, Conf
             + f"\nundo that, or {_anew(run)}"
         )
     return before, config
+
+
+def _relocation(path: str) -> str:
+    return f"data.path={json.dumps(str(Path(path).expanduser().absolute()))}"
 
 
 def _was_extended(record: Mapping[str, Any], epochs: int) -> bool:

@@ -15,12 +15,8 @@ from nnexp.views.table import Column, Table, plain_column
 
 
 def _epochs(run: Run) -> str:
-    done, total = run.facts.done, _total(run)
+    done, total = run.facts.done, run.epochs
     return str(done) if done == total else f"{done} of {total or '?'}"
-
-
-def _total(run: Run) -> int | None:
-    return run.config["epochs"] if run.config else None
 
 
 def _statistic(statistic: str) -> Column[Run]:
@@ -51,7 +47,7 @@ def table(runs: Sequence[Run], root: Path) -> Table[Run]:
         Column(
             "epochs",
             _epochs,
-            lambda run: {"epochs_done": run.facts.done, "epochs": _total(run)},
+            lambda run: {"epochs_done": run.facts.done, "epochs": run.epochs},
         ),
         *map(_statistic, STATISTICS),
     ]
