@@ -165,7 +165,7 @@ ENDLESS: list[tuple[str, bytes, str]] = [
     ("run.json", b"[" * 4_000_000, "run.json is damaged"),
     ("run.json", b'{"format": ' + b"9" * 5_000_000 + b"}", "format nothing: this version"),
     ("run.json", b'{"name": "' + b"\\ud800" * 10_000 + b'"}', "format nothing: this version"),
-    ("run.json", b'{"git": ' + b"[" * 900 + b"]" * 900 + b"}", "expected a mapping"),
+    ("run.json", b'{"git": ' + b"[" * 900 + b"]" * 900 + b"}", "git: nested deeper than 20"),
     ("run.json", b'{"new": ' + b"[" * 400 + b"1" + b"]" * 400 + b"}", "new: nested deeper"),
     ("run.json", b'{"format": 2, "x": 1e999, "y": NaN, "z": -Infinity}', "unknown status"),
     ("run.json", b'{"data": {"classes": ["' + b'","' * 20_000 + b'"]}}', "expected at most 10,000"),
