@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DIVERGED = 3
 INTERRUPTED = 130
 
-# Trains a run, told to a progress.
+# Trains a run that reports to a progress.
 Train = Callable[["Progress"], "Outcome"]
 
 
@@ -83,7 +83,7 @@ def train_each(
 
 def exit_by_status(ctx: click.Context, statuses: Iterable[str]) -> None:
     """Leave with the exit code that the statuses of runs call for."""
-    codes = {"failed": 1, "interrupted": INTERRUPTED, "diverged": DIVERGED}
+    codes = {"interrupted": INTERRUPTED, "failed": 1, "diverged": DIVERGED}
     there = set(statuses)
     for status, code in codes.items():
         if status in there:

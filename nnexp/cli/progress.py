@@ -194,7 +194,7 @@ class _Bars(Watcher):
 
     @cached_property
     def _whole(self) -> Any:
-        """The first bar; what is said before a job runs stands above it."""
+        """The first bar; a line that is written before a job runs stands above it."""
         length = 20 if get_terminal_size().columns >= _WIDE else 6
         return _draw(
             f"{{desc}} {{bar:{length}}} {{percentage:3.0f}} % {{elapsed}}<{{remaining}}{{postfix}}",

@@ -75,11 +75,11 @@ def sweep(
     folder, data = runs_dir / loaded.name, DataCache()
     check_metric(loaded, data.load)
     record = record_of(loaded, data)
-    wanted = plan((config for _, config in loaded.runs), folder, data)
+    runs = plan((config for _, config in loaded.runs), folder, data)
     check_folder(folder, record)
-    done, missing = split(wanted, folder)
+    done, missing = split(runs, folder)
     if dry_run:
-        say(sweep_plan(wanted, missing, estimate(missing, data), jobs), nl=False)
+        say(sweep_plan(runs, missing, estimate(missing, data), jobs), nl=False)
         return
 
     def begin() -> None:
@@ -88,7 +88,7 @@ def sweep(
             if loaded.tune:
                 say_note(f"sweep trains the arms as they stand; nnexp tune {study} searches first")
             there = f", {len(done)} of them done already" if done else ""
-            say(f"{folder}: {len(wanted)} runs{there}", err=True)
+            say(f"{folder}: {len(runs)} runs{there}", err=True)
 
     end_by_signal()
     started = perf_counter()
@@ -101,7 +101,7 @@ def sweep(
     if not quiet:
         seconds = numbers.duration(perf_counter() - started)
         took = f" in {seconds}" if missing else "; nothing to train"
-        say(f"  {as_counts(done, len(wanted))}{took}")
+        say(f"  {as_counts(done, len(runs))}{took}")
         for note in passed_over(done):
             say_note(note)
         say(f"compare them: nnexp compare {folder}", err=True)

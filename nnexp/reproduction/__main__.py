@@ -61,8 +61,8 @@ def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: boo
     if len(folders) < len(done):
         failed = len(done) - len(folders)
         raise RunError(f"{failed} experiments failed; see above, and run the command again")
-    wanted = [Job(config, runs_dir, data.load(config).digest) for config in loaded]
-    runs = {str(job.config.experiment.name): open_run(folders[job.key]) for job in wanted}
+    each = [Job(config, runs_dir, data.load(config).digest) for config in loaded]
+    runs = {str(job.config.experiment.name): open_run(folders[job.key]) for job in each}
     yes, claims = write(runs, output, quick=quick)
     result = "QUICK: all ran, nothing is judged" if quick else f"{yes} of {claims} claims repeat"
     say(f"{result}: {output}")

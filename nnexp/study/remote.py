@@ -29,21 +29,11 @@ from nnexp.io.lock import hold
 from nnexp.run import provenance
 from nnexp.run.assembly import DataCache, data_key
 from nnexp.run.control import Progress
-from nnexp.run.layout import (
-    CHECKPOINT,
-    CONFIG,
-    DIAGNOSTICS,
-    METRICS,
-    MODEL,
-    PARAMETERS,
-    PREDICTIONS,
-    RUN,
-)
+from nnexp.run.layout import CHECKPOINT, CONFIG, LOGS, METRICS, MODEL, PREDICTIONS, RUN
 from nnexp.run.state import Checkpoint, read_checkpoint
 from nnexp.study.engine import Engine, Settings
 from nnexp.study.jobs import BUSY, ENDED, FREE, Done, Job, candidates, perform, places
 
-LOGS = (METRICS, DIAGNOSTICS, PARAMETERS)
 FILES = (CONFIG, *LOGS, CHECKPOINT, MODEL, PREDICTIONS, RUN)
 LIMIT = 500_000_000
 
@@ -62,8 +52,8 @@ class Order:
     Attributes:
         job: whose folder it does not see.
         argv: the command, for the records.
-        sent: the unfinished runs of the job that are there, as far as it can be told without
-            resuming them: the name of the folder, and its files.
+        sent: the unfinished runs of the job that are there, which may be resumable: the name of
+            the folder, and its files.
         result: of the job, where nothing is to be done.
         version: of nnexp.
     """
@@ -205,7 +195,7 @@ def receive(job: Job, sent: Delivery | Done | str) -> Done:
     if isinstance(sent, Done):
         return sent
     if sent.status not in ENDED:
-        # The worker was told to end: another is to do it.
+        # The worker had to end: another is to do it.
         return Done(job, None, BUSY)
     for folder, status in places(job):
         if status in ENDED:

@@ -74,7 +74,7 @@ class Pruning:
     """The median rule: a run ends when its best value so far is worse than the median.
 
     It is that of Optuna's MedianPruner, after Golovin et al., Google Vizier (KDD 2017). The medians
-    are those of the complete trials before, so that they are known when a trial begins, and a run
+    are those of the complete trials before, so that they are fixed when a trial begins, and a run
     that is resumed is judged as if it had not been interrupted.
 
     A run that is pruned ends as `completed`, with its reason in `stopped`: like early stopping it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -18,7 +17,7 @@ import numpy as np
 import optuna
 import pytest
 from click.testing import CliRunner
-from fingerprints import rows
+from fingerprints import fingerprint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,19 +90,8 @@ def claim_confirmation(tuned: Study, folder: Path) -> None:
 
 def contents(folder: Path) -> dict[str, Any]:
     """Return what the run folders below a folder hold, clocks aside."""
-    found: dict[str, Any] = {}
-    for run in sorted(path.parent for path in folder.rglob("run.json")):
-        record = json.loads((run / "run.json").read_text())
-        found[str(run.relative_to(folder))] = {
-            "record": {key: record[key] for key in ("status", "stopped", "epochs", "summary")},
-            "rows": rows(run),
-            "files": {
-                name: (run / name).read_bytes()
-                for name in ("config.yaml", "model.npz", "predictions.npz")
-                if (run / name).exists()
-            },
-        }
-    return found
+    runs = sorted(path.parent for path in folder.rglob("run.json"))
+    return {str(run.relative_to(folder)): fingerprint(run) for run in runs}
 
 
 @dataclass

@@ -49,7 +49,7 @@ def dask(settings: Settings) -> Iterator[Engine]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Let the user read only what nnexp says: Dask tells of every connection that is lost."""
+    """Let the user read only what nnexp says: Dask reports every connection that is lost."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -196,7 +196,7 @@ def _engine(client: Client, settings: Settings) -> Engine:
 
     engine = remote(_Executor(client.get_executor(pure=False)), settings, ship=ship)
 
-    def told() -> Iterator[Report]:
+    def news() -> Iterator[Report]:
         with suppress(Empty):
             while True:
                 yield events.get_nowait()
@@ -206,7 +206,7 @@ def _engine(client: Client, settings: Settings) -> Engine:
         engine,
         prepare=lambda job, number: (*engine.prepare(job, number), number, topic),
         task=_train,
-        reports=told,
+        reports=news,
         lost=f"the scheduler of {where} was lost; what is complete is kept: run the command again",
     )
 
