@@ -186,7 +186,7 @@ def scratches(there: Cluster) -> set[str]:
 
 def end_in_the_middle(there: Cluster, on_dask: list[str]) -> None:
     """Interrupt a sweep: its runs end on the cluster as well, which goes on."""
-    endless = STUDY.replace("epochs: 80", "epochs: 10000000").replace("study", "endless")
+    endless = STUDY.replace("epochs: 80", "epochs: 1000000").replace("study", "endless")
     Path("endless.yaml").write_text(endless)
     dead = scratches(there)
     sweep = start_sweep("endless.yaml", *on_dask)

@@ -15,7 +15,7 @@ from sweeping import STUDY, running, wait_until, workers, write_study
 from nnexp.run.find import folders
 from nnexp.run.reader import open_all
 
-LONG = STUDY.replace("epochs: 60", "epochs: 10000000").replace("  schedule", "  # schedule")
+LONG = STUDY.replace("epochs: 60", "epochs: 1000000").replace("  schedule", "  # schedule")
 LOST = (
     "nnexp: a worker process was killed, perhaps for want of memory; what is complete is kept: "
     "run the command again, with fewer --jobs if need be\n"
