@@ -58,8 +58,7 @@ def reproduce(configs: Path, runs_dir: Path, output: Path, jobs: int, quick: boo
     with overview(missing, jobs, quiet=False) as watcher:
         done += run_jobs(missing, settings, watcher=watcher)
     folders = {one.job.key: one.folder for one in done if one.folder}
-    if len(folders) < len(done):
-        failed = len(done) - len(folders)
+    if failed := len(done) - len(folders):
         raise RunError(f"{failed} experiments failed; see above, and run the command again")
     each = [Job(config, runs_dir, data.load(config).digest) for config in loaded]
     runs = {str(job.config.experiment.name): open_run(folders[job.key]) for job in each}

@@ -58,8 +58,8 @@ def _gap(run: Run) -> float:
 
 def _fall(run: Run, epochs: int) -> float:
     """Return how far a neuron's output fell from the first epoch's to a later one's."""
-    values = outputs(run)
-    return values[0] - values[min(epochs, len(values) - 1)]
+    first, *later = outputs(run)
+    return first - later[:epochs][-1]
 
 
 def published_output(run: Run, *, quick: bool) -> Finding:
@@ -272,9 +272,8 @@ def at_chance(run: Run, *, metric: str) -> Finding:
         return Finding(
             "diverged",
             False,
-            f"{reason}. The outputs are no numbers, which a program that takes the first of "
-            "equal outputs scores as chance, 10 %: the network was not too noisy, it was "
-            "gone.",
+            f"{reason}. The outputs are not numbers; a program that takes the first of equal "
+            "outputs scores them as chance, 10 %: the network was not too noisy, it was gone.",
         )
     value, high = last(run, metric), peak(run, metric).value
     return Finding(
@@ -317,8 +316,7 @@ def slow(run: Run) -> Finding:
 
 def exercise(run: Run, other: Run) -> Finding:
     """Report an exercise beside a run that differs in little."""
-    chosen = best(series(run.rows, "validation_accuracy"), "validation_accuracy")
-    epoch = chosen.epoch if chosen else 0
+    epoch = peak(run, "validation_accuracy").epoch
     value = next(p.value for p in series(run.rows, "test_accuracy") if p.epoch == epoch)
     stopped = run.record.get("stopped")
     early = f" It ended after {run.facts.done} epochs: {stopped}." if stopped else ""
