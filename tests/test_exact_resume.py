@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 
 from nnexp.config.loader import Config, load
 from nnexp.errors import ResumeError, RunError
-from nnexp.run import writer
-from nnexp.run.assembly import DataCache
+from nnexp.nn.training import take_note
+from nnexp.run import session, writer
+from nnexp.run.assembly import DataCache, metric_row
 from nnexp.run.reader import open_run
 from nnexp.run.resume import resume
 from nnexp.run.session import Outcome, run
+from nnexp.run.state import Checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
     from conftest import LoadText, Train
@@ -280,3 +282,66 @@ def test_a_complete_run_whose_rows_are_lost_is_refused(train: Train) -> None:
     with pytest.raises(ResumeError, match="is not what was written"):
         resume(folder)
     assert json.loads((folder / "run.json").read_text())["status"] == "completed"
+
+
+def as_version_0_1_0(folder: Path) -> None:
+    """Rewrite an interrupted run as version 0.1.0 would have left it."""
+    found = json.loads((folder / "run.json").read_text())
+    for key in ("log", "seconds_per_epoch"):
+        found.pop(key, None)
+    found["config"]["temperature"] = found["config"].pop("softmax_scale")
+    found["config"]["expand"] = found["config"].pop("augment")
+    found |= {"format": 2, "versions": found["versions"] | {"nnexp": "0.1.0"}}
+    (folder / "run.json").write_text(json.dumps(found, indent=2))
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(
+        text.replace("softmax_scale:", "temperature:").replace("augment:", "expand:")
+    )
+    checkpoint = read_checkpoint(folder / "checkpoint.npz")
+    assert checkpoint is not None
+    state = dict(checkpoint.state)
+    del state["clocks"]
+    state["random"] = {
+        {"augment": "expand"}.get(name, name): value for name, value in state["random"].items()
+    }
+    (folder / "checkpoint.npz").write_bytes(Checkpoint(checkpoint.arrays, state).to_bytes())
+
+
+def test_a_run_of_the_version_before_is_resumed_to_the_same_bytes(load_text: LoadText) -> None:
+    """Old names of keys and streams, no clocks, no summary of the log: nothing is lost by it."""
+    config = load_text(f"{IMAGES}augment: {{rotate: 12}}\nmomentum: 0.5\ndropout: 0.1\n")
+    whole = run(config, DataCache().load(config), "runs")
+    cut = run(config, DataCache().load(config), "runs", progress=Stopper(3))
+    as_version_0_1_0(cut.folder)
+    resume(cut.folder)
+    first, second = fingerprint(whole.folder), fingerprint(cut.folder)
+    for found in (first, second):
+        del found["config.yaml"]  # which keeps the old names
+    assert first == second
+
+
+@pytest.mark.parametrize("value", [1e150, 1e308])
+def test_values_that_views_show_as_infinite_are_resumed_as_they_were(
+    load_text: LoadText, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    """A cost of 1e150 that falls is an improvement: early stopping waits, after a resume too."""
+    scale = iter(range(1000))
+    real = metric_row
+
+    def huge(*words: Any) -> dict[str, Any]:
+        return real(*words) | {"train_cost": value / (1 + next(scale))}
+
+    def noted(schedule: Any, stopping: Any, scores: Any, epoch: int) -> str | None:
+        scores = {"train_cost": value / epoch}
+        return take_note(schedule, stopping, scores, epoch)
+
+    monkeypatch.setattr(session, "metric_row", huge)
+    monkeypatch.setattr("nnexp.nn.training.take_note", noted)
+    early = "early_stopping: {metric: train_cost, patience: 2}\n"
+    config = load_text(f"{REGRESSION}{early}")
+    cut = run(config, DataCache().load(config), "runs", progress=Stopper(4))
+    outcome = resume(cut.folder)
+    assert (outcome.stopped, outcome.epochs) == (None, 6)
+    shown = open_run(outcome.folder)
+    assert shown.facts.summary["train_cost"]["last"].value == math.inf
+    assert shown.facts.summary["train_cost"]["peak"].epoch == 6

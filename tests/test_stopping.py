@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nnexp.errors import ConfigError
 from nnexp.nn.schedules import Patience
 from nnexp.run.assembly import learning_rates, load_data
 from nnexp.run.reader import open_run
 from nnexp.run.session import Outcome
+from nnexp.run.state import Best
+from nnexp.stats.summary import best_epoch
 
 if TYPE_CHECKING:
     from conftest import LoadText, Nnexp, Train
@@ -71,8 +76,8 @@ def test_a_run_stops_at_the_epoch_that_its_metric_says(
     sign = 1 if metric.endswith("accuracy") else -1
     end = expected_end([sign * value for value in column(whole, metric)], patience, delta)
     assert end < 60
-    settings = f"{{metric: {metric}, patience: {patience}, min_delta: {delta}}}"
-    stopped = train(*FAST, f"early_stopping={settings}")
+    stopping = f"{{metric: {metric}, patience: {patience}, min_delta: {delta}}}"
+    stopped = train(*FAST, f"early_stopping={stopping}")
     assert (stopped.status, len(stopped.rows)) == ("completed", end)
     assert (record(stopped)["stopped"], record(stopped)["epochs"]) == (
         f"{metric}: no improvement in {patience}",
@@ -181,3 +186,24 @@ def test_accuracy_cannot_be_watched_where_there_are_no_classes(load_text: LoadTe
         )
     config = load_text(f"{text}early_stopping: {{metric: train_cost}}\nschedule: {{name: halve}}\n")
     assert load_data(config).train.labels is None
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "validation_accuracy": st.sampled_from([None, 0.5, 0.75, math.nan]),
+                "validation_cost": st.sampled_from([None, 0.1, 0.2, 1e150, math.inf, math.nan]),
+            }
+        ),
+        max_size=8,
+    )
+)
+def test_the_best_epoch_is_that_of_the_kept_parameters(scores: list[dict[str, float]]) -> None:
+    """The summary and model.npz choose the same epoch: of ties the first, of NaN and inf none."""
+    best = Best()
+    for epoch, row in enumerate(scores, 1):
+        best.offer(epoch, row, np.zeros(1))
+    rows = [{"epoch": epoch, **row} for epoch, row in enumerate(scores, 1)]
+    assert (best.epoch or None) == best_epoch(rows)

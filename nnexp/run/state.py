@@ -16,7 +16,14 @@ from nnexp.errors import DataError, ResumeError
 from nnexp.io.npz import open_archive
 from nnexp.nn.network import Network
 from nnexp.nn.schedules import Schedule
-from nnexp.nn.training import EarlyStopping, EpochRecord, streams, take_note, validation_score
+from nnexp.nn.training import (
+    EarlyStopping,
+    EpochRecord,
+    Scores,
+    streams,
+    take_note,
+    validation_score,
+)
 from nnexp.nn.types import Array
 from nnexp.run.assembly import early_stopping, initial_network, learning_rates
 from nnexp.run.log import Log, Row
@@ -79,11 +86,11 @@ class Best:
     score: float = -np.inf
     parameters: Array | None = None
 
-    def offer(self, record: EpochRecord, parameters: Array) -> None:
+    def offer(self, epoch: int, scores: Scores, parameters: Array) -> None:
         """Keep a copy of an epoch's parameters if they are the best so far."""
-        score = validation_score(record.scores)
+        score = validation_score(scores)
         if score is not None and score > self.score:
-            self.epoch, self.score, self.parameters = record.epoch, score, parameters.copy()
+            self.epoch, self.score, self.parameters = epoch, score, parameters.copy()
 
 
 @dataclass
@@ -175,7 +182,7 @@ class State:
         """Take note that an epoch has ended and its parameters are those of the network."""
         self.epoch, self.finite, self.stopped = record.epoch, record.finite, record.stopped
         self.parameters = self.network.parameters.copy()
-        self.best.offer(record, self.network.parameters)
+        self.best.offer(record.epoch, record.scores, self.network.parameters)
 
     def checkpoint(self) -> Checkpoint:
         """Return what `restored` needs; to be called at the end of an epoch."""

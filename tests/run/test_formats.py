@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nnexp import __version__
 from nnexp.run.layout import FORMAT
 from nnexp.run.reader import open_run
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 GOLDEN = Path(__file__).parent / "golden"
 FORMATS = range(1, FORMAT + 1)
 NAMES = [f"format-{number}" for number in FORMATS]
+INTERRUPTED = "format-2-interrupted"
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def runs(folder: Path) -> Path:
 def test_there_is_a_golden_run_of_every_format() -> None:
     """Whoever changes the format keeps a run of the one before."""
     kept = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
-    assert kept == sorted(NAMES)
+    assert kept == sorted([*NAMES, INTERRUPTED])
     found = [json.loads((GOLDEN / name / "run.json").read_text())["format"] for name in NAMES]
     assert found == list(FORMATS)
 
@@ -74,3 +76,15 @@ def test_every_command_reads_a_golden_run(
     result = nnexp(*(word.replace("RUN", name) for word in words))
     assert re.search(r"golden|format-|nnexp\.png", result.stdout)
     assert [(path.name, path.read_bytes()) for path in sorted((runs / name).iterdir())] == before
+
+
+def test_an_interrupted_run_of_the_version_before_is_resumed(nnexp: Nnexp, runs: Path) -> None:
+    """Its epochs stay as they are, the others are trained, and run.json says which version did."""
+    rows = (runs / INTERRUPTED / "metrics.csv").read_text().splitlines()
+    nnexp("resume", INTERRUPTED)
+    found = open_run(runs / INTERRUPTED)
+    assert (found.status, found.facts.done, found.problems) == ("completed", 4, ())
+    assert (runs / INTERRUPTED / "metrics.csv").read_text().splitlines()[:3] == rows
+    assert found.record["format"] == FORMAT
+    assert found.record["versions"]["nnexp"] == "0.1.0"
+    assert found.record["resumed"][0]["versions"]["nnexp"] == __version__
