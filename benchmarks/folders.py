@@ -83,8 +83,10 @@ def _multiply(first: Path, runs: Path, count: int, arms: int) -> None:
             "log": {"rows": len(rows), "bytes": len(log), "crc32": zlib.crc32(log)},
         }
         (folder / "config.yaml").write_text(named, encoding="utf-8")
-        (folder / "run.json").write_text(json.dumps(record | changed, indent=2), encoding="utf-8")
         (folder / "metrics.csv").write_bytes(log)
+        entries = (f"{json.dumps(key)}: {json.dumps(v)}" for key, v in (record | changed).items())
+        written = "{\n" + ",\n".join(entries) + "\n}\n"
+        (folder / "run.json").write_text(written, encoding="utf-8")  # after the log, as a run does
         shutil.copyfile(first / "predictions.npz", folder / "predictions.npz")
 
 
