@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -19,16 +19,17 @@ from nnexp.config.schema import Experiment
 from nnexp.config.yaml import (
     MAX_BYTES,
     MAX_DEPTH,
-    RESOLVERS,
+    PATTERNS,
     Document,
     Key,
     Mistake,
     dotted,
+    file_error,
     parse,
     parse_value,
 )
 from nnexp.data import path_problem
-from nnexp.errors import ConfigError, OptionError, Problem
+from nnexp.errors import ConfigError, OptionError
 from nnexp.io.files import read_bytes
 from nnexp.text import quoted, sanitize_line, shorten
 
@@ -78,10 +79,13 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
     """
     document = read(Path(path))
     if is_study(document.values):
-        message = f"is a study, not a config: nnexp sweep {path}"
-        raise ConfigError([Problem(str(path), "", message)])
+        raise file_error(path, f"is a study, not a config: nnexp sweep {path}")
     for override in overrides:
-        _apply(document, override)
+        name, equals, text = override.partition("=")
+        place = f"--set {override}"
+        if not equals or not name.strip():
+            raise OptionError(f"{place}: expected KEY=VALUE, as in --set eta=0.1")
+        assign(document, name.strip(), parse_value(text, place), place)
     return to_config(document)
 
 
@@ -94,11 +98,10 @@ def read(path: Path, *, follow: bool = True) -> Document:
     try:
         text = read_bytes(path, MAX_BYTES, follow=follow).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError([Problem(str(path), "", "is not UTF-8 text")]) from error
+        raise file_error(path, "is not UTF-8 text") from error
     except OSError as error:
         hint = _similar(path) if isinstance(error, FileNotFoundError) else ""
-        problem = Problem(str(path), "", f"cannot be read: {error.strerror}{hint}")
-        raise ConfigError([problem]) from error
+        raise file_error(path, f"cannot be read: {error.strerror}{hint}") from error
     document = parse(text, str(path))
     _rename_old_keys(document)
     return document
@@ -106,33 +109,26 @@ def read(path: Path, *, follow: bool = True) -> Document:
 
 def _rename_old_keys(document: Document) -> None:
     """Give old keys their new names, with a note; refuse a key under both names."""
-    new_names: dict[Key, str] = {}
+    new_keys: dict[Key, Key] = {}
     mistakes: list[Mistake] = []
     for holder, values in _holders_of_keys(document.values):
-        renamed = {key: new for key in values if (new := new_key(key)) != key}
-        for old, new in renamed.items():
+        new_names = {name: new for name in values if (new := new_key(name)) != name}
+        for old, new in new_names.items():
             key = (*holder, old)
             if new in values:
                 mistakes.append((key, f"is the old name of {new}, which is there too: keep {new}"))
             document.notes.append(f"{document.where(key)}: {old} is now {new}")
-            new_names[key] = new
-        if renamed:
-            items = [(renamed.get(key, key), value) for key, value in values.items()]
+            new_keys[key] = (*holder, new)
+        if new_names:
+            items = [(new_names.get(name, name), value) for name, value in values.items()]
             values.clear()
             values.update(items)
     document.refuse(mistakes)
-    sizes = {len(key) for key in new_names}
-
-    def today(key: Key) -> Key:
-        for size in sizes:
-            if key[:size] in new_names:
-                return (*key[: size - 1], new_names[key[:size]], *key[size:])
-        return key
-
-    if new_names:
-        places = {today(key): place for key, place in document.places.items()}
-        document.places.clear()
-        document.places.update(places)
+    for size in {len(key) for key in new_keys}:
+        document.places = {
+            (*new_keys.get(key[:size], key[:size]), *key[size:]): place
+            for key, place in document.places.items()
+        }
 
 
 def _holders_of_keys(values: dict[str, Any]) -> Iterator[tuple[Key, dict[str, Any]]]:
@@ -165,14 +161,6 @@ def _similar(path: Path) -> str:
     return ""
 
 
-def _apply(document: Document, override: str) -> None:
-    name, equals, text = override.partition("=")
-    place = f"--set {override}"
-    if not equals or not name.strip():
-        raise OptionError(f"{place}: expected KEY=VALUE, as in --set eta=0.1")
-    assign(document, name.strip(), parse_value(text, place), place)
-
-
 def assign(document: Document, name: str, value: Any, place: str) -> None:
     """Set a value of a document by its dotted key.
 
@@ -187,39 +175,34 @@ def assign(document: Document, name: str, value: Any, place: str) -> None:
     """
     if new_key(name) != name:
         document.notes.append(f"{place}: {name} is now {new_key(name)}")
-    key: Key = tuple(
-        int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in new_key(name).split(".")
-    )
-    *parents, last = key
-    if len(key) > MAX_DEPTH:
+    *parents, last = new_key(name).split(".")
+    if len(parents) >= MAX_DEPTH:
         raise OptionError(f"{shorten(place)}: deeper than the {MAX_DEPTH} levels a config may have")
     holder: Any = document.values
-    for i, part in enumerate(parents):
-        if isinstance(holder, dict) and part not in holder:
-            holder[part] = {}
-        elif i == 0 and part == "data" and isinstance(holder[part], str):
-            holder[part] = {"name": holder[part]}
-        try:
-            holder = holder[part]
-        except (KeyError, IndexError, TypeError) as error:
-            parent = dotted(key[:i])
-            raise OptionError(f"{place}: {parent} has no part {part}") from error
-    last = str(last) if isinstance(holder, dict) else last
-    in_list = isinstance(holder, list) and isinstance(last, int) and last < len(holder)
-    if not in_list and not isinstance(holder, dict):
-        raise OptionError(f"{place}: {dotted(key[:-1])} has no part {last}")
-    if in_list or last in holder:
-        _forget(document.places, (*key[:-1], last), holder[last])
-    holder[last] = value
-    document.places[(*key[:-1], last)] = place
+    key: Key = ()
 
+    def part(text: str) -> str | int:
+        if isinstance(holder, dict):
+            return text
+        if (
+            isinstance(holder, list)
+            and re.fullmatch("[0-9]{1,9}", text)
+            and int(text) < len(holder)
+        ):
+            return int(text)
+        raise OptionError(f"{place}: {dotted(key)} has no part {text}")
 
-def _forget(places: dict[Key, str], key: Key, value: Any) -> None:
-    """Remove the places of a value and all its parts."""
-    places.pop(key, None)
-    if isinstance(value, dict | list):
-        for part in value if isinstance(value, dict) else range(len(value)):
-            _forget(places, (*key, part), value[part])
+    for text in parents:
+        key = (*key, part(text))
+        if isinstance(holder, dict):
+            holder.setdefault(text, {})
+            if key == ("data",) and isinstance(holder["data"], str):
+                holder["data"] = {"name": holder["data"]}
+        holder = holder[key[-1]]
+    key = (*key, part(last))
+    holder[key[-1]] = value
+    kept = {k: place for k, place in document.places.items() if k[: len(key)] != key}
+    document.places = {**kept, key: place}
 
 
 def to_config(document: Document) -> Config:
@@ -230,25 +213,21 @@ def to_config(document: Document) -> Config:
     """
     data = document.values.get("data")
     source = data.get("path") if isinstance(data, dict) else None
-    is_path = isinstance(source, str) and len(source) <= MAX_PATH
-    absolute, message = _resolve(document, str(source)) if is_path else (None, "")
+    absolute, message = None, ""
+    if isinstance(source, str) and len(source) <= MAX_PATH:
+        try:
+            path = Path(document.file).parent / Path(source).expanduser()
+            absolute = path.resolve()
+            if absolute.suffix != path.suffix:  # a link, whose own ending names the format
+                absolute = path.parent.resolve() / path.name
+            message = path_problem(absolute)
+        except (OSError, RuntimeError, ValueError) as error:
+            absolute, message = None, f"leads nowhere: {error}"
     experiment = _validate(document, message)
     if absolute is not None:
         located = experiment.data.model_copy(update={"path": str(absolute)})
         experiment = experiment.model_copy(update={"data": located})
     return Config(experiment, document)
-
-
-def _resolve(document: Document, source: str) -> tuple[Path | None, str]:
-    """Return a data path, taken from the document's folder, and what is wrong with it."""
-    try:
-        path = Path(document.file).parent / Path(source).expanduser()
-        absolute = path.resolve()
-        if absolute.suffix != path.suffix:  # a link, whose own ending names the format
-            absolute = path.parent.resolve() / path.name
-        return absolute, path_problem(absolute)
-    except (OSError, RuntimeError, ValueError) as error:
-        return None, f"leads nowhere: {error}"
 
 
 def _validate(document: Document, path_message: str = "") -> Experiment:
@@ -311,24 +290,17 @@ def word(text: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what YAML 1.1 or 1.2 takes for a number, and writes no aliases."""
+    """Quotes what YAML 1.1 or 1.2 takes for a number; escapes what is not printable."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        char: [*yaml.SafeDumper.yaml_implicit_resolvers.get(char, []), *RESOLVERS.get(char, [])]
-        for char in {*yaml.SafeDumper.yaml_implicit_resolvers, *RESOLVERS}
-    }
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+    def represent_text(self, text: str) -> yaml.Node:
+        # Only in double quotes can what is not printable be escaped.
+        style = None if text.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
-    # Only in double quotes can what is not printable be escaped.
-    style = None if text.isprintable() else '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(str, _Dumper.represent_text)
+for _pattern in PATTERNS.values():
+    _Dumper.add_implicit_resolver("!", _pattern, None)
 
 
 def dump(experiment: Experiment) -> str:
@@ -339,20 +311,6 @@ def dump(experiment: Experiment) -> str:
     """
     values = experiment.model_dump(exclude_none=True)
     values = {k: value for k, value in values.items() if value or k not in ("description", "tags")}
-    text = yaml.dump(
-        values,
-        Dumper=_Dumper,
-        sort_keys=False,
-        allow_unicode=True,
-        default_flow_style=None,
-        width=100,
-    )
-    return _UNPRINTABLE.sub(_escape, text)
-
-
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
-
-
-def _escape(match: re.Match[str]) -> str:
-    char = match[0]
-    return char if char.isprintable() else f"\\U{ord(char):08X}"
+    options: Any = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None}
+    text = yaml.dump(values, Dumper=_Dumper, width=100, **options)
+    return "".join(c if c == "\n" or c.isprintable() else f"\\U{ord(c):08X}" for c in text)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from nnexp.config import schema
 from nnexp.config.space import flow
 from nnexp.config.yaml import Key, Mistake
-from nnexp.data import READERS, reader_of
+from nnexp.data import READERS
 from nnexp.data.augmentation import Augment, Elastic
-from nnexp.data.readers import Options
+from nnexp.data.inline import InlineExamples
 from nnexp.errors import did_you_mean, one_of
 from nnexp.nn.network import INITIALIZERS
 from nnexp.text import quoted, shorten
+
+Models = Mapping[Key, type[BaseModel]]
 
 # What is expected of a key whose value can have several forms.
 _FORMS: dict[str, str] = {
@@ -33,17 +35,23 @@ _FORMS: dict[str, str] = {
 _TAGGED = ("data", "schedule", "init", "dropout")
 # Nobody corrects more at once, and to word each takes time.
 MAX_MISTAKES = 200
-_MODELS: dict[Key, type[BaseModel]] = {
+_SCHEDULES: dict[str, type[BaseModel]] = {
+    "step": schema.StepSchedule,
+    "exponential": schema.ExponentialSchedule,
+    "halve": schema.HalveSchedule,
+}
+# The place of a mapping in a config, as pydantic says it -> what is in it.
+_MODELS: Models = {
     (): schema.Experiment,
     ("reference",): schema.Reference,
     ("early_stopping",): schema.EarlyStopping,
     ("augment",): Augment,
     ("augment", "elastic"): Elastic,
-}
-_SCHEDULES: dict[str, type[BaseModel]] = {
-    "step": schema.StepSchedule,
-    "exponential": schema.ExponentialSchedule,
-    "halve": schema.HalveSchedule,
+    ("init", "layers"): schema.LayerwiseInit,
+    ("init", "explicit"): schema.ExplicitInit,
+    ("data", "inline", "inline"): InlineExamples,
+    **{("data", reader.kind): reader.options for reader in READERS.values()},
+    **{("schedule", kind): model for kind, model in _SCHEDULES.items()},
 }
 _EXPECTED = {
     "int_type": "an integer",
@@ -66,20 +74,14 @@ _BOUNDS = {
 }
 
 
-def messages(
-    error: ValidationError,
-    values: Mapping[str, Any],
-    model_of: Callable[[Key], type[BaseModel]] | None = None,
-) -> Iterator[Mistake]:
+def messages(error: ValidationError, values: Any, models: Models = _MODELS) -> Iterator[Mistake]:
     """Yield a key and a message for each key that is wrong.
 
     Args:
         error: of pydantic.
         values: what was validated.
-        model_of: returns the model of a key, whose fields are suggested for unknown keys; that of
-            a config by default.
+        models: what the mappings may hold: their keys are suggested for unknown ones.
     """
-    model_of = model_of or (lambda key: _config_model(key, values))
     keys: set[Key] = set()
     for item in islice(error.errors(include_url=False), MAX_MISTAKES):
         key = _key(item, values)
@@ -89,9 +91,13 @@ def messages(
         if item["type"] == "missing":
             yield key, "is missing"
         elif item["type"] == "extra_forbidden":
-            names = list(model_of(key[:-1]).model_fields)
+            names = list(models[item["loc"][:-1]].model_fields)
             hint = did_you_mean(str(key[-1]), names)
             yield key, f"unknown key{hint or '; the keys are ' + one_of(names)}"
+        elif item["type"] == "value_error":
+            message = str(item["ctx"]["error"])
+            got = f", got {shown(item['input'])}" if message.startswith("expected") else ""
+            yield key, f"{message}{got}"
         else:
             expected, hint = _expected(item, key)
             yield key, f"expected {expected}, got {shown(item['input'])}{hint}"
@@ -108,26 +114,22 @@ def shown(value: Any) -> str:
 
 def _key(error: Any, values: Any) -> Key:
     """Return the key of an error, without the names of forms that pydantic puts in."""
-    key: list[str | int] = []
-    for i, part in enumerate(error["loc"]):
-        last = i == len(error["loc"]) - 1
-        if i == 1 and key[0] in _TAGGED:
+    place, key = error["loc"], []
+    for i, part in enumerate(place):
+        if i == 1 and place[0] in _TAGGED:
             continue
-        if isinstance(values, dict) and (part in values or (last and error["type"] == "missing")):
-            key.append(part)
-            values = values.get(part)
-        elif isinstance(values, list) and isinstance(part, int):
+        in_list = isinstance(values, list) and isinstance(part, int)
+        if in_list or (isinstance(values, dict) and part in values):
             key.append(part)
             values = values[part]
-    return tuple(key)
+    return (*key, place[-1]) if error["type"] == "missing" else tuple(key)
 
 
 def _expected(error: Any, key: Key) -> tuple[str, str]:
     """Return what was expected, and a hint at what may have been meant."""
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     form = _FORMS.get(str(key[0]), "") if len(key) == 1 or key == ("data", "name") else ""
-    expected = str(context.get("error", error["msg"]))
-    hint = ""
+    expected, hint = error["msg"], ""
     if kind in _EXPECTED:
         expected = (form if kind.endswith("_type") else "") or _EXPECTED[kind]
     elif kind in _BOUNDS:
@@ -150,18 +152,3 @@ def _expected(error: Any, key: Key) -> tuple[str, str]:
     elif kind == "string_too_long":
         expected = f"at most {context['max_length']:,} characters"
     return expected, hint
-
-
-def _config_model(key: Key, values: Mapping[str, Any]) -> type[BaseModel]:
-    if key[:1] == ("data",):
-        reader = reader_of(values["data"])
-        model: Any = reader.options if reader else Options
-        for part in key[1:]:
-            model = model.model_fields[part].annotation
-        return cast("type[BaseModel]", model)
-    if key == ("schedule",):
-        return _SCHEDULES[values["schedule"]["name"]]
-    if key == ("init",):
-        explicit = {"weights", "biases"} & set(values["init"])
-        return schema.ExplicitInit if explicit else schema.LayerwiseInit
-    return _MODELS[key]

@@ -17,6 +17,8 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from nnexp.errors import one_of
 
 _EDGE = 0.05
+# Larger integers have no exact float.
+_LARGEST = 2**53
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Choices:
 
     def __post_init__(self) -> None:
         if not self.values:
-            raise ValueError("at least one value")
+            raise ValueError("expected at least one value")
 
     @property
     def plain(self) -> Any:
@@ -73,28 +75,24 @@ class Choices:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Numbers from low to high, all equally likely."""
+    """Numbers from low to high, all equally likely.
+
+    `forward` leads to the scale on which they are, and `backward` from it.
+    """
 
     low: float
     high: float
     kind: ClassVar[str] = "uniform"
     scale: ClassVar[str] = ""
+    number: ClassVar[type[int | float]] = float
+    forward: ClassVar[Any] = staticmethod(float)
+    backward: ClassVar[Any] = staticmethod(float)
 
     def __post_init__(self) -> None:
         if not isfinite(float(self.high) - float(self.low)):
-            raise ValueError("ends that are less far apart")
+            raise ValueError("expected ends that are less far apart")
         if not self.low < self.high:
-            raise ValueError(f"the lower end first in {self.kind}: [low, high]")
-
-    @staticmethod
-    def forward(value: float) -> float:
-        """Return a value on the scale on which all are equally likely."""
-        return value
-
-    @staticmethod
-    def backward(value: float) -> float:
-        """Return the value of `forward`'s result."""
-        return value
+            raise ValueError(f"expected the lower end first in {self.kind}: [low, high]")
 
     @property
     def plain(self) -> Any:
@@ -108,7 +106,7 @@ class Uniform:
 
     def samples(self) -> Sequence[Any]:
         """Return both ends."""
-        return [float(self.low), float(self.high)]
+        return [self.number(self.low), self.number(self.high)]
 
     def at(self, place: float) -> Any:
         """Return the value at a place between 0 (the lower end) and 1 (the upper end).
@@ -129,7 +127,7 @@ class Uniform:
 
     def match(self, value: Any) -> float | None:
         """Return the value of a config if it is within the range, else None."""
-        return value if _is_number(value) and self.low <= value <= self.high else None
+        return self.number(value) if _is_number(value) and self.low <= value <= self.high else None
 
     def distribution(self, distributions: Any) -> Any:
         """Return Optuna's distribution."""
@@ -164,21 +162,13 @@ class Log(Uniform):
 
     kind = "log"
     scale = ", on a logarithmic scale"
+    forward = staticmethod(log)
+    backward = staticmethod(np.exp)
 
     def __post_init__(self) -> None:
         if min(self.low, self.high) <= 0:
-            raise ValueError("both ends above 0 in log: [low, high]")
+            raise ValueError("expected both ends above 0 in log: [low, high]")
         super().__post_init__()
-
-    @staticmethod
-    def forward(value: float) -> float:
-        """Return the logarithm."""
-        return log(value)
-
-    @staticmethod
-    def backward(value: float) -> float:
-        """Return the exponential."""
-        return float(np.exp(value))
 
 
 @dataclass(frozen=True)
@@ -187,26 +177,18 @@ class Integers(Uniform):
 
     kind = "int"
     scale = ", integers"
-    largest: ClassVar[int] = 2**53
+    number = int
 
     def __post_init__(self) -> None:
         if not (type(self.low) is type(self.high) is int):
-            raise ValueError("two integers in int: [low, high]")
-        if max(abs(self.low), abs(self.high)) > self.largest:
-            raise ValueError(f"integers up to {self.largest:,} in int: [low, high]")
+            raise ValueError("expected two integers in int: [low, high]")
+        if max(abs(self.low), abs(self.high)) > _LARGEST:
+            raise ValueError(f"expected integers up to {_LARGEST:,} in int: [low, high]")
         super().__post_init__()
 
     def draw(self, rng: np.random.Generator) -> Any:
         """Draw one value."""
         return int(rng.integers(int(self.low), int(self.high), endpoint=True))
-
-    def samples(self) -> Sequence[Any]:
-        """Return both ends."""
-        return [self.low, self.high]
-
-    def match(self, value: Any) -> float | None:
-        """Return the value of a config as an integer if it is within the range, else None."""
-        return None if super().match(value) is None else int(value)
 
     def distribution(self, distributions: Any) -> Any:
         """Return Optuna's distribution."""
@@ -219,7 +201,7 @@ class Integers(Uniform):
 
 Space = Choices | Uniform
 KINDS: Mapping[str, type[Uniform]] = {kind.kind: kind for kind in (Log, Uniform, Integers)}
-FORMS = one_of(["[a, b, c]", *(f"{{{kind}: [low, high]}}" for kind in KINDS)])
+_FORMS = one_of(["[a, b, c]", *(f"{{{kind}: [low, high]}}" for kind in KINDS)])
 
 
 def parse(value: Any) -> Space:
@@ -234,10 +216,10 @@ def parse(value: Any) -> Space:
     if isinstance(value, list):
         return Choices(value)
     if not isinstance(value, dict) or len(value) != 1 or not set(value) <= set(KINDS):
-        raise ValueError(FORMS)
+        raise ValueError(f"expected {_FORMS}")
     ((kind, ends),) = value.items()
     if not isinstance(ends, list) or len(ends) != 2 or not all(map(_is_number, ends)):
-        raise ValueError(f"two numbers in {kind}: [low, high]")
+        raise ValueError(f"expected two numbers in {kind}: [low, high]")
     return KINDS[kind](*ends)
 
 
@@ -261,24 +243,12 @@ def flow(value: Any) -> str:
 
 
 _ENDS = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
-SCHEMA: dict[str, Any] = {
-    "anyOf": [
-        {"type": "array", "minItems": 1},
-        *(
-            {
-                "type": "object",
-                "properties": {kind: _ENDS},
-                "required": [kind],
-                "additionalProperties": False,
-            }
-            for kind in KINDS
-        ),
-    ]
-}
+_MAPPING = {"type": "object", "additionalProperties": False}
+_RANGES = [_MAPPING | {"required": [kind], "properties": {kind: _ENDS}} for kind in KINDS]
 # A field of a pydantic model: read from its plain form, and written as that.
 SpaceField = Annotated[
     Space,
     PlainValidator(parse),
     PlainSerializer(lambda space: space.plain),
-    WithJsonSchema(SCHEMA),
+    WithJsonSchema({"anyOf": [{"type": "array", "minItems": 1}, *_RANGES]}),
 ]

@@ -247,8 +247,8 @@ def _base(document: Document) -> Document:
             base = read(file)
             what = f"{value} is {'this' if file.resolve() == path.resolve() else 'a'} study"
         except ConfigError as error:
-            problems = [document.problem(("base",), str(p)) for p in error.problems]
-            raise ConfigError(problems) from error
+            where = document.where(("base",))
+            raise ConfigError([Problem(where, "base", str(p)) for p in error.problems]) from error
         except (OSError, RuntimeError, ValueError) as error:
             message = f"{shown(value)} leads nowhere: {error}"
             raise document.error(("base",), message) from error

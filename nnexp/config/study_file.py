@@ -113,7 +113,7 @@ def validate(document: Document) -> StudyFile:
     try:
         study = StudyFile.model_validate(document.values)
     except ValidationError as error:
-        document.refuse(messages(error, document.values, _MODELS.__getitem__))
+        document.refuse(messages(error, document.values, _MODELS))
         raise
     document.refuse(mistake for rule in _RULES for mistake in rule(study))
     return study

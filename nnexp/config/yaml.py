@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -31,51 +32,29 @@ _CORE = "tag:yaml.org,2002:"
 _COLLECTIONS = (f"{_CORE}map", f"{_CORE}seq")
 
 
-# The first character of a scalar -> what it may be, by YAML 1.2's core schema.
-RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-_PATTERNS: dict[str, re.Pattern[str]] = {}
-
-for _tag, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", "~nN\0"),
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        "-+.0123456789",
-    ),
-):
-    _PATTERNS[_tag] = re.compile(f"^(?:{_pattern})$")
-    for _char in _first:
-        RESOLVERS.setdefault("" if _char == "\0" else _char, []).append(
-            (f"{_CORE}{_tag}", _PATTERNS[_tag])
-        )
-
-
 def _int(text: str) -> int:
     if len(text.lstrip("+-")) > MAX_DIGITS:
         raise ValueError(f"expected an integer of at most {MAX_DIGITS} digits")
-    base = {"0o": 8, "0x": 16}.get(text[:2], 10)
-    return int(text, base)
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
 
-def _float(text: str) -> float:
-    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "null": lambda text: None,
-    "bool": lambda text: text.lower() == "true",
-    "int": _int,
-    "float": _float,
+# What a scalar may be, by YAML 1.2's core schema: how it is written, and how it is read.
+_KINDS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "null": (r"~|null|Null|NULL|", lambda text: None),
+    "bool": (r"true|True|TRUE|false|False|FALSE", lambda text: text.lower() == "true"),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", _int),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
+    ),
 }
-
+PATTERNS = {kind: re.compile(rf"(?:{pattern})\Z") for kind, (pattern, _) in _KINDS.items()}
 
 # libyaml's parser is 25 times faster; PyYAML can be built without it.
 _PARSER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Document:
     """A parsed document.
 
@@ -91,37 +70,37 @@ class Document:
     places: dict[Key, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def where(self, key: Key) -> str:
-        """Return "file:line" of a key or, where it is not in the file, of what holds it."""
+    def _nearest(self, key: Key) -> Key:
+        """Return a key or, where it is not in the file, that of what holds it."""
         while key and key not in self.places:
             key = key[:-1]
-        return self.places.get(key, self.file)
+        return key
+
+    def where(self, key: Key) -> str:
+        """Return "file:line" of a key or, where it is not in the file, of what holds it."""
+        return self.places.get(self._nearest(key), self.file)
 
     def copy(self) -> Document:
         """Return a copy that can be changed, without the notes."""
         return Document(self.file, deepcopy(self.values), dict(self.places))
 
-    def problem(self, key: Key, message: str) -> Problem:
-        """Return what is wrong with a key, and where it is."""
-        return Problem(self.where(key), dotted(key), message)
-
     def error(self, key: Key, message: str) -> ConfigError:
         """Return the error that says what is wrong with a key, and where it is."""
-        return ConfigError([self.problem(key, message)])
+        return ConfigError([Problem(self.where(key), dotted(key), message)])
 
     def refuse(self, mistakes: Iterable[Mistake]) -> None:
         """Raise a ConfigError of all mistakes, in the order of the file; do nothing for none."""
         order = {key: i for i, key in enumerate(self.places)}
-
-        def position(mistake: Mistake) -> int:
-            key = mistake[0]
-            while key and key not in order:
-                key = key[:-1]
-            return order.get(key, -1)
-
-        ordered = sorted(mistakes, key=position)
+        ordered = sorted(mistakes, key=lambda mistake: order.get(self._nearest(mistake[0]), -1))
         if ordered:
-            raise ConfigError([self.problem(key, message) for key, message in ordered])
+            raise ConfigError(
+                [Problem(self.where(k), dotted(k), message) for k, message in ordered]
+            )
+
+
+def file_error(file: Path | str, message: str) -> ConfigError:
+    """Return the error that says what is wrong with a file as a whole, or with a line of it."""
+    return ConfigError([Problem(str(file), "", message)])
 
 
 def parse(text: str, file: str) -> Document:
@@ -134,28 +113,28 @@ def parse(text: str, file: str) -> Document:
     {'eta': 0.001}
     """
     if len(text) > MAX_BYTES:
-        raise ConfigError([Problem(file, "", f"longer than {MAX_BYTES:,} characters")])
+        raise file_error(file, f"longer than {MAX_BYTES:,} characters")
     builder = _Builder(file, text)
     try:
         values = builder.document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"{file}:{mark.line + 1}" if mark else file
         message = " ".join(part for part in (error.problem, error.context) if part)
         if mark and (start := error.context_mark) and start.line != mark.line:
             message += f" that begins in line {start.line + 1}"
         if "mapping values" in message:
             message += "; a text with ': ' in it is written in quotes"
-        raise ConfigError([Problem(where, "", f"not YAML: {message}")]) from error
+        place = f"{file}:{mark.line + 1}" if mark else file
+        raise file_error(place, f"not YAML: {message}") from error
     except yaml.YAMLError as error:
-        raise ConfigError([Problem(file, "", f"not YAML: {str(error).splitlines()[0]}")]) from error
+        raise file_error(file, f"not YAML: {str(error).splitlines()[0]}") from error
     except UnicodeEncodeError as error:
-        raise ConfigError([Problem(file, "", "is not UTF-8 text")]) from error
+        raise file_error(file, "is not UTF-8 text") from error
     if builder.problems:
         raise ConfigError(builder.problems)
     if not isinstance(values, dict):
         kind = "a list" if isinstance(values, list) else "a single value"
-        raise ConfigError([Problem(f"{file}:1", "", f"expected lines of `key: value`, got {kind}")])
+        raise file_error(f"{file}:1", f"expected lines of `key: value`, got {kind}")
     return Document(file, values, builder.places)
 
 
@@ -168,29 +147,11 @@ def parse_value(text: str, where: str) -> Any:
     try:
         values = parse(f"value: {text}", where).values
         if len(values) > 1:
-            raise ConfigError([Problem(where, "", "expected one value")])
+            raise file_error(where, "expected one value")
         return values["value"]
     except ConfigError as error:
         # The line within an option says nothing.
         raise ConfigError([Problem(where, "", p.message) for p in error.problems]) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Anchored:
-    """A value that has an anchor, and how many values and levels it has."""
-
-    value: Any
-    nodes: int
-    levels: int
-
-
-def _implied(event: yaml.ScalarEvent) -> str:
-    """Return the tag of a scalar that has none of its own."""
-    if event.implicit[0]:
-        for tag, pattern in RESOLVERS.get(event.value[:1], ()):
-            if pattern.match(event.value):
-                return tag
-    return f"{_CORE}str"
 
 
 class _Builder:
@@ -205,31 +166,27 @@ class _Builder:
         self.places: dict[Key, str] = {}
         self.problems: list[Problem] = []
         self._events = yaml.parse(text, Loader=_PARSER)
-        self._anchors: dict[str, _Anchored] = {}
+        # A value that has an anchor, how many values it consists of, and on how many levels.
+        self._anchors: dict[str, tuple[Any, int, int]] = {}
         self._nodes = 0
         self._deepest = 0
 
     def _place(self, event: Any) -> str:
         return f"{self.file}:{event.start_mark.line + 1}"
 
-    def _problem(self, event: Any, key: Key, message: str) -> Problem:
-        return Problem(self._place(event), dotted(key), message)
-
     def _refuse(self, event: Any, key: Key, message: str) -> None:
-        self.problems.append(self._problem(event, key, message))
+        self.problems.append(Problem(self._place(event), dotted(key), message))
 
     def document(self) -> Any:
         """Return the values of the only document."""
         next(self._events)  # the stream begins
-        start = next(self._events)
-        if not isinstance(start, yaml.DocumentStartEvent):
-            problem = Problem(self.file, "", "empty; a config needs at least data and layers")
-            raise ConfigError([problem])
+        if not isinstance(next(self._events), yaml.DocumentStartEvent):
+            raise file_error(self.file, "empty; a config needs at least data and layers")
         values = self._value(next(self._events), ())
         next(self._events)  # the document ends
         further = next(self._events)
         if isinstance(further, yaml.DocumentStartEvent):
-            raise ConfigError([self._problem(further, (), "a second document begins here")])
+            raise file_error(self._place(further), "a second document begins here")
         return values
 
     def _count(self, event: Any, nodes: int, levels: int) -> None:
@@ -238,8 +195,8 @@ class _Builder:
         self._deepest = max(self._deepest, levels)
         what = f"{MAX_NODES:,} values" if self._nodes > MAX_NODES else f"{MAX_DEPTH} levels"
         if self._nodes > MAX_NODES or levels > MAX_DEPTH or len(self.problems) > MAX_PROBLEMS:
-            larger = self._problem(event, (), f"larger than the {what} a config may have")
-            raise ConfigError(self.problems or [larger])
+            message = f"larger than the {what} a config may have"
+            raise ConfigError(self.problems or [Problem(self._place(event), "", message)])
 
     def _value(self, event: Any, key: Key) -> Any:
         if isinstance(event, yaml.AliasEvent):
@@ -256,19 +213,19 @@ class _Builder:
             mapping = isinstance(event, yaml.MappingStartEvent)
             value = self._mapping(key) if mapping else self._sequence(key)
         if event.anchor is not None:
-            size = self._nodes - before + 1
-            self._anchors[event.anchor] = _Anchored(value, size, self._deepest - len(key))
+            levels = self._deepest - len(key)
+            self._anchors[event.anchor] = (value, self._nodes - before + 1, levels)
         self._deepest = max(outer, self._deepest)
         return value
 
     def _alias(self, event: Any, key: Key) -> Any:
-        anchor = self._anchors.get(event.anchor)
-        if anchor is None:
+        if event.anchor not in self._anchors:
             self._refuse(event, key, f"no anchor {event.anchor} is above")
             return None
-        self._count(event, anchor.nodes, len(key) + anchor.levels)
+        value, nodes, levels = self._anchors[event.anchor]
+        self._count(event, nodes, len(key) + levels)
         self.places[key] = self._place(event)
-        return deepcopy(anchor.value)
+        return deepcopy(value)
 
     def _sequence(self, key: Key) -> list[Any]:
         values: list[Any] = []
@@ -301,20 +258,23 @@ class _Builder:
         return text
 
     def _scalar(self, event: yaml.ScalarEvent, key: Key) -> Any:
-        tag = _implied(event) if event.tag in (None, "!") else str(event.tag)
-        kind = tag.removeprefix(_CORE)
+        text, tag = event.value, event.tag
+        if tag in (None, "!"):
+            kinds = (kind for kind, pattern in PATTERNS.items() if pattern.match(text))
+            kind = next(kinds, "str") if event.implicit[0] else "str"
+        else:
+            kind = tag.removeprefix(_CORE)
         if kind == "str":
             return self._text(event, key)
-        if kind not in _READERS:
+        if kind not in _KINDS:
             self._refuse(event, key, f"the tag {tag} is not allowed")
-            return None
-        try:
-            if _PATTERNS[kind].match(event.value):
-                return _READERS[kind](event.value)
-        except ValueError as error:
-            self._refuse(event, key, str(error))
-            return None
-        self._refuse(event, key, f"cannot be read as {kind}")
+        elif not PATTERNS[kind].match(text):
+            self._refuse(event, key, f"cannot be read as {kind}")
+        else:
+            try:
+                return _KINDS[kind][1](text)
+            except ValueError as error:
+                self._refuse(event, key, str(error))
         return None
 
 
