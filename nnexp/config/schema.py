@@ -40,6 +40,11 @@ class Choice:
         return core_schema.literal_schema(self.names)
 
 
+def optional(default: Any, meaning: str) -> Any:
+    """Return a key that has a default."""
+    return Field(default, description=meaning)
+
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Reduction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Percent = Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)]
@@ -81,11 +86,10 @@ class LayerwiseInit(Strict):
 
 
 def _init_kind(value: Any) -> str | None:
-    if isinstance(value, dict):
-        return "explicit" if {"weights", "biases"} & set(value) else "layers"
-    if isinstance(value, ExplicitInit):
-        return "explicit"
-    return "word" if isinstance(value, str) else "layers"
+    if isinstance(value, str):
+        return "word"
+    parts = value if isinstance(value, dict) else vars(value) if isinstance(value, Strict) else ()
+    return "explicit" if {"weights", "biases"} & set(parts) else "layers"
 
 
 Init = Annotated[
@@ -119,18 +123,16 @@ class HalveSchedule(Strict):
     """As in the book: halve η when validation accuracy stops improving; end at η/`stop`."""
 
     name: Literal["halve"]
-    patience: Natural = Field(10, description="epochs without improvement before η is halved")
-    stop: Annotated[int, Field(ge=2)] = Field(128, description="end when η has fallen to η/stop")
+    patience: Natural = optional(10, "epochs without improvement before η is halved")
+    stop: Annotated[int, Field(ge=2)] = optional(128, "end when η has fallen to η/stop")
 
 
 class EarlyStopping(Strict):
     """Stop when a metric has not improved for some epochs: the book's no-improvement-in-n."""
 
     metric: Annotated[str, Choice(WATCHED)] = "validation_accuracy"
-    patience: Natural = Field(10, description="epochs without improvement before stopping")
-    min_delta: Strength = Field(
-        0.0, description="an improvement counts only if it is larger than this"
-    )
+    patience: Natural = optional(10, "epochs without improvement before stopping")
+    min_delta: Strength = optional(0.0, "an improvement counts only if it is larger than this")
 
 
 def _schedule_kind(value: Any) -> str | None:
@@ -139,9 +141,8 @@ def _schedule_kind(value: Any) -> str | None:
     return "word" if isinstance(value, str) else getattr(value, "name", None)
 
 
-PlainSchedule = ("constant", "cosine")
 Schedule = Annotated[
-    Annotated[str, Choice(PlainSchedule), Tag("word")]
+    Annotated[str, Choice(("constant", "cosine")), Tag("word")]
     | Annotated[StepSchedule, Tag("step")]
     | Annotated[ExponentialSchedule, Tag("exponential")]
     | Annotated[HalveSchedule, Tag("halve")],
@@ -152,81 +153,64 @@ Schedule = Annotated[
 class Reference(Strict):
     """Published figures, shown beside the measured ones. Accuracies are in percent."""
 
-    test_accuracy: Percent | None = Field(None, description="%")
-    validation_accuracy: Percent | None = Field(None, description="%")
-    train_accuracy: Percent | None = Field(None, description="%")
+    test_accuracy: Percent | None = optional(None, "%")
+    validation_accuracy: Percent | None = optional(None, "%")
+    train_accuracy: Percent | None = optional(None, "%")
     test_cost: Real | None = None
     validation_cost: Real | None = None
     train_cost: Real | None = None
-    output: Real | None = Field(None, description="of a single neuron, for its only example")
-    statistic: Statistic = Field(
-        "last", description="which value of the run the figure is compared with"
-    )
-    source: str = Field("", description="where it was published")
+    output: Real | None = optional(None, "of a single neuron, for its only example")
+    statistic: Statistic = optional("last", "which value of the run the figure is compared with")
+    source: str = optional("", "where it was published")
 
 
 class Experiment(Strict):
     """One experiment: everything that decides its result."""
 
-    name: Word | None = Field(
-        None, description="of the run folder; by default the name of the config file"
-    )
-    description: str = Field("", description="the purpose, in a sentence")
-    tags: list[Word] = Field([], description="words to find the run by")
+    name: Word | None = optional(None, "of the run folder; by default the name of the config file")
+    description: str = optional("", "the purpose, in a sentence")
+    tags: list[Word] = optional([], "words to find the run by")
     data: Data = Field(description="`mnist`, or a mapping: see Data")
     layers: Annotated[list[Natural], Field(min_length=2)] = Field(
         description="number of units in each layer, from the input to the output"
     )
-    activation: Annotated[str, Choice(HIDDEN)] = Field(
-        "sigmoid", description="of the hidden layers"
+    activation: Annotated[str, Choice(HIDDEN)] = optional("sigmoid", "of the hidden layers")
+    output: Annotated[str, Choice(OUTPUT)] = optional("sigmoid", "activation of the output layer")
+    cost: Annotated[str, Choice(COSTS)] = optional(
+        "cross_entropy", "the cost that training minimises"
     )
-    output: Annotated[str, Choice(OUTPUT)] = Field(
-        "sigmoid", description="activation of the output layer"
+    softmax_scale: Positive = optional(
+        1.0, "c in softmax, a_j = exp(c z_j) / Σ exp(c z_k): larger is sharper"
     )
-    cost: Annotated[str, Choice(COSTS)] = Field(
-        "cross_entropy", description="the cost that training minimises"
+    init: Init = optional("scaled", "initial parameters: see Initial parameters")
+    eta: Positive = optional(0.5, "learning rate η")
+    schedule: Schedule = optional(
+        "constant", "of η: `constant`, `cosine`, or a mapping with a name"
     )
-    softmax_scale: Positive = Field(
-        1.0, description="c in softmax, a_j = exp(c z_j) / Σ exp(c z_k): larger is sharper"
+    epochs: Natural = optional(30, "passes over the training set")
+    batch_size: Natural = optional(10, "examples per step")
+    l2: Strength = optional(0.0, "λ of L2 regularization: (λ/2n) Σ w² is added to the cost")
+    l1: Strength = optional(0.0, "λ of L1 regularization: (λ/n) Σ |w| is added to the cost")
+    dropout: Dropout = optional(
+        0.0, "fraction of hidden neurons dropped per step, or a list of them"
     )
-    init: Init = Field("scaled", description="initial parameters: see Initial parameters")
-    eta: Positive = Field(0.5, description="learning rate η")
-    schedule: Schedule = Field(
-        "constant", description="of η: `constant`, `cosine`, or a mapping with a name"
+    momentum: Fraction = optional(0.0, "momentum coefficient μ")
+    nesterov: bool = optional(False, "Nesterov's form of momentum")
+    augment: Augment | None = optional(None, "augmentation of the training images")
+    early_stopping: EarlyStopping | None = optional(None, "stop before the last epoch")
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = optional(0, "of all randomness in the run")
+    dtype: Annotated[str, Choice(DTYPES)] = optional(
+        "float32", "precision of the parameters and all arithmetic"
     )
-    epochs: Natural = Field(30, description="passes over the training set")
-    batch_size: Natural = Field(10, description="examples per step")
-    l2: Strength = Field(
-        0.0, description="λ of L2 regularization: (λ/2n) Σ w² is added to the cost"
-    )
-    l1: Strength = Field(
-        0.0, description="λ of L1 regularization: (λ/n) Σ |w| is added to the cost"
-    )
-    dropout: Dropout = Field(
-        0.0,
-        description="fraction of hidden neurons dropped per step, or a list of them",
-    )
-    momentum: Fraction = Field(0.0, description="momentum coefficient μ")
-    nesterov: bool = Field(False, description="Nesterov's form of momentum")
-    augment: Augment | None = Field(None, description="augmentation of the training images")
-    early_stopping: EarlyStopping | None = Field(None, description="stop before the last epoch")
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = Field(
-        0, description="of all randomness in the run"
-    )
-    dtype: Annotated[str, Choice(DTYPES)] = Field(
-        "float32", description="precision of the parameters and all arithmetic"
-    )
-    monitor: list[Annotated[str, Choice((*SETS, *EXTRAS))]] = Field(
+    monitor: list[Annotated[str, Choice((*SETS, *EXTRAS))]] = optional(
         list(SETS),
-        description="sets to evaluate; diagnostics: gradients and saturation; parameters: weights, "
+        "sets to evaluate; diagnostics: gradients and saturation; parameters: weights, "
         "biases and outputs of a small network; [] for none",
     )
-    monitor_every: Natural = Field(
-        1, description="epochs from one evaluation to the next; the last epoch is always evaluated"
+    monitor_every: Natural = optional(
+        1, "epochs from one evaluation to the next; the last epoch is always evaluated"
     )
-    reference: Reference | None = Field(
-        None, description="published figures to compare the run with"
-    )
+    reference: Reference | None = optional(None, "published figures to compare the run with")
 
     def dropouts(self) -> tuple[float, ...]:
         """Return the dropout of each hidden layer; empty without dropout."""

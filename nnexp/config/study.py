@@ -26,7 +26,6 @@ from nnexp.config.study_file import (
     StudyFile,
     Tune,
     parse_seeds,
-    seeds_of,
     validate,
 )
 from nnexp.config.yaml import Document, Key, Mistake, dotted
@@ -105,7 +104,7 @@ def load_study(path: Path | str, *, seeds: str | None = None, many: bool = False
         message = f"is a config, not a study: nnexp train {path}"
         raise ConfigError([Problem(str(path), "", message)])
     file = validate(document)
-    chosen = parse_seeds(seeds) if seeds is not None else seeds_of(file.seeds)
+    chosen = parse_seeds(seeds) if seeds is not None else file.seeds
     _refuse_many(path, file, len(chosen), many=many)
     arms = _with_baselines(document, _arms(document, file), file)
     document.refuse(islice(_misfits(document, arms, file), MAX_MISTAKES))
@@ -113,7 +112,7 @@ def load_study(path: Path | str, *, seeds: str | None = None, many: bool = False
         name=file.name or word(path.stem),
         description=file.description,
         arms=tuple(arms),
-        seeds=tuple(chosen),
+        seeds=chosen,
         metric=file.metric,
         at=file.at,
         margin=file.margin,
@@ -123,9 +122,9 @@ def load_study(path: Path | str, *, seeds: str | None = None, many: bool = False
     )
 
 
-def confirm_seeds(study: Study) -> list[int]:
+def confirm_seeds(study: Study) -> tuple[int, ...]:
     """Return the seeds of the confirming runs."""
-    return seeds_of((study.confirm or Confirm()).seeds)
+    return (study.confirm or Confirm()).seeds
 
 
 def check_metric(

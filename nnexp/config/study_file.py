@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
 
 from nnexp.config.messages import messages, shown
-from nnexp.config.schema import WATCHED, Choice, Experiment, Statistic, Word
+from nnexp.config.schema import WATCHED, Choice, Experiment, Statistic, Word, optional
 from nnexp.config.space import Space, SpaceField
 from nnexp.config.yaml import Document, Key, Mistake
 from nnexp.data.readers import Natural, Strength, Strict
@@ -22,12 +22,56 @@ from nnexp.text import shorten
 
 MAX_SEEDS = 10_000
 _SEEDS_FORM = "seeds as in 0-9, 0,3,5 or [0, 3, 5]"
-_KEYS_OF_THE_STUDY = {"name": "name", "seed": "seeds"}
 
 Changes = dict[str, Any]
 
+_KEYS_OF_THE_STUDY = {"name": "name", "seed": "seeds"}
+
+
+def seeds_of(value: Any) -> tuple[int, ...]:
+    """Return seeds as a study or `--seeds` writes them.
+
+    Raises:
+        ValueError: it is something else, a range runs backwards, or a seed is there twice.
+
+    >>> seeds_of("0-2,7"), seeds_of([4, "10-11"])
+    ((0, 1, 2, 7), (4, 10, 11))
+    """
+    parts = value if isinstance(value, list) else [value]
+    if not parts or not all(isinstance(p, int | str) and not isinstance(p, bool) for p in parts):
+        raise ValueError(f"expected {_SEEDS_FORM}")
+    seeds: list[int] = []
+    for part in ",".join(map(str, parts)).split(","):
+        match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part, re.ASCII)
+        if match is None:
+            raise ValueError(f"expected {_SEEDS_FORM}")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise ValueError(f"{part.strip()} runs backwards: write {last}-{first}")
+        if len(seeds) + last - first >= MAX_SEEDS:
+            raise ValueError(f"more than {MAX_SEEDS:,} seeds")
+        seeds += range(first, last + 1)
+    ((seed, times),) = Counter(seeds).most_common(1)
+    if times > 1:
+        raise ValueError(f"seed {seed} is there twice")
+    return tuple(seeds)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds that `--seeds` names; raise OptionError where it names none."""
+    try:
+        return seeds_of(text)
+    except ValueError as error:
+        raise OptionError(f"--seeds {shorten(text)}: {error}") from error
+
+
 _SEEDS = [{"type": "integer", "minimum": 0}, {"type": "string"}, {"type": "array", "minItems": 1}]
-Seeds = Annotated[Any, WithJsonSchema({"anyOf": _SEEDS})]
+Seeds = Annotated[
+    tuple[int, ...],
+    PlainValidator(seeds_of),
+    WithJsonSchema({"anyOf": _SEEDS}),
+    Field(validate_default=True),
+]
 Base = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})]
 
 
@@ -48,52 +92,48 @@ class Tune(Strict):
     """How the hyper-parameters of each arm are searched."""
 
     space: dict[str, SpaceField] = Field(min_length=1, description="key -> the values it may take")
-    trials: Natural = Field(20, description="for each arm")
-    metric: Annotated[str, Choice(WATCHED)] = Field(
-        "validation_accuracy", description="of the validation set: what a trial is judged by"
+    trials: Natural = optional(20, "for each arm")
+    metric: Annotated[str, Choice(WATCHED)] = optional(
+        "validation_accuracy", "of the validation set: what a trial is judged by"
     )
-    epochs: Natural | None = Field(None, description="of a trial; by default those of the arm")
-    prune: bool = Field(
-        True, description="end a trial that falls behind the median of the earlier ones"
-    )
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="of the search and of the trials")
+    epochs: Natural | None = optional(None, "of a trial; by default those of the arm")
+    prune: bool = optional(True, "end a trial that falls behind the median of the earlier ones")
+    seed: Annotated[int, Field(ge=0)] = optional(0, "of the search and of the trials")
 
 
 class Confirm(Strict):
     """The runs with fresh seeds by which the tuned arms are compared."""
 
-    seeds: Seeds = Field("100-109", description="as those of the study")
-    epochs: Natural | None = Field(None, description="by default those of the arm")
+    seeds: Seeds = optional("100-109", "as those of the study")
+    epochs: Natural | None = optional(None, "by default those of the arm")
 
 
 class StudyFile(Strict):
     """The keys of a study."""
 
-    name: Word | None = Field(None, description="of its folder; by default the name of the file")
-    description: str = Field("", description="the question, in a sentence")
+    name: Word | None = optional(None, "of its folder; by default the name of the file")
+    description: str = optional("", "the question, in a sentence")
     base: Base = Field(description="a config: the path of its file, or the config itself")
-    arms: dict[Word, Changes | None] = Field({}, description="name -> what it changes in base")
-    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
-        {}, description="key -> its values; every combination, in each arm"
+    arms: dict[Word, Changes | None] = optional({}, "name -> what it changes in base")
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = optional(
+        {}, "key -> its values; every combination, in each arm"
     )
-    random: Draws | None = Field(
-        None, description="key -> the values it may take; and `n`, how many draws, in each arm"
+    random: Draws | None = optional(
+        None, "key -> the values it may take; and `n`, how many draws, in each arm"
     )
-    seeds: Seeds = Field("0", description="of the runs of each arm, as in 0-9 or [0, 3, 5]")
-    baseline: str | None = Field(
-        None, description="the arm that the others are compared with; by default the first"
+    seeds: Seeds = optional("0", "of the runs of each arm, as in 0-9 or [0, 3, 5]")
+    baseline: str | None = optional(
+        None, "the arm that the others are compared with; by default the first"
     )
-    metric: Annotated[str, Choice(METRICS)] | None = Field(
-        None,
-        description="what is compared; by default test accuracy or the nearest to it",
+    metric: Annotated[str, Choice(METRICS)] | None = optional(
+        None, "what is compared; by default test accuracy or the nearest to it"
     )
-    at: Statistic = Field("best-epoch", description="after which epoch")
-    margin: Strength | None = Field(
-        None,
-        description="a difference up to it does not matter; 0.001 is 0.1 points of accuracy",
+    at: Statistic = optional("best-epoch", "after which epoch")
+    margin: Strength | None = optional(
+        None, "a difference up to it does not matter; 0.001 is 0.1 points of accuracy"
     )
-    tune: Tune | None = Field(None, description="search each arm's settings first: see Tune")
-    confirm: Confirm | None = Field(None, description="the runs of the tuned arms: see Confirm")
+    tune: Tune | None = optional(None, "search each arm's settings first: see Tune")
+    confirm: Confirm | None = optional(None, "the runs of the tuned arms: see Confirm")
 
     @property
     def draws(self) -> dict[str, Space]:
@@ -117,43 +157,6 @@ def validate(document: Document) -> StudyFile:
         raise
     document.refuse(mistake for rule in _RULES for mistake in rule(study))
     return study
-
-
-def parse_seeds(text: str, place: str = "--seeds") -> list[int]:
-    """Read "0-9", "0,3,5" or a mixture.
-
-    Raises:
-        OptionError: it is something else, a range runs backwards, or a seed is there twice.
-
-    >>> parse_seeds("0-2,7")
-    [0, 1, 2, 7]
-    """
-    try:
-        return seeds_of(text)
-    except ValueError as error:
-        raise OptionError(f"{place} {shorten(text)}: {error}") from error
-
-
-def seeds_of(value: Any) -> list[int]:
-    """Return seeds as a study or `--seeds` writes them; raise ValueError if they are none."""
-    parts = value if isinstance(value, list) else [value]
-    if not parts or not all(isinstance(p, int | str) and not isinstance(p, bool) for p in parts):
-        raise ValueError(f"expected {_SEEDS_FORM}")
-    seeds: list[int] = []
-    for part in ",".join(map(str, parts)).split(","):
-        match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part, re.ASCII)
-        if match is None:
-            raise ValueError(f"expected {_SEEDS_FORM}")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last < first:
-            raise ValueError(f"{part.strip()} runs backwards: write {last}-{first}")
-        if len(seeds) + last - first >= MAX_SEEDS:
-            raise ValueError(f"more than {MAX_SEEDS:,} seeds")
-        seeds += range(first, last + 1)
-    ((seed, times),) = Counter(seeds).most_common(1)
-    if times > 1:
-        raise ValueError(f"seed {seed} is there twice")
-    return seeds
 
 
 def _base_is_a_config(study: StudyFile) -> Iterator[Mistake]:
@@ -201,18 +204,6 @@ def _keys_are_in_one_place(study: StudyFile) -> Iterator[Mistake]:
                     yield ("arms", arm, key), f"is in {holder} too, which would replace it"
 
 
-def _seeds_are_seeds(study: StudyFile) -> Iterator[Mistake]:
-    seeds: dict[Key, Any] = {("seeds",): study.seeds}
-    if study.confirm:
-        seeds["confirm", "seeds"] = study.confirm.seeds
-    for key, value in seeds.items():
-        try:
-            seeds_of(value)
-        except ValueError as error:
-            got = f", got {shown(value)}" if str(error).startswith("expected") else ""
-            yield key, f"{error}{got}"
-
-
 def _margin_fits_metric(study: StudyFile) -> Iterator[Mistake]:
     if study.metric and study.margin and (message := margin_problem(study.metric, study.margin)):
         yield ("margin",), message
@@ -227,11 +218,7 @@ def _tuning_is_blind(study: StudyFile) -> Iterator[Mistake]:
     if not study.tune.metric.startswith("validation"):
         message = f"expected validation_accuracy or validation_cost, got {study.tune.metric}"
         yield ("tune", "metric"), f"{message}: settings are chosen on the validation set alone"
-    try:
-        seeds = seeds_of((study.confirm or Confirm()).seeds)
-    except ValueError:  # there is a message already
-        return
-    if study.tune.seed in seeds:
+    if study.tune.seed in (study.confirm or Confirm()).seeds:
         message = f"expected fresh seeds, got {study.tune.seed}, the seed of the trials"
         yield ("confirm", "seeds"), message
 
@@ -242,7 +229,6 @@ _RULES = (
     _grid_has_each_value_once,
     _name_and_seed_are_the_studys,
     _keys_are_in_one_place,
-    _seeds_are_seeds,
     _margin_fits_metric,
     _tuning_is_blind,
 )

@@ -114,7 +114,7 @@ def test_a_wrong_value_is_blamed_on_the_override(
 )
 def test_seeds_are_ranges_and_lists(text: str, seeds: list[int]) -> None:
     """`--seeds` takes ranges, lists and mixtures, and keeps their order."""
-    assert parse_seeds(text) == seeds
+    assert list(parse_seeds(text)) == seeds
 
 
 @pytest.mark.parametrize(

@@ -268,8 +268,8 @@ def test_every_problem_of_every_arm_is_told_once(study: Any) -> None:
 def test_the_confirming_seeds_are_fresh(study: Any) -> None:
     """Those of `confirm`, or 100-109, never that of the trials."""
     tune = f"{ARMS}tune: {{space: {{eta: {{log: [0.1, 1]}}}}, seed: 3}}\n"
-    assert confirm_seeds(study(tune)) == list(range(100, 110))
-    assert confirm_seeds(study(f"{tune}confirm: {{seeds: [5, 7-8]}}\n")) == [5, 7, 8]
+    assert confirm_seeds(study(tune)) == tuple(range(100, 110))
+    assert confirm_seeds(study(f"{tune}confirm: {{seeds: [5, 7-8]}}\n")) == (5, 7, 8)
     with pytest.raises(ConfigError, match="expected fresh seeds, got 3, the seed of the trials"):
         study(f"{tune}confirm: {{seeds: 0-9}}\n")
 
