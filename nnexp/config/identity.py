@@ -14,13 +14,14 @@ from typing import Any
 # Keys as versions before 0.2 name them.
 OLD_KEYS = {"temperature": "softmax_scale", "expand": "augment"}
 
+# Keys that came after the first studies of format 2, as `--set` names them, each with the value by
+# which versions without the key act. With that value a key is in no digest, so that what study.json
+# records stays true: whoever adds a key to configs or data adds it here.
+LATER_KEYS: dict[str, Any] = {}
+
 _WORDS = ("name", "description", "tags", "reference")
 _OBSERVED = ("monitor", "monitor_every")
 _NO_SETTINGS = (*_WORDS, *_OBSERVED, "seed")
-# The keys of data that studies of format 1 know; what came later is not in their digests.
-_DATA_V1 = frozenset(
-    ("name", "path", "train", "validation", "test", "target", "task", "standardize", "inline")
-)
 
 
 def new_key(key: str) -> str:
@@ -44,9 +45,8 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     >>> settings({"name": "a", "seed": 1, "eta": 0.5, "data": {"path": "d.csv", "test": 0.2}})
     {'eta': 0.5, 'data': {'test': 0.2}}
     """
-    decisive = {key: value for key, value in config.items() if key not in _NO_SETTINGS}
-    data = {key: value for key, value in decisive["data"].items() if key != "path"}
-    return decisive | {"data": data}
+    data = {key: value for key, value in config["data"].items() if key != "path"}
+    return _decisive(config) | {"data": data}
 
 
 def identity(config: Mapping[str, Any], digest: str) -> str:
@@ -56,7 +56,7 @@ def identity(config: Mapping[str, Any], digest: str) -> str:
         config: every key with its value.
         digest: sha256 of the data. Where it is empty, the path of the data stands for it.
     """
-    return _sha256([settings(config), digest or config["data"].get("path")])
+    return _sha256([_early(settings(config)), digest or config["data"].get("path")])
 
 
 def run_key(config: Mapping[str, Any], digest: str) -> str:
@@ -67,9 +67,20 @@ def run_key(config: Mapping[str, Any], digest: str) -> str:
 def identity_v1(config: Mapping[str, Any]) -> str:
     """Return the identity as studies of format 1 have it: with the path and the old keys."""
     old = {new: key for key, new in OLD_KEYS.items()}
-    values = {old.get(key, key): v for key, v in config.items() if key not in _NO_SETTINGS}
-    values["data"] = {key: v for key, v in config["data"].items() if key in _DATA_V1}
-    return _sha256(values)
+    return _sha256({old.get(k, k): value for k, value in _early(_decisive(config)).items()})
+
+
+def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in _NO_SETTINGS}
+
+
+def _early(values: Mapping[str, Any], holder: str = "") -> dict[str, Any]:
+    """Return a config without the later keys whose value changes nothing."""
+    return {
+        key: _early(value, f"{holder}{key}.") if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if (name := holder + key) not in LATER_KEYS or LATER_KEYS[name] != value
+    }
 
 
 def _sha256(values: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nnexp.config.identity import identity, identity_v1, run_key
+from nnexp.config.identity import LATER_KEYS, identity, identity_v1, run_key
 from nnexp.config.loader import load
 
 CONFIG = "data: {path: d.csv, target: kind}\nlayers: [2, 4, 3]\noutput: softmax\n"
@@ -70,3 +70,29 @@ def test_studies_of_format_1_are_known_by_their_digests() -> None:
     config = load(Path("configs") / "xent_30.yaml").values()
     assert identity_v1(config)[:20] == "7aff7cb0843cf01fc906"
     assert identity_v1(config | {"softmax_scale": 2.0})[:20] == "aa9a45c4eb00ac9f6720"
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [("xent_30", "8978400217af2d5a6137"), ("chapter3/exercise_elastic", "8a1bce06fe8c1abc83e2")],
+)
+def test_studies_of_format_2_are_known_by_their_digests(name: str, digest: str) -> None:
+    """A new key, or a new default, leaves what study.json records true: see LATER_KEYS."""
+    assert identity(load(Path("configs") / f"{name}.yaml").values(), "d")[:20] == digest
+
+
+@pytest.mark.parametrize("identify", [identity_v1, lambda config: identity(config, "d")])
+def test_a_later_key_makes_another_arm_only_by_another_value(
+    values: Any, monkeypatch: pytest.MonkeyPatch, identify: Any
+) -> None:
+    """With the value that versions without the key acted by, it is in no digest."""
+    monkeypatch.setitem(LATER_KEYS, "clip", None)
+    monkeypatch.setitem(LATER_KEYS, "data.separator", ",")
+    before = values()
+
+    def later(clip: float | None, separator: str) -> str:
+        data = {**before["data"], "separator": separator}
+        return str(identify({**before, "clip": clip, "data": data}))
+
+    assert later(None, ",") == identify(before)
+    assert len({later(None, ","), later(1.0, ","), later(None, ";"), later(1.0, ";")}) == 4
