@@ -65,7 +65,7 @@ def tune(
         search_all,
     )
     from nnexp.views.plan import tune_plan
-    from nnexp.views.tune import Tuned, page
+    from nnexp.views.tune import page
 
     loaded = load_study(study, many=yes)
     for note in loaded.document.notes:
@@ -97,6 +97,6 @@ def tune(
                 done += run_jobs(missing, settings, watcher=watcher)
     confirmed = find_runs((str(folder / CONFIRM),), runs_dir) if tuned.arms else []
     metric = choose_metric(confirmed, tuned.metric) if confirmed else ""
-    say(FORMATS[format_].write(page(Tuned(tuned, searches, confirmed, metric))), nl=False)
+    say(FORMATS[format_].write(page(tuned, searches, confirmed, metric)), nl=False)
     untuned = ["diverged"] * (len(tuned.arms) < len(searches))
     exit_by_status(ctx, [*(one.status for one in done), *untuned])

@@ -1,7 +1,7 @@
 """The formats that a result can be written in, as one table.
 
-A page is described once: blocks for people, data for programs. Adding a format is writing its
-functions and adding one entry to `FORMATS`: the choices of `--format`, its help, the generated
+A page is described once: blocks for people, data for programs. Adding a format is writing one
+function and adding one entry to `FORMATS`: the choices of `--format`, its help, the generated
 documentation and the tests take it from there. This module imports nothing heavy, since every
 command imports it.
 """
@@ -12,12 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnexp.text import fold
+from nnexp.text import fold, sanitize_line
 from nnexp.views.table import (
-    Column,
     Table,
     as_csv,
-    as_json,
     as_markdown,
     as_text,
     json_text,
@@ -37,12 +35,14 @@ class Block:
         table: what stands below them.
         title: a word or two above them, with a colon.
         heading: whether the lines are the heading of the page.
+        listing: whether the lines are shown as they stand: neither folded nor a list.
     """
 
-    lines: Sequence[str]
+    lines: Sequence[str] = ()
     table: Table[Any] | None = None
     title: str = ""
     heading: bool = False
+    listing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class Page:
     blocks: Sequence[Block]
     data: Table[Any] | Mapping[str, Any]
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the data as rows of raw values."""
-        return self.data.raw() if isinstance(self.data, Table) else [dict(self.data)]
+    def values(self) -> list[dict[str, Any]] | Mapping[str, Any]:
+        """Return the raw values of the rows, or the record."""
+        return self.data.raw() if isinstance(self.data, Table) else self.data
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,44 +67,27 @@ class Format:
     """A format that results can be written in.
 
     Attributes:
-        name: as in `--format NAME`.
         words: what it is, for the help of `--format`.
-        table: a table -> its text.
-        page: the blocks of a page -> its text, in formats for people.
-        record: a record with lists and mappings in it -> its text, in formats that can nest.
+        write: a page -> its text: of its blocks in a format for people, of its data in others.
+        flat: whether it cannot write values that are lists or mappings.
     """
 
-    name: str
     words: str
-    table: Callable[[Table[Any]], str]
-    page: Callable[[Sequence[Block]], str] | None = None
-    record: Callable[[Mapping[str, Any]], str] | None = None
-
-    @property
-    def only_tables(self) -> bool:
-        """Whether it can write neither a page nor a record that nests."""
-        return self.page is None and self.record is None
-
-    def write(self, page: Page) -> str:
-        """Write a page: its blocks in a format for people, its data in one for programs."""
-        if self.page is not None:
-            return self.page(page.blocks)
-        if isinstance(page.data, Table):
-            return self.table(page.data)
-        if self.record is not None:
-            return self.record(page.data)
-        return self.table(Table([Column("", str, lambda record: record)], [page.data]))
+    write: Callable[[Page], str]
+    flat: bool = False
 
 
 def text_page(blocks: Sequence[Block], width: int | None = None) -> str:
     """Write a page for a terminal of so many columns, sentences folded."""
+    columns = min(width or _WIDEST, _WIDEST)
 
-    def lines(block: Block) -> str:
-        columns = min(width or _WIDEST, _WIDEST)
-        if len(block.lines) == 1 and not block.title:
-            return fold(block.lines[0], columns, hanging="")
-        title, indent = ([block.title], "  ") if block.title else ([], "")
-        return "\n".join([*title, *(fold(f"{indent}{line}", columns) for line in block.lines)])
+    def lines(block: Block) -> list[str]:
+        if block.listing:
+            return list(block.lines)
+        indent = "  " if block.title else ""
+        hanging = "  " if block.title or len(block.lines) > 1 else ""
+        texts = [fold(f"{indent}{line}", columns, hanging) for line in block.lines]
+        return [block.title, *texts] if block.title else texts
 
     return _joined(blocks, lines, lambda table: as_text(table, width))
 
@@ -112,47 +95,37 @@ def text_page(blocks: Sequence[Block], width: int | None = None) -> str:
 def markdown_page(blocks: Sequence[Block]) -> str:
     """Write a page as Markdown; a heading is one of the second level."""
 
-    def lines(block: Block) -> str:
-        texts = [markdown(line.strip()) for line in block.lines]
-        if block.heading:
-            return "\n".join(f"## {text}" for text in texts)
-        if block.title or len(texts) > 1:
-            texts = [f"- {text}" for text in texts]
-        return "\n".join([*([f"{markdown(block.title)}\n"] if block.title else []), *texts])
+    def lines(block: Block) -> list[str]:
+        if block.listing:
+            fence = "```"
+            while any(fence in line for line in block.lines):
+                fence += "`"
+            return [fence, *map(sanitize_line, block.lines), fence]
+        several = block.title or len(block.lines) > 1
+        mark = "## " if block.heading else "- " if several else ""
+        texts = [mark + markdown(line.strip()) for line in block.lines]
+        return [markdown(block.title), "", *texts] if block.title else texts
 
     return _joined(blocks, lines, as_markdown)
 
 
 def _joined(
-    blocks: Sequence[Block], lines: Callable[[Block], str], table: Callable[[Table[Any]], str]
+    blocks: Sequence[Block],
+    lines: Callable[[Block], list[str]],
+    table: Callable[[Table[Any]], str],
 ) -> str:
-    parts = [
-        part
-        for block in blocks
-        for part in (
-            lines(block) if block.lines else "",
-            table(block.table).rstrip("\n") if block.table else "",
-        )
-    ]
+    parts = []
+    for block in blocks:
+        parts += ["\n".join(lines(block))] if block.lines else []
+        parts += [table(block.table).rstrip("\n")] if block.table else []
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 FORMATS: dict[str, Format] = {
-    format_.name: format_
-    for format_ in (
-        Format(
-            name="table",
-            words="columns for the terminal",
-            table=lambda table: as_text(table, terminal_width()),
-            page=lambda blocks: text_page(blocks, terminal_width()),
-        ),
-        Format(name="csv", words="raw values for spreadsheets", table=as_csv),
-        Format(
-            name="json",
-            words="raw values for programs",
-            table=as_json,
-            record=lambda record: json_text(record) + "\n",
-        ),
-        Format(name="md", words="Markdown for documents", table=as_markdown, page=markdown_page),
-    )
+    "table": Format(
+        "columns for the terminal", lambda page: text_page(page.blocks, terminal_width())
+    ),
+    "csv": Format("raw values for spreadsheets", lambda page: as_csv(page.values()), flat=True),
+    "json": Format("raw values for programs", lambda page: json_text(page.values()) + "\n"),
+    "md": Format("Markdown for documents", lambda page: markdown_page(page.blocks)),
 }

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from textwrap import fill
@@ -29,6 +28,14 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
 _LARGEST = 1e300
 _LEGEND_WIDTH, _LONGEST_LABEL, _MOST_LABELS = 72, 360, 60
 _LOGS, _MOST_NAMED = (METRICS, DIAGNOSTICS, PARAMETERS), 20
+_STYLE: Any = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "svg.hashsalt": "nnexp",
+}
 
 # Pattern of a column's name -> its label.
 _LABELS = {
@@ -79,35 +86,18 @@ def log_of(runs: Sequence[RunLike], column: str) -> str:
     """
     columns: dict[str, list[str]] = {}
     for log in _LOGS:
-        rows = [row for run in runs for row in run.log(log)]
-        if column != "epoch" and any(row.get(column) is not None for row in rows):
+        cells = (cell for run in runs for row in run.log(log) for cell in row.items())
+        logged = dict.fromkeys(key for key, value in cells if value is not None)
+        columns[log] = [key for key in logged if key != "epoch"]
+        if column in columns[log]:
             return log
-        columns[log] = list(dict.fromkeys(key for row in rows for key in row if key != "epoch"))
-    logged = "; ".join(
-        f"{log} has {', '.join(fields[:_MOST_NAMED])}{' ...' * (len(fields) > _MOST_NAMED)}"
+    names_of = (
+        f"; {log} has {', '.join(fields[:_MOST_NAMED])}{' ...' * (len(fields) > _MOST_NAMED)}"
         for log, fields in columns.items()
         if fields
     )
-    hint = did_you_mean(column, chain(*columns.values())) or f"; {logged}"
+    hint = did_you_mean(column, chain(*columns.values())) or "".join(names_of)
     raise OptionError(f"--metric {column}: not logged by these runs{hint}")
-
-
-@contextmanager
-def styled_figure(size: tuple[float, float]) -> Iterator[Any]:
-    """Give an empty figure of so many inches; what is drawn in the context has nnexp's style."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    style: Any = {
-        "font.size": 10,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.alpha": 0.3,
-        "svg.hashsalt": "nnexp",
-    }
-    with mpl.rc_context(style):
-        yield Figure(figsize=size, dpi=150, layout="constrained")
 
 
 def draw(groups: Sequence[Group], columns: Sequence[str], path: Path) -> None:
@@ -116,12 +106,16 @@ def draw(groups: Sequence[Group], columns: Sequence[str], path: Path) -> None:
     Raises:
         OptionError: no run has logged a column, or the file cannot be written.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     logs = [log_of([run for g in groups for run in g.runs], column) for column in columns]
     labels = _labels(groups, columns)
     legend = 0.17 * sum(1 + label.count("\n") for label in labels[:_MOST_LABELS])
-    with styled_figure((7, 0.5 + 3.2 * len(columns) + legend)) as figure:
+    size = (7, 0.5 + 3.2 * len(columns) + legend)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=size, dpi=150, layout="constrained")
         panels = figure.subplots(len(columns), 1, squeeze=False, sharex=True)[:, 0]
         lines: dict[int, Any] = {}
         for panel, column, log in zip(panels, columns, logs, strict=True):
@@ -133,15 +127,14 @@ def draw(groups: Sequence[Group], columns: Sequence[str], path: Path) -> None:
                 curves = [{p.epoch: p.value * factor for p in points} for points in logged]
                 if any(curves):
                     lines.setdefault(i, _curve(panel, curves, color=colour, ls=dash))
-                figure_published = g.published.figures.get(column)
-                if figure_published is not None:
-                    panel.axhline(figure_published * factor, color=colour, ls="--", lw=0.9)
+                if (published := g.published.figures.get(column)) is not None:
+                    panel.axhline(published * factor, color=colour, ls="--", lw=0.9)
             panel.set_ylabel(axis_label(column), parse_math=False)
         panels[-1].set_xlabel("epoch")
         panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if lines:
             _legend(figure, [lines[i] for i in sorted(lines)], [labels[i] for i in sorted(lines)])
-        metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
+        metadata = {"Date": None} if check_format(path) == "svg" else None
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)

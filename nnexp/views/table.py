@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import isfinite
 from shutil import get_terminal_size
 from typing import Any, Generic, TextIO, TypeVar
@@ -55,15 +56,11 @@ class Table(Generic[T]):
     records: Sequence[T]
 
     def raw(self) -> list[dict[str, Any]]:
-        """Return the raw values, one mapping per record; zero has no sign."""
-        rows: list[dict[str, Any]] = []
-        for record in self.records:
-            row: dict[str, Any] = {}
-            for column in self.columns:
-                raw = column.raw(record)
-                row |= {name: _unsigned_zero(value) for name, value in raw.items()}
-            rows.append(row)
-        return rows
+        """Return the raw values, one mapping per record."""
+        return [
+            dict(chain.from_iterable(column.raw(record).items() for column in self.columns))
+            for record in self.records
+        ]
 
     def cells(self) -> list[list[str]]:
         """Return the texts of the cells, row by row."""
@@ -125,23 +122,23 @@ def as_text(table: Table[T], width: int | None = None) -> str:
         table: what to draw.
         width: of the terminal, in characters; None where there is none.
     """
+
+    def fits(lines: Sequence[str]) -> bool:
+        return width is None or all(_width(line) <= width for line in lines)
+
     head = [column.title for column in table.columns]
-    left = [column.left for column in table.columns]
     rows = _short_cells(table)
-    lines = _draw(head, rows, left)
-    if width is None or all(_width(line) <= width for line in lines):
+    lines = _draw(head, rows, [column.left for column in table.columns])
+    if fits(lines):
         return "\n".join(lines) + "\n"
-    blocks: list[list[str]] = []
+    blocks = []
     while rows:
-        count = len(rows)
-        while True:
-            block = _turned(head, rows[:count])
-            if count == 1 or all(_width(line) <= width for line in block):
-                break
-            count -= 1
-        blocks.append(block)
+        count = 1
+        while count < len(rows) and fits(_turned(head, rows[: count + 1])):
+            count += 1
+        blocks.append("\n".join(_turned(head, rows[:count])))
         rows = rows[count:]
-    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+    return "\n\n".join(blocks) + "\n"
 
 
 def _turned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -155,13 +152,14 @@ def terminal_width() -> int | None:
     return get_terminal_size().columns if stdout is not None and stdout.isatty() else None
 
 
-def as_csv(table: Table[T]) -> str:
-    """Write the raw values as CSV; columns that only some records have are empty elsewhere.
+def as_csv(values: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> str:
+    """Write rows, or a record, as CSV; columns that only some rows have are empty elsewhere.
 
-    Numbers are written as they are. A text that a spreadsheet would take for a formula begins with
-    a quotation mark, as OWASP advises (Application Security Verification Standard 5.0, 1.2.10).
+    Numbers are written as they are, but zero has no sign. A text that a spreadsheet would take for
+    a formula begins with a quotation mark, as OWASP advises (Application Security Verification
+    Standard 5.0, 1.2.10).
     """
-    rows = table.raw()
+    rows = [values] if isinstance(values, Mapping) else values
     names = list(dict.fromkeys(name for row in rows for name in row))
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -173,13 +171,8 @@ def as_csv(table: Table[T]) -> str:
 def _defused(value: Any) -> Any:
     """Keep a spreadsheet from calculating a text: a quotation mark goes before it."""
     if value is None or isinstance(value, (int, float)):
-        return value
+        return _unsigned_zero(value)
     return _FORMULA.sub("'", sanitize(str(value)))
-
-
-def as_json(table: Table[T]) -> str:
-    """Write the raw values as a JSON list of objects."""
-    return json_text(table.raw()) + "\n"
 
 
 def json_text(value: Any) -> str:
@@ -214,16 +207,10 @@ def _escaped(char: str) -> str:
 
 def as_markdown(table: Table[T]) -> str:
     """Write the texts as a Markdown table."""
-
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cells)} |\n"
-
-    def escaped(cells: Sequence[str]) -> list[str]:
-        return list(map(markdown, cells))
-
-    head = line(escaped([column.title for column in table.columns]))
-    rule = line([":---" if column.left else "---:" for column in table.columns])
-    return head + rule + "".join(line(escaped(row)) for row in table.cells())
+    rule = [":---" if column.left else "---:" for column in table.columns]
+    rows = [[column.title for column in table.columns], *table.cells()]
+    head, *below = [list(map(markdown, row)) for row in rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, rule, *below))
 
 
 def markdown(text: str) -> str:

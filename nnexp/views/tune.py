@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from nnexp import names, numbers
 from nnexp.config.space import flow
 from nnexp.config.study import Study, Tune
-from nnexp.names import higher_is_better
 from nnexp.numbers import NONE, plural
 from nnexp.run.reader import Run
 from nnexp.stats.judge import Question
@@ -24,28 +22,6 @@ from nnexp.views.table import Column, Table, plain_column
 # What the page says of an arm, by key.
 Arm: TypeAlias = dict[str, Any]
 _STATES = ("complete", "pruned", "diverged")
-
-
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """A study whose arms were tuned.
-
-    Attributes:
-        study: of the confirming runs.
-        searches: of the arms, all trials made.
-        runs: the confirming runs.
-        metric: what they are compared by.
-    """
-
-    study: Study
-    searches: Sequence[Search]
-    runs: Sequence[Run]
-    metric: str
-
-    @property
-    def tune(self) -> Tune:
-        """How the arms were searched."""
-        return self.searches[0].tune
 
 
 def space_lines(tune: Tune) -> list[str]:
@@ -84,8 +60,7 @@ def _columns(titles: Mapping[str, str]) -> list[Column[Arm]]:
     ]
 
 
-def _effort(tuned: Tuned, arms: Sequence[Arm]) -> Block:
-    tune = tuned.tune
+def _effort(tune: Tune, arms: Sequence[Arm]) -> Block:
     length = plural(tune.epochs, "epoch") if tune.epochs else "its own epochs"
     pruned = " A trial that falls behind the median of the earlier ones is pruned."
     text = (
@@ -97,9 +72,8 @@ def _effort(tuned: Tuned, arms: Sequence[Arm]) -> Block:
     return Block([text], Table(_columns({key: key.replace("_", " ") for key in keys}), arms))
 
 
-def _choices(tuned: Tuned, arms: Sequence[Arm]) -> Block:
-    metric = tuned.tune.metric
-    higher = higher_is_better(metric)
+def _choices(tune: Tune, arms: Sequence[Arm]) -> Block:
+    metric, higher = tune.metric, names.higher_is_better(tune.metric)
 
     def setting(key: str) -> Column[Arm]:
         return Column(key, lambda arm: flow(arm["chosen"][key]) if arm["chosen"] else NONE)
@@ -113,15 +87,15 @@ def _choices(tuned: Tuned, arms: Sequence[Arm]) -> Block:
         return Column(key, show)
 
     near, nearby = ("≤ 0.1", "≤ 1") if higher else ("≤ 1 %", "≤ 10 %")
-    pruned = " A pruned trial counts with what it had reached." if tuned.tune.prune else ""
+    pruned = " A pruned trial counts with what it had reached."
     text = (
         f"What each arm chose, and how flat its optimum is: {names.title(metric)} of its best, "
         "median and worst trial, and how many trials, the best included, lie within so many "
-        f"{'points' if higher else 'percent'} of it." + pruned
+        f"{'points' if higher else 'percent'} of it." + pruned * tune.prune
     )
     columns = [
         *_columns({"arm": "arm"}),
-        *map(setting, tuned.tune.space),
+        *map(setting, tune.space),
         *map(value, ("best", "median", "worst")),
         *_columns({"near_best": near, "nearby_best": nearby}),
     ]
@@ -149,45 +123,52 @@ def _doubts(search: Search) -> Iterator[str]:
         yield f"{arm}: its {len(search.trials)} trials had only {len(different)} different settings"
 
 
-def _confirmed(tuned: Tuned) -> str:
-    seeds, epochs = tuned.study.seeds, tuned.tune.epochs
+def _confirmed(study: Study, tune: Tune) -> str:
+    seeds = study.seeds
     consecutive = seeds[-1] - seeds[0] == len(seeds) - 1 > 1
     listed = f"{seeds[0]} to {seeds[-1]}" if consecutive else ", ".join(map(str, seeds))
-    trained = sorted({arm.config.experiment.epochs for arm in tuned.study.arms})
+    trained = sorted({arm.config.experiment.epochs for arm in study.arms})
     length = plural(trained[0], "epoch") if len(trained) == 1 else "their own epochs"
     text = f"Confirmed with {plural(len(seeds), 'fresh seed')} ({listed}) and {length}."
-    if epochs and trained != [epochs]:
-        text += f" The settings were chosen for {epochs}; others may be best for more or fewer."
+    if tune.epochs and trained != [tune.epochs]:
+        others = "others may be best for more or fewer"
+        text += f" The settings were chosen for {tune.epochs}; {others}."
     return text
 
 
-def page(tuned: Tuned) -> Page:
-    """Describe the page: effort, choices, doubts, and the comparison of the confirming runs."""
-    arms = [_arm(search) for search in tuned.searches]
+def page(study: Study, searches: Sequence[Search], runs: Sequence[Run], metric: str) -> Page:
+    """Describe a study whose arms were tuned: effort, choices, doubts, and the comparison.
+
+    Args:
+        study: of the confirming runs.
+        searches: of the arms, all trials made.
+        runs: the confirming runs.
+        metric: what they are compared by.
+    """
+    tune, arms = searches[0].tune, [_arm(search) for search in searches]
+    doubts = [line for arm in arms for line in arm["doubts"]]
     blocks = [
-        Block([tuned.study.description or tuned.study.name], heading=True),
-        Block(space_lines(tuned.tune), title="Searched:"),
-        _effort(tuned, arms),
-        _choices(tuned, arms),
+        Block([study.description or study.name], heading=True),
+        Block(space_lines(tune), title="Searched:"),
+        _effort(tune, arms),
+        _choices(tune, arms),
+        Block(doubts, title="Doubts:"),
     ]
-    if lines := [line for arm in arms for line in arm["doubts"]]:
-        blocks.append(Block(lines, title="Doubts:"))
     confirmed = None
-    if tuned.runs:
-        record = record_of(tuned.study, tuned.searches[0].data, tuned.tune.trials)
-        runs, _ = of_study(tuned.runs, record)
-        confirmed = {"seeds": list(tuned.study.seeds), "metric": tuned.metric, "arms": []}
-        blocks.append(Block([_confirmed(tuned)]))
-        if runs:
-            compared = compare.page(
-                runs, Question(tuned.metric, record.at, study=record), brief=True
-            )
+    if runs:
+        record = record_of(study, searches[0].data, tune.trials)
+        counted, _ = of_study(runs, record)
+        confirmed = {"seeds": list(study.seeds), "metric": metric, "arms": []}
+        blocks.append(Block([_confirmed(study, tune)]))
+        if counted:
+            question = Question(metric, record.at, study=record)
+            compared = compare.page(counted, question, brief=True)
             blocks += compared.blocks
-            confirmed["arms"] = compared.rows()
+            confirmed["arms"] = compared.values()
     data = {
-        "study": tuned.study.name,
-        "description": tuned.study.description,
-        "tune": tuned.tune.model_dump(),
+        "study": study.name,
+        "description": study.description,
+        "tune": tune.model_dump(),
         "arms": arms,
         "confirmed": confirmed,
     }
