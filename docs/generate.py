@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from nnexp.cli import cli
-from nnexp.cli.explain import GLOSSARY
+from nnexp.cli.reference import GLOSSARY
 from nnexp.config.study_file import json_schema, study_schema
 from nnexp.data import READERS
 from nnexp.nn.activations import OUTPUT

@@ -91,13 +91,9 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
     Only 2,000 choices of at most 255 characters are compared: the time grows with both.
 
-    >>> did_you_mean("epoch", ["epochs", "eta"])
-    '; did you mean epochs?'
-    >>> did_you_mean("zebra", ["epochs", "eta"])
-    ''
+    >>> did_you_mean("epoch", ["epochs", "eta"]), did_you_mean("zebra", ["epochs", "eta"])
+    ('; did you mean epochs?', '')
     """
     near = [choice for choice in islice(choices, _MOST_CHOICES) if len(choice) <= _LONGEST_WORD]
-    if len(word) > _LONGEST_WORD:
-        return ""
-    close = get_close_matches(word.lower(), near, n=1, cutoff=0.6)
+    close = get_close_matches(word.lower(), near, n=1) if len(word) <= _LONGEST_WORD else []
     return f"; did you mean {close[0]}?" if close else ""

@@ -9,23 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import floor, isfinite, log10
-from typing import Protocol
 
 from nnexp.names import is_accuracy
 
 NONE = "–"
-
-
-class Spread(Protocol):
-    """A mean and a standard deviation, None for a single value."""
-
-    @property
-    def mean(self) -> float:
-        """The mean."""
-
-    @property
-    def sd(self) -> float | None:
-        """The standard deviation."""
 
 
 def fixed(value: float, decimals: int, sign: str = "") -> str:
@@ -102,21 +89,16 @@ def quantity(metric: str, value: float | None) -> str:
     return number(metric, value) + (" %" if is_accuracy(metric) and value is not None else "")
 
 
-def spread(metric: str, values: Spread | None, decimals: int | None = None) -> str:
-    """Write mean ± standard deviation, both with the same decimals.
+def spread(metric: str, mean: float, sd: float | None, decimals: int | None = None) -> str:
+    """Write mean ± standard deviation, both with the same decimals; a single value has none.
 
-    >>> from nnexp.stats.sample import Spread
-    >>> spread("test_accuracy", Spread(3, 0.9676, 0.0008, 0.967, 0.968))
-    '96.76 ± 0.08'
-    >>> spread("test_cost", Spread(3, 0.64, 0.02, 0.62, 0.66))
-    '0.640 ± 0.020'
+    >>> spread("test_accuracy", 0.9676, 0.0008), spread("test_cost", 0.64, 0.02)
+    ('96.76 ± 0.08', '0.640 ± 0.020')
     """
-    if values is None:
-        return NONE
     if decimals is None:
-        decimals = shared_decimals(metric, [values.mean])
-    mean = number(metric, values.mean, decimals)
-    return mean if values.sd is None else f"{mean} ± {number(metric, values.sd, decimals)}"
+        decimals = shared_decimals(metric, [mean])
+    text = number(metric, mean, decimals)
+    return text if sd is None else f"{text} ± {number(metric, sd, decimals)}"
 
 
 def size(metric: str, value: float) -> str:
@@ -145,12 +127,11 @@ def span(metric: str, low: float, high: float) -> str:
     >>> span("test_accuracy", -0.001, 0.0035), span("test_cost", -0.1, 0.012)
     ('-0.10 to +0.35 points', '-0.100 to +0.012')
     """
-    if is_accuracy(metric):
-        return f"{fixed(low * 100, 2, '+')} to {change(metric, high)}"
+    factor, unit = (100, " points") if is_accuracy(metric) else (1, "")
     decimals = shared_decimals(metric, [max(abs(low), abs(high))])
     if decimals is None:
         return f"{change(metric, low)} to {change(metric, high)}"
-    return f"{fixed(low, decimals, '+')} to {fixed(high, decimals, '+')}"
+    return f"{fixed(low * factor, decimals, '+')} to {fixed(high * factor, decimals, '+')}{unit}"
 
 
 def p_value(p: float | None) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import TextWrapper
 from typing import Any
-
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def sanitize_line(text: str) -> str:
@@ -14,9 +13,9 @@ def sanitize_line(text: str) -> str:
     >>> sanitize_line("a\x1b[2J\nb\u202e")
     'a�[2J�b�'
     """
-    if text.isprintable():
+    if text.isprintable():  # as nearly all are
         return text
-    return "".join(c if c.isprintable() else _REPLACEMENT for c in text)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def sanitize(text: str) -> str:
@@ -45,16 +44,10 @@ def fold(text: str, width: int, hanging: str = "  ") -> str:
         ccc
         dddd
     """
-    words = text.split()
     indent = " " * (len(text) - len(text.lstrip()))
-    lines, line = [], indent + "".join(words[:1])
-    for word in words[1:]:
-        if len(line) + 1 + len(word) <= width:
-            line += f" {word}"
-        else:
-            lines.append(line)
-            line = f"{indent}{hanging}{word}"
-    return "\n".join([*lines, line])
+    wrapper = TextWrapper(width, indent, indent + hanging)
+    wrapper.break_long_words = wrapper.break_on_hyphens = False
+    return wrapper.fill(" ".join(text.split()))
 
 
 def quoted(value: Any) -> str:

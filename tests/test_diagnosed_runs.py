@@ -14,6 +14,7 @@ from nnexp.config.loader import load
 from nnexp.run.assembly import load_data
 from nnexp.run.reader import open_run
 from nnexp.run.session import run
+from nnexp.text import fold
 from nnexp.views.run import diagnosis
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ def test_a_run_with_a_fault_is_told_it(folder: Path, nnexp: Nnexp, fault: str) -
         assert sentence.startswith(beginning)
     assert len(found) >= len(due)
     shown = nnexp("show", path).stdout
-    assert shown.endswith("\nDiagnosis:\n" + "".join(f"  - {sentence}.\n" for sentence in found))
+    folded = "\n".join(fold(f"  {sentence}.", 100) for sentence in found)
+    assert shown.endswith(f"\n\nDiagnosis:\n{folded}\n")
     assert json.loads(nnexp("show", path, "--json").stdout)["diagnosis"] == found
 
 

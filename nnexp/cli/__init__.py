@@ -15,13 +15,10 @@ import click
 
 from nnexp import __version__
 from nnexp.cli.compare import compare
-from nnexp.cli.explain import explain
-from nnexp.cli.list import list_
+from nnexp.cli.looking import list_, plot, show
 from nnexp.cli.output import say
-from nnexp.cli.plot import plot
+from nnexp.cli.reference import explain, schema
 from nnexp.cli.resume import resume
-from nnexp.cli.schema import schema
-from nnexp.cli.show import show
 from nnexp.cli.sweep import sweep
 from nnexp.cli.train import train
 from nnexp.cli.tune import tune

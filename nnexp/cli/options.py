@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -75,28 +75,24 @@ def complete_runs(
     return items or [CompletionItem(incomplete, type="file")]
 
 
-def _format_option(formats: list[Format]) -> Callable[[F], F]:
-    words = ", ".join(f"{format_.name} ({format_.words})" for format_ in formats)
-    return click.option(
+def _format_options(formats: Mapping[str, Format]) -> Callable[[F], F]:
+    """Return what adds --format, and --json, its short form, to a command."""
+    words = ", ".join(f"{name} ({format_.words})" for name, format_ in formats.items())
+    option = click.option(
         "--format",
         "format_",
-        type=click.Choice([format_.name for format_ in formats]),
+        type=click.Choice(list(formats)),
         default="table",
         show_default=True,
         help=f"How to print the result: {words}.",
     )
+    short = click.option("--json", "format_", flag_value="json", help="The same as --format json.")
+    return lambda command: short(option(command))
 
 
-def format_options(command: F) -> F:
-    """Add --format with every format, and --json, its short form."""
-    command = _format_option(list(FORMATS.values()))(command)
-    return click.option("--json", "format_", flag_value="json", help="The same as --format json.")(
-        command
-    )
-
-
+format_options = _format_options(FORMATS)
 # For results that are more than one table.
-page_format_option = _format_option([f for f in FORMATS.values() if not f.only_tables])
+page_format_options = _format_options({n: f for n, f in FORMATS.items() if not f.flat})
 
 
 def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:

@@ -11,7 +11,7 @@ from nnexp.cli.options import (
     choose_metric,
     find_runs,
     jobs_option,
-    page_format_option,
+    page_format_options,
     runs_dir_option,
 )
 from nnexp.cli.outcomes import argv, end_by_signal, exit_by_status, keeps
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("study", type=click.Path(path_type=Path))
 @runs_dir_option
 @jobs_option
-@page_format_option
+@page_format_options
 @click.option("--dry-run", is_flag=True, help="Print the runs and the time they take; train none.")
 @click.option("-y", "--yes", is_flag=True, help="Allow more than 10,000 runs.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; print only the result.")

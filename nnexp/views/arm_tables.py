@@ -120,7 +120,11 @@ def _spreads(
             f"{key}_max": spread.high if spread else None,
         }
 
-    return Column(title, lambda group: numbers.spread(metric, spreads[id(group)], decimals), raw)
+    def show(group: Group) -> str:
+        spread = spreads[id(group)]
+        return numbers.spread(metric, spread.mean, spread.sd, decimals) if spread else NONE
+
+    return Column(title, show, raw)
 
 
 def differences(judged: Judged, order: Iterable[str]) -> Table[Difference]:

@@ -57,7 +57,7 @@ class Page:
     blocks: Sequence[Block]
     data: Table[Any] | Mapping[str, Any]
 
-    def values(self) -> list[dict[str, Any]] | Mapping[str, Any]:
+    def values(self) -> Any:
         """Return the raw values of the rows, or the record."""
         return self.data.raw() if isinstance(self.data, Table) else self.data
 

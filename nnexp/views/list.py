@@ -49,8 +49,7 @@ def page(runs: Sequence[Run], root: Path) -> Page:
         *map(_statistic, STATISTICS),
     ]
     if any(run.tags for run in runs):
-        columns.append(
-            Column("tags", lambda run: " ".join(run.tags), lambda run: {"tags": run.tags}, left=True)
-        )
+        show, raw = (lambda run: " ".join(run.tags)), (lambda run: {"tags": run.tags})
+        columns.append(Column("tags", show, raw, left=True))
     table = Table(columns, runs)
     return Page([Block(table=table)], table)

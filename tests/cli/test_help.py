@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 import nnexp as package
 from nnexp.cli import cli
-from nnexp.cli.explain import entries, find
+from nnexp.cli.reference import entries, find
 from nnexp.config.schema import Experiment
 from nnexp.config.study_file import StudyFile
 from nnexp.names import STATISTICS, STATUSES

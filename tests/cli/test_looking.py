@@ -142,6 +142,18 @@ def test_show_tells_all_about_a_run(nnexp: Nnexp, copy: Path) -> None:
     assert nnexp("show", path.name[:-1]).stdout == text
 
 
+def test_a_run_is_shown_as_markdown_that_its_texts_cannot_break(nnexp: Nnexp, small: Path) -> None:
+    """Config and provenance are blocks of code, which no fence in a text of the config ends."""
+    small.write_text(small.read_text() + 'description: "a\\n```\\n# b"\n')
+    nnexp("train", small, "-q")
+    lines = nnexp("show", "latest", "--format", "md").stdout.splitlines()
+    first, second, third, fourth = (i for i, line in enumerate(lines) if set(line) == {"`"})
+    assert lines[0].startswith("## ")
+    assert [len(lines[i]) for i in (first, second, third, fourth)] == [4, 4, 3, 3]
+    assert "eta: 0.5" in lines[first:second]
+    assert any(line.startswith("folder: ") for line in lines[third:fourth])
+
+
 def test_show_counts_what_each_class_was_taken_for(nnexp: Nnexp, copy: Path) -> None:
     """The confusion matrix and the accuracies of the classes are those of the predictions."""
     (path,) = copy.glob("*-quick-s0")

@@ -40,7 +40,8 @@ from nnexp.errors import NnexpError
 from nnexp.run.assembly import DataCache, load_data
 from nnexp.run.reader import Run, open_run
 from nnexp.study.record import claim_folder, record_of
-from nnexp.views.run import as_record, page
+from nnexp.views.formats import markdown_page, text_page
+from nnexp.views.run import page
 
 Check = Callable[[Path, Any], bool]
 FILES = ("run.json", "config.yaml", "metrics.csv", "diagnostics.csv", "predictions.npz")
@@ -379,8 +380,10 @@ def _read(folder: Path, name: str, case: bytes) -> Run:
 
 
 def _looked_at(run: Run) -> bool:
-    assert page(run, 80)
-    json.dumps(as_record(run), allow_nan=False)
+    shown = page(run)
+    assert text_page(shown.blocks, 80)
+    assert markdown_page(shown.blocks)
+    json.dumps(shown.values(), allow_nan=False)
     for row in run.rows:
         assert row["epoch"] is not None
         assert row["epoch"] >= 1

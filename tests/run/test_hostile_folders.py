@@ -20,7 +20,8 @@ from nnexp.run import reader
 from nnexp.run.find import by_age, folders
 from nnexp.run.reader import open_run
 from nnexp.run.record import ENTRIES
-from nnexp.views.run import as_record, page
+from nnexp.views.formats import text_page
+from nnexp.views.run import page
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -247,8 +248,9 @@ def test_every_key_of_the_record_may_be_of_any_type(run: Path, key: str) -> None
         (record[holder] if holder else record)[last] = value
         (run / "run.json").write_text(json.dumps(record))
         found = open_run(run)
-        assert run.name in page(found)
-        kept = as_record(found)["record"]
+        shown = page(found)
+        assert run.name in text_page(shown.blocks)
+        kept = shown.values()["record"]
         due = ENTRIES.get(key)
         if due and value is not None and type(value) is not due:
             assert key not in kept
@@ -388,8 +390,8 @@ def test_completion_offers_no_name_that_would_steer_the_shell(
     """The shell takes a line an item, and prints it."""
     import click
 
+    from nnexp.cli.looking import show
     from nnexp.cli.options import complete_runs
-    from nnexp.cli.show import show
 
     for name in ("2099\nplain,x", "2099\x1b[2J"):
         shutil.copytree(run, run.with_name(name))

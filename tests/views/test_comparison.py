@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
@@ -17,9 +18,9 @@ from nnexp.stats.judge import Question
 from nnexp.stats.selection import Group, groups
 from nnexp.views import compare
 from nnexp.views.arm_tables import settings, sort_key
-from nnexp.views.formats import FORMATS
+from nnexp.views.formats import FORMATS, Block, Page, text_page
 from nnexp.views.plot import check_format, draw
-from nnexp.views.run import Classes, as_record, page
+from nnexp.views.run import Classes, page
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -160,7 +161,7 @@ def test_classes_that_were_not_learned_are_named_by_their_names(train: Train) ->
     assert note == "1 of 1 runs never learned a class: seed 0 (right)"
     assert good.notes() == []
     (run,) = [run for run in found if run.name == "small"]
-    assert "Never learned: right" in page(run)
+    assert "Never learned: right" in text_page(page(run).blocks)
     classes = Classes.of(run)
     assert classes
     assert classes.names == ["left", "right"]
@@ -169,7 +170,8 @@ def test_classes_that_were_not_learned_are_named_by_their_names(train: Train) ->
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_can_write_a_comparison_and_a_list(runs: list[Run], name: str) -> None:
     """A comparison of every kind of run is written in every format."""
-    text = FORMATS[name].table(settings(groups(runs, "test_accuracy"), "test_accuracy"))
+    table = settings(groups(runs, "test_accuracy"), "test_accuracy")
+    text = FORMATS[name].write(Page([Block(table=table)], table))
     assert all(word in text for word in ("small", "quick", "cut", "wild"))
 
 
@@ -177,8 +179,9 @@ def test_a_run_is_shown_whatever_its_record_says(runs: list[Run]) -> None:
     """A record without provenance costs the provenance and not the page."""
     run = next(run for run in runs if run.name == "quick")
     bare = replace(run, record={})
-    assert "completed, 4 of 4 epochs" in page(bare)
-    assert as_record(bare)["config"] == as_record(run)["config"]
+    assert "completed, 4 of 4 epochs" in text_page(page(bare).blocks)
+    values = [json.loads(FORMATS["json"].write(page(one))) for one in (bare, run)]
+    assert values[0]["config"] == values[1]["config"]
 
 
 def test_curves_of_runs_of_unequal_length_are_drawn(make: Make, tmp_path: Path) -> None:
@@ -226,5 +229,5 @@ DATA = ((0, {"data": {"sha256": "a" * 64}}), (1, {"data": {"sha256": "b" * 64}})
 def test_foreign_types_in_a_record_are_passed_over(make: Make, record: dict[str, Any]) -> None:
     """What run.json should not hold does not keep the rest from being shown."""
     run = replace(make("completed", 0, [0.8]), record=record)
-    assert "completed, 1 of" in page(run)
-    assert as_record(run)["status"] == "completed"
+    assert "completed, 1 of" in text_page(page(run).blocks)
+    assert json.loads(FORMATS["json"].write(page(run)))["status"] == "completed"

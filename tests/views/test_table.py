@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnexp.views.formats import FORMATS
+from nnexp.views.formats import FORMATS, Block, Page
 from nnexp.views.table import Column, Table, as_text, plain_column
 
 Record = dict[str, Any]
@@ -30,6 +30,11 @@ def table(records: list[Record], *keys: str) -> Table[Record]:
     )
 
 
+def write(name: str, described: Table[Any]) -> str:
+    """Write a page that is a table."""
+    return FORMATS[name].write(Page([Block(table=described)], described))
+
+
 def width(text: str) -> int:
     """Return how many columns of a terminal a text takes."""
     return sum(2 if east_asian_width(c) in "WF" else not combining(c) for c in text)
@@ -38,7 +43,7 @@ def width(text: str) -> int:
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_format_shows_every_cell(name: str) -> None:
     """Whatever the format, no record and no value is lost."""
-    text = FORMATS[name].table(table([{"a": "one", "n": 1.5}, {"a": "two", "n": None}], "a", "n"))
+    text = write(name, table([{"a": "one", "n": 1.5}, {"a": "two", "n": None}], "a", "n"))
     assert all(word in text for word in ("one", "two", "1.5"))
     assert text.endswith("\n")
 
@@ -46,7 +51,7 @@ def test_each_format_shows_every_cell(name: str) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_format_writes_a_table_without_records(name: str) -> None:
     """No records are a table without rows, and not an error."""
-    text = FORMATS[name].table(table([], "a", "n"))
+    text = write(name, table([], "a", "n"))
     assert text.endswith("\n")
     assert "None" not in text
 
@@ -108,7 +113,7 @@ def test_names_are_written_whole_and_cells_that_differ_stay_different() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_zero_has_no_sign_in_any_format(name: str) -> None:
     """-0.0 is zero: for people as for programs."""
-    text = FORMATS[name].table(table([{"a": "x", "n": -0.0}], "a", "n"))
+    text = write(name, table([{"a": "x", "n": -0.0}], "a", "n"))
     assert "-0" not in text.replace("---", "")
     assert "0.0" in text
 
@@ -117,16 +122,16 @@ def test_a_column_may_give_several_raw_values() -> None:
     """A shown cell such as `0.5 ± 0.1` is two columns for programs."""
     column: Column[Record] = Column("x", lambda r: "0.5 ± 0.1", lambda r: {"mean": 0.5, "sd": 0.1})
     described = Table([plain_column("A", "a", lambda r: r["a"]), column], [{"a": "one"}])
-    assert json.loads(FORMATS["json"].table(described)) == [{"a": "one", "mean": 0.5, "sd": 0.1}]
-    (row,) = csv.DictReader(io.StringIO(FORMATS["csv"].table(described)))
+    assert json.loads(write("json", described)) == [{"a": "one", "mean": 0.5, "sd": 0.1}]
+    (row,) = csv.DictReader(io.StringIO(write("csv", described)))
     assert row == {"a": "one", "mean": "0.5", "sd": "0.1"}
-    assert "0.5 ± 0.1" in FORMATS["md"].table(described)
+    assert "0.5 ± 0.1" in write("md", described)
 
 
 @given(st.lists(st.fixed_dictionaries({"a": texts, "n": st.none() | st.integers()})))
 def test_json_is_read_back_as_it_was_and_is_printable(records: list[Record]) -> None:
     """Signs of all languages survive; what could steer a terminal is escaped."""
-    text = FORMATS["json"].table(table(records, "a", "n"))
+    text = write("json", table(records, "a", "n"))
     assert json.loads(text) == records
     assert text.replace("\n", "").isprintable()
 
@@ -134,7 +139,7 @@ def test_json_is_read_back_as_it_was_and_is_printable(records: list[Record]) -> 
 @given(st.lists(st.fixed_dictionaries({"a": texts, "n": st.none() | st.integers()})))
 def test_csv_is_read_back_as_it_was_but_for_the_mark_before_formulas(records: list[Record]) -> None:
     """Commas, quotes, lines and negative numbers survive; no text is a formula or steers."""
-    text = FORMATS["csv"].table(table(records, "a", "n"))
+    text = write("csv", table(records, "a", "n"))
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["n"] for row in rows] == ["" if r["n"] is None else str(r["n"]) for r in records]
     for row, record in zip(rows, records, strict=True):
@@ -168,7 +173,7 @@ def test_csv_is_read_back_as_it_was_but_for_the_mark_before_formulas(records: li
 def test_a_text_that_looks_like_a_formula_is_defused_in_csv(text: str, expected: str) -> None:
     """A spreadsheet takes it for text; a number of the same looks stays a number."""
     (row,) = csv.DictReader(
-        io.StringIO(FORMATS["csv"].table(table([{"a": text, "n": -0.5}], "a", "n")), newline="")
+        io.StringIO(write("csv", table([{"a": text, "n": -0.5}], "a", "n")), newline="")
     )
     assert row == {"a": expected, "n": "-0.5"}
 
@@ -176,14 +181,14 @@ def test_a_text_that_looks_like_a_formula_is_defused_in_csv(text: str, expected:
 def test_json_has_no_nan() -> None:
     """A value that is no number is null: NaN and Infinity are no JSON."""
     values = [float("nan"), float("inf"), -float("inf"), 0.5]
-    text = FORMATS["json"].table(table([{"n": value} for value in values], "n"))
+    text = write("json", table([{"n": value} for value in values], "n"))
     assert [row["n"] for row in json.loads(text)] == [None, None, None, 0.5]
 
 
 @given(texts)
 def test_a_markdown_cell_is_one_cell_and_no_markup(cell: str) -> None:
     """Whatever a cell holds, its line has the head's columns, and no sign of markup in it."""
-    *_, line = FORMATS["md"].table(table([{"a": cell, "n": 1}], "a", "n")).splitlines()
+    *_, line = write("md", table([{"a": cell, "n": 1}], "a", "n")).splitlines()
     inner = line.removeprefix("| ").removesuffix(" | 1 |")
     assert line == f"| {inner} | 1 |"
     plain = re.sub(r"\\[!-/:-@\[-`{-~]", "", inner)
@@ -193,7 +198,7 @@ def test_a_markdown_cell_is_one_cell_and_no_markup(cell: str) -> None:
 
 def test_markdown_shows_what_the_cell_holds() -> None:
     """Escaped, not dropped."""
-    text = FORMATS["md"].table(table([{"a": "x|y_<b>\n![z](u)", "n": 1}], "a", "n"))
+    text = write("md", table([{"a": "x|y_<b>\n![z](u)", "n": 1}], "a", "n"))
     assert text.splitlines() == [
         "| A | N |",
         "| :--- | ---: |",

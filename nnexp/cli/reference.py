@@ -1,12 +1,13 @@
-"""`nnexp explain`: the words of the field and of nnexp, in a sentence each."""
+"""`nnexp explain` and `nnexp schema`: the words of the field, and the keys of a config."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
+from typing import NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
@@ -17,8 +18,7 @@ from nnexp.errors import OptionError, did_you_mean
 GLOSSARY = Path(__file__).parents[1] / "glossary.md"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A line of the glossary.
 
     Attributes:
@@ -40,8 +40,8 @@ def entries() -> list[Entry]:
     """Read the glossary, in the order of its terms."""
     rows = []
     for line in GLOSSARY.read_text(encoding="utf-8").splitlines()[2:]:
-        term, aliases, book, key, meaning = (cell.strip() for cell in line.strip("|").split("|"))
-        rows.append(Entry(term, [a.strip() for a in aliases.split(",") if a], book, key, meaning))
+        term, aliases, *others = (cell.strip() for cell in line.strip("|").split("|"))
+        rows.append(Entry(term, [a.strip() for a in aliases.split(",") if a], *others))
     return rows
 
 
@@ -56,20 +56,16 @@ def find(word: str) -> Entry:
     Raises:
         OptionError: there is none.
     """
-    glossary = entries()
-    names = {name: entry for entry in glossary for name in (*entry.aliases, entry.term)}
-    if word in names:
-        return names[word]
-    plain = {_plain(name): entry for name, entry in names.items()}
-    if _plain(word) not in plain:
-        hint = did_you_mean(word, names) or "; nnexp explain lists all terms"
-        raise OptionError(f"{word}: not in the glossary{hint}")
-    return plain[_plain(word)]
+    words = {name: entry for entry in entries() for name in (*entry.aliases, entry.term)}
+    plain = {_plain(name): entry for name, entry in words.items()}
+    if entry := words.get(word) or plain.get(_plain(word)):
+        return entry
+    hint = did_you_mean(word, words) or "; nnexp explain lists all terms"
+    raise OptionError(f"{word}: not in the glossary{hint}")
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    terms = (entry.term for entry in entries())
-    return [CompletionItem(term) for term in terms if term.startswith(incomplete)]
+    return [CompletionItem(e.term) for e in entries() if e.term.startswith(incomplete)]
 
 
 @click.command(epilog="Example: nnexp explain cross-entropy")
@@ -81,16 +77,24 @@ def explain(term: tuple[str, ...]) -> None:
     """
     if not term:
         glossary = entries()
-        width = max(len(entry.term) for entry in glossary)
+        width = max(len(entry.term) for entry in glossary) + 2
         for entry in glossary:
-            term_cell, indent = f"{entry.term:<{width}}  ", " " * (width + 2)
-            say(fill(entry.meaning, 100, initial_indent=term_cell, subsequent_indent=indent))
+            term_cell = f"{entry.term:<{width}}"
+            say(fill(entry.meaning, 100, initial_indent=term_cell, subsequent_indent=" " * width))
         return
     entry = find(" ".join(term))
     say(f"{entry.term}: {entry.meaning}")
-    if entry.key:
-        say(f"  config key: {entry.key}")
-    if entry.book:
-        say(f"  in the book: {entry.book}")
-    if entry.aliases:
-        say(f"  also: {', '.join(entry.aliases)}")
+    also = ", ".join(entry.aliases)
+    for title, text in (("config key", entry.key), ("in the book", entry.book), ("also", also)):
+        if text:
+            say(f"  {title}: {text}")
+
+
+@click.command(epilog="Example: nnexp schema > nnexp.schema.json")
+@click.option("--study", is_flag=True, help="Print the schema of a study file instead.")
+def schema(study: bool) -> None:
+    """Print the JSON Schema of a config, with which an editor completes and checks its keys."""
+    from nnexp.config.study_file import json_schema, study_schema
+
+    content = study_schema() if study else json_schema()
+    say(json.dumps(content, indent=2, ensure_ascii=False))
