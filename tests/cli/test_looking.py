@@ -144,8 +144,7 @@ def test_show_tells_all_about_a_run(nnexp: Nnexp, copy: Path) -> None:
 
 def test_a_run_is_shown_as_markdown_that_its_texts_cannot_break(nnexp: Nnexp, small: Path) -> None:
     """Config and provenance are blocks of code, which no fence in a text of the config ends."""
-    small.write_text(small.read_text() + 'description: "a\\n```\\n# b"\n')
-    nnexp("train", small, "-q")
+    nnexp("train", small, "-q", "--set", 'description="a\\n```\\n# b"')
     lines = nnexp("show", "latest", "--format", "md").stdout.splitlines()
     first, second, third, fourth = (i for i, line in enumerate(lines) if set(line) == {"`"})
     assert lines[0].startswith("## ")
