@@ -115,12 +115,11 @@ def formats(definitions: dict[str, Any]) -> str:
     """Write what each data format is, and the keys it takes."""
     sections = []
     for reader in READERS.values():
-        name = reader.options.__name__
-        model = definitions[name]
+        model = definitions[reader.__name__]
         nested = [node.get("$ref", "") for node in model["properties"].values()]
         if len(nested) == 1 and nested[0]:
             model = definitions[nested[0].rpartition("/")[2]]
-        sections += [f"### {name}", reader.words, table(model, definitions)]
+        sections += [f"### {reader.__name__}", reader.words, table(model, definitions)]
     return "\n\n".join(sections)
 
 

@@ -50,7 +50,7 @@ _MODELS: Models = {
     ("init", "layers"): schema.LayerwiseInit,
     ("init", "explicit"): schema.ExplicitInit,
     ("data", "inline", "inline"): InlineExamples,
-    **{("data", reader.kind): reader.options for reader in READERS.values()},
+    **{("data", reader.kind): reader for reader in READERS.values()},
     **{("schedule", kind): model for kind, model in _SCHEDULES.items()},
 }
 _EXPECTED = {

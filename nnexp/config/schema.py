@@ -16,7 +16,16 @@ from pydantic_core import core_schema
 
 from nnexp.data import READERS, reader_of
 from nnexp.data.augmentation import Augment
-from nnexp.data.readers import Fraction, Natural, Options, Real, Strength, Strict
+from nnexp.data.readers import (
+    Fraction,
+    Natural,
+    Positive,
+    Reader,
+    Real,
+    Reduction,
+    Strength,
+    Strict,
+)
 from nnexp.names import EXTRAS, MAX_SEED, OLD_STATISTICS, SETS, STATISTICS
 from nnexp.nn.activations import HIDDEN, OUTPUT
 from nnexp.nn.costs import COSTS
@@ -45,8 +54,6 @@ def optional(default: Any, meaning: str) -> Any:
     return Field(default, description=meaning)
 
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Reduction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Percent = Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)]
 Word = Annotated[
     str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=-]*$")
@@ -60,10 +67,10 @@ Statistic = Annotated[
 
 
 if TYPE_CHECKING:
-    Data = Options
+    Data = Reader
 else:
     Data = Annotated[
-        reduce(or_, (Annotated[r.options, Tag(r.kind)] for r in READERS.values())),
+        reduce(or_, (Annotated[r, Tag(r.kind)] for r in READERS.values())),
         Discriminator(lambda value: getattr(reader_of(value), "kind", None)),
     ]
 

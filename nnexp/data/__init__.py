@@ -1,45 +1,46 @@
 """Data: bytes in, `Splits` from a reader, a `Dataset` out.
 
-Adding a format is one module with its `READER`, and its entry in `MODULES`.
+Adding a format is one module with its reader, and its entry in `CLASSES`.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
 
 from nnexp.data.dataset import Dataset, MisfitError, fit
-from nnexp.data.readers import Options, Reader
+from nnexp.data.readers import Reader
 from nnexp.errors import one_of
 
 __all__ = ["READERS", "Dataset", "MisfitError", "load", "path_problem", "reader_of"]
 
-MODULES = (
-    "mnist",
-    "idx_folder",
-    "npz_file",
-    "csv_file",
-    "inline",
+CLASSES = (
+    "mnist:Mnist",
+    "idx_folder:IdxFolder",
+    "npz_file:Npz",
+    "csv_file:Csv",
+    "inline:Inline",
 )
-_LOADED: list[Reader[Any]] = [import_module(f"{__name__}.{name}").READER for name in MODULES]
-READERS = {reader.kind: reader for reader in _LOADED}
+_READERS: list[type[Reader]] = [resolve_name(f"{__name__}.{place}") for place in CLASSES]
+READERS = {reader.kind: reader for reader in _READERS}
 
 
-def reader_of(value: Any) -> Reader[Any] | None:
-    """Return the reader of a config's data, by their keys and the ending of their path.
+def reader_of(value: Any) -> type[Reader] | None:
+    """Return the class that reads a config's data, by their keys and the ending of their path.
 
     A path of another ending is taken for a folder; see `path_problem`.
 
     >>> reader_of({"path": "flowers.CSV"}).kind, reader_of({"path": "fashion"}).kind
     ('csv', 'idx')
     """
-    if not isinstance(value, dict):
-        return next((r for r in READERS.values() if type(value) is r.options), None)
-    candidates = [reader for reader in READERS.values() if reader.key in value]
-    path = str(value.get("path", "")).lower()
+    if isinstance(value, Reader):
+        return type(value)
+    keys = value if isinstance(value, dict) else {}
+    candidates = [r for r in READERS.values() if next(iter(r.model_fields)) in keys]
+    path = str(keys.get("path", "")).lower()
     by_suffix = [reader for reader in candidates if path.endswith(reader.suffixes)]
     return next(iter(by_suffix or [r for r in candidates if not r.suffixes]), None)
 
@@ -54,7 +55,7 @@ def path_problem(path: Path) -> str:
     return f"is not allowed: expected a file ending in {one_of(suffixes)}, or {one_of(folders)}"
 
 
-def load(options: Options, *, n_in: int, n_out: int, dtype: type[np.floating]) -> Dataset:
+def load(data: Reader, *, n_in: int, n_out: int, dtype: type[np.floating]) -> Dataset:
     """Read data and fit them to a network of n_in inputs and n_out outputs; see `fit`.
 
     Raises:
@@ -62,12 +63,9 @@ def load(options: Options, *, n_in: int, n_out: int, dtype: type[np.floating]) -
         MisfitError: they do not fit the network.
 
     >>> xor = {"x": [[0, 0], [0, 1], [1, 0], [1, 1]], "y": [[0], [1], [1], [0]]}
-    >>> options = READERS["inline"].options.model_validate({"inline": xor})
-    >>> data = load(options, n_in=2, n_out=1, dtype=np.float64)
+    >>> inline = READERS["inline"].model_validate({"inline": xor})
+    >>> data = load(inline, n_in=2, n_out=1, dtype=np.float64)
     >>> data.train.y.ravel(), data.classes
     (array([0., 1., 1., 0.]), ('0', '1'))
     """
-    reader = reader_of(options)
-    if reader is None:
-        raise TypeError(f"no reader takes {type(options).__name__}")
-    return fit(reader.read(options), n_in=n_in, n_out=n_out, dtype=dtype)
+    return fit(data.read(), n_in=n_in, n_out=n_out, dtype=dtype)

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from nnexp.data.readers import Strict
+from nnexp.data.readers import Positive, Reduction, Strict
 from nnexp.nn.types import Array, Examples
 
 # So few images at a time stay in the cache: ten times as fast as 1,000 at a time.
@@ -27,12 +27,8 @@ _SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 class Elastic(Strict):
     """A smooth random displacement of each pixel."""
 
-    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        34.0, description="strength, pixels"
-    )
-    sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        4.0, description="smoothness, pixels"
-    )
+    alpha: Positive = Field(34.0, description="strength, pixels")
+    sigma: Positive = Field(4.0, description="smoothness, pixels")
 
 
 class Augment(Strict):
@@ -41,10 +37,10 @@ class Augment(Strict):
     shifts: bool = Field(
         False, description="add each image moved by one pixel right, left, down and up: 5 n"
     )
-    rotate: Annotated[float, Field(gt=0, le=180, allow_inf_nan=False)] | None = Field(
+    rotate: Annotated[Positive, Field(le=180)] | None = Field(
         None, description="turn by up to so many degrees"
     )
-    affine: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = Field(
+    affine: Reduction | None = Field(
         None, description="stretch and shear: matrix entries differ from 1 by up to so much"
     )
     elastic: Elastic | None = Field(None, description="bend, as in Simard et al. 2003")
@@ -55,32 +51,28 @@ class Augment(Strict):
         return 1 + len(_SHIFTS) if self.shifts else 1
 
 
-def shifted(images: Array, down: int, right: int) -> Array:
-    """Return images (n, h, w) moved by whole pixels, the vacated lines zeroed.
-
-    >>> shifted(np.array([[[1, 2], [3, 4]]]), 1, 0)
-    array([[[0, 0],
-            [1, 2]]])
-    """
-    h, w = images.shape[1:]
-    moved = np.zeros_like(images)
-    moved[:, max(down, 0) : h + min(down, 0), max(right, 0) : w + min(right, 0)] = images[
-        :, max(-down, 0) : h + min(-down, 0), max(-right, 0) : w + min(-right, 0)
-    ]
-    return moved
-
-
 def with_shifts(examples: Examples, shape: tuple[int, int]) -> Examples:
-    """Return the examples and each of them moved one pixel right, left, down and up: 5 n."""
-    images = examples.x.reshape(-1, *shape)
-    moved = [shifted(images, *by).reshape(examples.x.shape) for by in _SHIFTS]
-    labels = examples.labels
-    return Examples(
-        np.concatenate([examples.x, *moved]),
-        np.tile(examples.y, (1 + len(moved), 1)),
-        examples.scale,
-        None if labels is None else np.tile(labels, 1 + len(moved)),
-    )
+    """Return the examples, images of the shape (h, w), and all of them moved: 5 n.
+
+    They are moved one pixel right, left, down and up; the vacated lines are zero.
+
+    >>> one = Examples(np.array([[1, 2, 3, 4]]), np.array([[1.0]]))
+    >>> with_shifts(one, (2, 2)).x
+    array([[1, 2, 3, 4],
+           [0, 1, 0, 3],
+           [2, 0, 4, 0],
+           [0, 0, 1, 2],
+           [3, 4, 0, 0]])
+    """
+    (h, w), n = shape, 1 + len(_SHIFTS)
+    framed = np.pad(examples.x.reshape(-1, h, w), ((0, 0), (1, 1), (1, 1)))
+    moved = [
+        framed[:, 1 - down : 1 - down + h, 1 - right : 1 - right + w].reshape(examples.x.shape)
+        for down, right in _SHIFTS
+    ]
+    labels = None if examples.labels is None else np.tile(examples.labels, n)
+    x, y = np.concatenate([examples.x, *moved]), np.tile(examples.y, (n, 1))
+    return Examples(x, y, examples.scale, labels)
 
 
 def _sample(images: Array, rows: Array, columns: Array) -> Array:
@@ -94,8 +86,8 @@ def _sample(images: Array, rows: Array, columns: Array) -> Array:
     framed[:, 2:-2, 2:-2] = images
     np.clip(rows, -2, h, out=rows)
     np.clip(columns, -2, w, out=columns)
-    rows += np.asarray(2, images.dtype)
-    columns += np.asarray(2, images.dtype)
+    rows += 2
+    columns += 2
     at, column = rows.astype(np.int32), columns.astype(np.int32)
     rows -= at
     columns -= column
@@ -118,19 +110,13 @@ def _sample(images: Array, rows: Array, columns: Array) -> Array:
     return upper
 
 
-def _grid(images: Array) -> tuple[Array, Array, Array, Array]:
-    """Return each pixel's row and column relative to the centre, and the centre."""
-    h, w = images.shape[1:]
-    middle = ((h - 1) / 2, (w - 1) / 2)
-    rows, columns = np.mgrid[:h, :w].astype(images.dtype)
-    y, x = (np.asarray(value, images.dtype) for value in middle)
-    return rows - y, columns - x, y, x
-
-
-def _affine_map(images: Array, a: Array, b: Array, c: Array, d: Array) -> Array:
+def _affine_map(images: Array, *matrix: Array) -> Array:
     """Sample each image i at (a_i row + b_i column, c_i row + d_i column) about its centre."""
-    rows, columns, y, x = _grid(images)
-    a, b, c, d = (v.astype(images.dtype)[:, None, None] for v in (a, b, c, d))
+    h, w = images.shape[1:]
+    y, x = np.array([(h - 1) / 2, (w - 1) / 2], images.dtype)
+    rows, columns = np.mgrid[:h, :w].astype(images.dtype)
+    rows, columns = rows - y, columns - x
+    a, b, c, d = (entry.astype(images.dtype)[:, None, None] for entry in matrix)
     return _sample(images, a * rows + b * columns + y, c * rows + d * columns + x)
 
 
@@ -162,18 +148,17 @@ def elastic(images: Array, rng: np.random.Generator, options: Elastic) -> Array:
     field = rng.uniform(-1, 1, (2, n, h, w)).astype(images.dtype)
     vertical, horizontal = (_gaussian(size, options.sigma, images.dtype) for size in (h, w))
     field = vertical @ field @ horizontal
-    rows, columns, y, x = _grid(images)
-    field *= np.asarray(options.alpha, images.dtype)
-    return _sample(images, rows + y + field[0], columns + x + field[1])
+    field *= options.alpha
+    field += np.mgrid[:h, :w].astype(field.dtype)[:, None]
+    return _sample(images, *field)
 
 
 def _gaussian(size: int, sigma: float, dtype: Any) -> Array:
     """Return the matrix that smooths a vector of `size` by a Gaussian; zero outside."""
     distance = np.subtract.outer(np.arange(size), np.arange(size))
     reach = np.arange(-4 * size, 4 * size + 1)
-    kernel = np.exp(-np.square(distance) / (2 * sigma**2))
-    total = np.exp(-np.square(reach) / (2 * sigma**2)).sum()
-    return np.asarray(kernel / total, dtype)
+    kernel, total = (np.exp(-np.square(d) / (2 * sigma**2)) for d in (distance, reach))
+    return np.asarray(kernel / total.sum(), dtype)
 
 
 RANDOM: dict[str, Callable[[Array, np.random.Generator, Any], Array]] = {
@@ -193,8 +178,8 @@ def augmenter(
         shape: (h, w).
         rng: the stream of augmentation.
     """
-    values = {name: getattr(augment, name) for name in RANDOM}
-    changes = [(RANDOM[name], value) for name, value in values.items() if value is not None]
+    values = [(function, getattr(augment, name)) for name, function in RANDOM.items()]
+    changes = [(function, value) for function, value in values if value is not None]
 
     def change(chunk: Array) -> None:
         for start in range(0, len(chunk), _BLOCK):

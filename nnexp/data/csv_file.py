@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from array import array
 from collections.abc import Iterator
 from math import inf, isfinite
@@ -13,14 +14,7 @@ from typing import Literal, TextIO
 import numpy as np
 from pydantic import Field
 
-from nnexp.data.readers import (
-    FileOptions,
-    Fraction,
-    Reader,
-    Split,
-    Splits,
-    reading,
-)
+from nnexp.data.readers import FileReader, Fraction, Split, Splits, reading
 from nnexp.errors import DataError, did_you_mean
 from nnexp.io.files import open_regular
 from nnexp.names import MAX_CLASS_NAME, MAX_CLASSES
@@ -29,10 +23,19 @@ from nnexp.text import shorten
 
 MAX_LINE, MAX_CELLS = 4_000_000, 100_000_000
 _SPLIT_SEED = 0
+_INTEGER = re.compile(r"\s*-?[0-9]+\s*")
 
 
-class Csv(FileOptions):
+class Csv(FileReader):
     """A .csv file with a header: one row per example, numbers in every column but the target."""
+
+    kind = "csv"
+    form = "{path: FILE.csv, target: COLUMN}"
+    words = """\
+A `.csv` file with a header line, `data: {path: flowers.csv, target: species}`. One row is one
+example; every column but the target must hold numbers. The split is drawn at random once, the same
+for every run and every seed."""
+    suffixes = (".csv",)
 
     target: str = Field(description="the column to predict")
     task: Literal["classes", "regression"] | None = Field(
@@ -44,6 +47,47 @@ class Csv(FileOptions):
         False, description="features to mean 0, variance 1, by the training set's statistics"
     )
 
+    def read(self) -> Splits:
+        """Read the file and split it at random, in the same way for every run.
+
+        The target is a class where its values are words or integers, else a real number; `task`
+        decides where that would be wrong. With `standardize`, (x - mean) / standard deviation of
+        the training set; a constant column becomes 0.
+
+        Raises:
+            DataError: naming the file, line and column at fault.
+        """
+        table = _read(Path(self.path), self.target)
+        task = self.task
+        if task is None:
+            words = any(_number(cell) is None for cell in table.y)
+            is_class = words or all(map(_INTEGER.fullmatch, table.y))
+            task = "classes" if is_class else "regression"
+        classes, y = table.classes() if task == "classes" else (None, table.numbers())
+        train, validation, test = self._split(np.frombuffer(table.x).reshape(len(y), -1), y)
+        name = Path(self.path).stem
+        return Splits(name, train, validation, test, classes, regression=classes is None)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _split(self, x: Array, y: Array) -> list[Split]:
+        """Return the training, the validation and the test set."""
+        n = len(x)
+        order = np.random.default_rng(_SPLIT_SEED).permutation(n)
+        last = n - round(n * self.test)
+        first = last - round(n * self.validation)
+        if first < 1:
+            message = f"validation and test leave none of {n} rows for training"
+            raise DataError(f"{self.path}: {message}")
+        splits = [Split(x[rows], y[rows]) for rows in np.split(order, [first, last])]
+        if not self.standardize:
+            return splits
+        fitted = splits[0].x
+        mean, spread = fitted.mean(axis=0), fitted.std(axis=0)
+        # Rounding leaves the standard deviation of a constant such as 0.1 a little above 0.
+        constant = (fitted == fitted[0]).all(axis=0)
+        mean[constant], spread[constant] = fitted[0, constant], 1
+        return [Split((split.x - mean) / spread, split.y) for split in splits]
+
 
 def _number(text: str) -> float | None:
     """Read a number, or None. Python's 1_000 and digits of other scripts are no numbers in CSV."""
@@ -52,11 +96,6 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if "_" not in text and text.strip().isascii() else None
-
-
-def _is_integer(text: str) -> bool:
-    text = text.strip()
-    return text.isascii() and text.removeprefix("-").isdigit()
 
 
 class _Table:
@@ -98,9 +137,8 @@ class _Table:
 
     def _error(self, line: int, column: str, expected: str, cell: str) -> DataError:
         got = shorten(repr(cell)) if cell.strip() else "an empty cell"
-        return DataError(
-            f"{self._path}:{line}: column {shorten(column)}: expected {expected}, got {got}"
-        )
+        where = f"{self._path}:{line}: column {shorten(column)}"
+        return DataError(f"{where}: expected {expected}, got {got}")
 
     def numbers(self) -> Array:
         """Return the target as a column of numbers."""
@@ -120,93 +158,35 @@ class _Table:
                 f"{self._path}: column {shorten(self._target)}: {len(names):,} classes; at most "
                 f"{MAX_CLASSES:,} are possible; for real numbers use task: regression"
             )
-        if all(map(_is_integer, names)):
+        if all(map(_INTEGER.fullmatch, names)):
             names.sort(key=int)
         numbers = {name: i for i, name in enumerate(names)}
         return tuple(names), np.array([numbers[cell] for cell in cells])
 
 
-def _lines(path: Path, stream: TextIO) -> Iterator[str]:
-    while line := stream.readline(MAX_LINE + 1):
-        if len(line) > MAX_LINE:
-            raise DataError(f"{path}: a line is longer than {MAX_LINE:,} characters")
-        yield line
-
-
 def _read(path: Path, target: str) -> _Table:
+    table, cells = None, 0
     try:
-        with (
-            reading(path),
-            io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as stream,
-        ):
-            reader = csv.reader(_lines(path, stream), strict=True)
-            table = None
-            header = [name.strip() for name in next(reader, [])]
-            cells = 0
-            for row in reader:
+        with reading(path), open_regular(path) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            rows = csv.reader(_lines(path, text), strict=True)
+            header = [name.strip() for name in next(rows, [])]
+            for row in rows:
                 cells += len(row) or 1
                 if cells > MAX_CELLS:
                     raise DataError(f"{path}: larger than the {MAX_CELLS:,} cells that are read")
                 if row:
                     table = table or _Table(path, header, target)
-                    table.add(reader.line_num, row)
+                    table.add(rows.line_num, row)
     except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: not CSV: {error}") from error
+        raise DataError(f"{path}:{rows.line_num}: not CSV: {error}") from error
     if table is None:
         raise DataError(f"{path}: has no rows below its header")
     return table
 
 
-def read(options: Csv) -> Splits:
-    """Read a CSV file and split it at random, in the same way for every run.
-
-    The target is a class where its values are words or integers, else a real number; `task` decides
-    where that would be wrong. With `standardize`, (x - mean) / standard deviation of the training
-    set; a constant column becomes 0.
-
-    Raises:
-        DataError: naming the file, line and column at fault.
-    """
-    table = _read(Path(options.path), options.target)
-    x = np.frombuffer(table.x).reshape(len(table.y), -1)
-    words = any(_number(cell) is None for cell in table.y)
-    task = options.task or ("classes" if words or all(map(_is_integer, table.y)) else "regression")
-    if task == "regression":
-        return _split(options, x, table.numbers(), None)
-    classes, y = table.classes()
-    return _split(options, x, y, classes)
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def _split(options: Csv, x: Array, y: Array, classes: tuple[str, ...] | None) -> Splits:
-    order = np.random.default_rng(_SPLIT_SEED).permutation(len(x))
-    last = len(x) - round(len(x) * options.test)
-    first = last - round(len(x) * options.validation)
-    if first < 1:
-        raise DataError(
-            f"{options.path}: validation and test leave none of {len(x)} rows for training"
-        )
-    splits = [Split(x[rows], y[rows]) for rows in np.split(order, [first, last])]
-    if options.standardize:
-        fitted = splits[0].x
-        mean, spread = fitted.mean(axis=0), fitted.std(axis=0)
-        # Rounding leaves the standard deviation of a constant such as 0.1 a little above 0.
-        constant = (fitted == fitted[0]).all(axis=0)
-        mean[constant], spread[constant] = fitted[0, constant], 1
-        splits = [Split((split.x - mean) / spread, split.y) for split in splits]
-    train, validation, test = splits
-    name = Path(options.path).stem
-    return Splits(name, train, validation, test, classes, regression=classes is None)
-
-
-READER = Reader(
-    kind="csv",
-    options=Csv,
-    read=read,
-    form="{path: FILE.csv, target: COLUMN}",
-    words="""\
-A `.csv` file with a header line, `data: {path: flowers.csv, target: species}`. One row is one
-example; every column but the target must hold numbers. The split is drawn at random once, the same
-for every run and every seed.""",
-    suffixes=(".csv",),
-)
+def _lines(path: Path, text: TextIO) -> Iterator[str]:
+    while line := text.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise DataError(f"{path}: a line is longer than {MAX_LINE:,} characters")
+        yield line

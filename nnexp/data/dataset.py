@@ -73,15 +73,23 @@ def fit(splits: Splits, *, n_in: int, n_out: int, dtype: type[np.floating]) -> D
         DataError: the data are damaged.
         MisfitError: they do not fit the network.
     """
-    if "train" not in splits.sets():
+    if not splits.train:
         raise DataError(f"{splits.name}: the training set is empty")
     digest = hashlib.sha256()
     sets = {}
-    classes = _classes(splits, n_out)
+    targets = {name: _flat_labels(split.y, n_out) for name, split in splits.sets().items()}
+    classes = _classes(splits, list(targets.values()), n_out)
     for name, split in splits.sets().items():
         where = f"{splits.name}, {name} set"
-        x, scale = _inputs(where, split.x, n_in, dtype)
-        y, labels = _targets(where, split.y, n_out, classes, dtype)
+        x, scale = split.x.reshape(len(split), -1), 1.0
+        if (n := x.shape[1]) != n_in:
+            message = f"{where} has {n} inputs per example: begin layers with {n}"
+            raise MisfitError("layers", message)
+        if x.dtype == np.uint8:
+            scale = UINT8_SCALE
+        else:
+            x = _finite(where, "an input", x, dtype)
+        y, labels = _targets(where, targets[name], n_out, classes, dtype)
         sets[name] = Examples(x, y, scale, labels)
         for array in (split.x, split.y):
             digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
@@ -91,45 +99,40 @@ def fit(splits: Splits, *, n_in: int, n_out: int, dtype: type[np.floating]) -> D
     return Dataset(splits.name, sets, classes, digest.hexdigest(), image)
 
 
-def _classes(splits: Splits, n_out: int) -> tuple[str, ...] | None:
-    """Return the classes of the data, or None where the targets are real numbers."""
-    classes = splits.classes
-    if classes is not None:
-        k = len(classes)
-        if n_out != k and (n_out, k) != (1, 2):
-            names = shorten(", ".join(classes[:12]))
-            raise MisfitError(
-                "layers", f"{splits.name} has {k} classes ({names}): end layers with {k}"
-            )
-        return classes
-    if splits.regression:
-        return None
-    targets = [_flat_labels(split.y, n_out) for split in splits.sets().values()]
-    y = targets[0]
-    if n_out == 1 and y.size == len(y) and (y.ndim == 2 or y.dtype.kind == "f"):
-        labelled = all(np.isin(y, (0, 1)).all() for y in targets)
-    else:
-        labelled = y.ndim != 2 or all(map(_is_one_hot, targets))
-    if not labelled:
-        return None
-    if n_out > MAX_CLASSES:
-        raise MisfitError(
-            "layers", f"{splits.name} has classes: end layers with at most {MAX_CLASSES:,}"
-        )
-    return tuple(map(str, range(max(n_out, 2))))
-
-
 def _flat_labels(y: Array, n_out: int) -> Array:
     """Flatten a column of labels (n, 1), which is how some of Keras's data sets come."""
     column = y.ndim == 2 and y.shape[1] == 1 and n_out > 1 and y.dtype.kind in "iu"
     return y.ravel() if column else y
 
 
+def _classes(splits: Splits, targets: list[Array], n_out: int) -> tuple[str, ...] | None:
+    """Return the classes of the data, or None where the targets are real numbers."""
+    if splits.classes is not None:
+        k = len(splits.classes)
+        if n_out != k and (n_out, k) != (1, 2):
+            names = shorten(", ".join(splits.classes[:12]))
+            message = f"{splits.name} has {k} classes ({names}): end layers with {k}"
+            raise MisfitError("layers", message)
+        return splits.classes
+    y = targets[0]
+    if n_out == 1 and y.size == len(y) and (y.ndim == 2 or y.dtype.kind == "f"):
+        labelled = all(np.isin(y, (0, 1)).all() for y in targets)
+    else:
+        labelled = y.ndim != 2 or all(map(_is_one_hot, targets))
+    if splits.regression or not labelled:
+        return None
+    if n_out > MAX_CLASSES:
+        message = f"{splits.name} has classes: end layers with at most {MAX_CLASSES:,}"
+        raise MisfitError("layers", message)
+    return tuple(map(str, range(max(n_out, 2))))
+
+
 def _is_one_hot(y: Array) -> bool:
     return bool(y.ndim == 2 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all())
 
 
-def _converted(where: str, what: str, values: Array, dtype: type[np.floating]) -> Array:
+def _finite(where: str, what: str, values: Array, dtype: type[np.floating]) -> Array:
+    """Convert values, all of which must be finite."""
     with np.errstate(over="ignore"):
         values = values.astype(dtype)
     if not np.isfinite(values).all():
@@ -137,33 +140,30 @@ def _converted(where: str, what: str, values: Array, dtype: type[np.floating]) -
     return values
 
 
-def _inputs(where: str, x: Array, n_in: int, dtype: type[np.floating]) -> tuple[Array, float]:
-    """Return the inputs as rows, and what they are multiplied with."""
-    x = x.reshape(len(x), -1)
-    n = x.shape[1]
-    if n != n_in:
-        raise MisfitError("layers", f"{where} has {n} inputs per example: begin layers with {n}")
-    return (x, UINT8_SCALE) if x.dtype == np.uint8 else (_converted(where, "an input", x, dtype), 1)
-
-
 def _targets(
     where: str, y: Array, n_out: int, classes: tuple[str, ...] | None, dtype: type[np.floating]
 ) -> tuple[Array, Array | None]:
     """Return the targets (n, n_out), and the labels where there are classes."""
-    y = _flat_labels(y, n_out)
     if y.ndim > 2:
         raise DataError(
             f"{where}: expected targets of the shape (n,) or (n, outputs), got {y.ndim} dimensions"
         )
     if y.ndim == 2 and (n := y.shape[1]) != n_out:
         raise MisfitError("layers", f"{where} has {n} targets per example: end layers with {n}")
-    numbers = _converted(where, "a target", y, dtype)
+    numbers = _finite(where, "a target", y, dtype)
     if classes is None:
         return numbers.reshape(len(y), -1), None
-    labels = _labels(where, y, len(classes))
+    if y.ndim == 2 and n_out > 1:  # one-hot already
+        return numbers, y.argmax(axis=1)
+    labels, k = y.ravel().astype(np.float64), len(classes)
+    bad = np.flatnonzero((labels < 0) | (labels >= k) | (labels % 1 != 0))
+    if len(bad):
+        label = f"label {y.flat[bad[0]]} of example {bad[0] + 1:,}"
+        raise DataError(f"{where}: {label} is not one of the {k} classes 0 to {k - 1}")
+    labels = labels.astype(np.intp)
     if n_out == 1:
-        return labels[:, None].astype(dtype), labels
-    size = len(labels) * n_out * np.dtype(dtype).itemsize
+        return numbers.reshape(-1, 1), labels
+    size = len(labels) * n_out * numbers.itemsize
     if size > MAX_BYTES:
         raise DataError(
             f"{where}: {len(labels):,} targets of {n_out:,} outputs are {size:,} bytes; "
@@ -172,17 +172,3 @@ def _targets(
     targets = np.zeros((len(labels), n_out), dtype)
     targets[np.arange(len(labels)), labels] = 1
     return targets, labels
-
-
-def _labels(where: str, y: Array, classes: int) -> Array:
-    if y.ndim == 2 and y.shape[1] > 1:
-        return np.asarray(y.argmax(axis=1), np.intp)
-    y = y.ravel()
-    labels = np.asarray(y, np.float64)
-    bad = np.flatnonzero((labels < 0) | (labels >= classes) | (labels % 1 != 0))
-    if len(bad):
-        raise DataError(
-            f"{where}: label {y[bad[0]]} of example {bad[0] + 1:,} is not one of the {classes} "
-            f"classes 0 to {classes - 1}"
-        )
-    return np.asarray(labels, np.intp)

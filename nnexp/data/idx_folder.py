@@ -9,11 +9,11 @@ from __future__ import annotations
 import zlib
 from math import prod
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 
-from nnexp.data.readers import HoldOutOptions, Reader, Split, Splits, hold_out, reading
+from nnexp.data.readers import HoldOutReader, Split, Splits, reading
 from nnexp.errors import DataError
 from nnexp.io.files import open_regular, size_of
 from nnexp.io.npz import check_size, read_whole
@@ -25,8 +25,24 @@ _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 16
 
 
-class IdxFolder(HoldOutOptions):
+class IdxFolder(HoldOutReader):
     """A folder of IDX files laid out as MNIST's (so are Fashion-MNIST and EMNIST)."""
+
+    kind = "idx"
+    form = "{path: FOLDER}"
+    words = """\
+A folder of IDX files laid out as MNIST's (`train-images...`, `train-labels...`, `t10k-images...`,
+`t10k-labels...`, gzipped or not), such as Fashion-MNIST or one of EMNIST's sets:
+`data: {path: fashion}`. Labels must be 0 to one less than the number of outputs; EMNIST's letters
+are numbered from 1, so give them 27 outputs, one of which stays silent."""
+    folder = "IDX files"
+    images = True
+
+    def read(self) -> Splits:
+        """Read the folder's train-images, train-labels, t10k-images and t10k-labels."""
+        folder = Path(self.path)
+        train, test = read_pair(folder, "train"), read_pair(folder, "t10k", self.test)
+        return self.hold_out(Splits(folder.name, train, None, test))
 
 
 class _Gunzip:
@@ -79,18 +95,17 @@ def _parse(path: Path, stream: BinaryIO | _Gunzip, stored: int, rows: int | None
     if len(dimensions) < 4 * head[3]:
         raise DataError(f"{path}: truncated in its header")
     shape = [int(n) for n in np.frombuffer(dimensions, ">u4")]
-    whole = rows is None or rows >= shape[0]
-    if not whole:
-        shape[0] = cast("int", rows)
+    n = shape[0]
+    shape[0] = n if rows is None else min(n, rows)
     # Neighbours of a 0 are counted as well: there are shapes that no array can have.
-    check_size(str(path), prod(max(n, 1) for n in shape) * dtype.itemsize, stored)
+    check_size(str(path), prod(max(size, 1) for size in shape) * dtype.itemsize, stored)
     size = prod(shape) * dtype.itemsize
     data = read_whole(stream, size)
     if len(data) < size:
         raise DataError(
             f"{path}: truncated: expected {size:,} bytes after its header, got {len(data):,}"
         )
-    if whole and stream.read(1):
+    if shape[0] == n and stream.read(1):
         raise DataError(f"{path}: longer than the {size:,} bytes that its header says")
     values = np.frombuffer(data, dtype).reshape(shape)
     return values.astype(dtype.newbyteorder("="), copy=False)
@@ -117,25 +132,3 @@ def read_pair(folder: Path, part: str, rows: int | None = None) -> Split:
     if len(x) != len(y):
         raise DataError(f"{images}: {len(x):,} images, but {labels.name} has {len(y):,} labels")
     return Split(x, y)
-
-
-def read(options: IdxFolder) -> Splits:
-    """Read a folder laid out as MNIST's: train-images, train-labels, t10k-images, t10k-labels."""
-    folder = Path(options.path)
-    train, test = read_pair(folder, "train"), read_pair(folder, "t10k", options.test)
-    return hold_out(options, folder.name, train, None, test)
-
-
-READER = Reader(
-    kind="idx",
-    options=IdxFolder,
-    read=read,
-    form="{path: FOLDER}",
-    words="""\
-A folder of IDX files laid out as MNIST's (`train-images...`, `train-labels...`, `t10k-images...`,
-`t10k-labels...`, gzipped or not), such as Fashion-MNIST or one of EMNIST's sets:
-`data: {path: fashion}`. Labels must be 0 to one less than the number of outputs; EMNIST's letters
-are numbered from 1, so give them 27 outputs, one of which stays silent.""",
-    folder="IDX files",
-    images=True,
-)

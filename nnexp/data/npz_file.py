@@ -6,23 +6,40 @@ from pathlib import Path
 
 import numpy as np
 
-from nnexp.data.readers import HoldOutOptions, Reader, Split, Splits, hold_out
+from nnexp.data.readers import HoldOutReader, Split, Splits
 from nnexp.errors import DataError
 from nnexp.io.npz import Archive, open_archive
 from nnexp.nn.types import Array
 from nnexp.text import shorten
 
 
-class Npz(HoldOutOptions):
+class Npz(HoldOutReader):
     """An .npz file with x_train, y_train, x_test, y_test; x_validation, y_validation optional."""
 
+    kind = "npz"
+    form = "{path: FILE.npz}"
+    words = """\
+An `.npz` file with Keras's keys, `data: {path: digits.npz}`: `x_train`, `y_train`, `x_test`,
+`y_test`, and `x_validation`, `y_validation` (or `x_val`, `y_val`) where there is a validation set;
+without one it is cut off the training set. Inputs are flattened; uint8 inputs are divided by 256.
+Labels `y` are integers, or one row of targets per example."""
+    suffixes = (".npz",)
+    images = True
 
-def _finite(path: Path, archive: Archive, key: str) -> Array:
-    values = archive.read(key)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        bad = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise DataError(f"{path}: {key}: {values[bad]} at index {bad}; every value must be finite")
-    return values
+    def read(self) -> Splits:
+        """Read the sets of the file; without a validation set it is cut off the training set.
+
+        Raises:
+            DataError: the file is missing, damaged, lacks a key, or contains pickled objects.
+        """
+        path = Path(self.path)
+        with open_archive(path) as archive:
+            train, test = _pair(path, archive, "train"), _pair(path, archive, "test")
+            validation = _pair(path, archive, "validation", "val", "valid")
+        if train is None:
+            keys = shorten(", ".join(sorted(archive.names)) or "nothing", 200)
+            raise DataError(f"{path}: expected the keys x_train and y_train, got {keys}")
+        return self.hold_out(Splits(path.stem, train, validation, test))
 
 
 def _pair(path: Path, archive: Archive, *names: str) -> Split | None:
@@ -32,7 +49,7 @@ def _pair(path: Path, archive: Archive, *names: str) -> Split | None:
         if len(keys) == 1 and name != "train":
             raise DataError(f"{path}: has {keys.pop()}, but not the other of the pair")
         if len(keys) == 2:
-            x, y = (_finite(path, archive, f"{axis}_{name}") for axis in "xy")
+            x, y = (_numbers(path, archive, f"{axis}_{name}") for axis in "xy")
             if not x.ndim or not y.ndim or len(x) != len(y):
                 raise DataError(
                     f"{path}: x_{name} {x.shape} and y_{name} {y.shape} "
@@ -42,32 +59,9 @@ def _pair(path: Path, archive: Archive, *names: str) -> Split | None:
     return None
 
 
-def read(options: Npz) -> Splits:
-    """Read the sets of an .npz file; without a validation set it is cut off the training set.
-
-    Raises:
-        DataError: the file is missing, damaged, lacks a key, or contains pickled objects.
-    """
-    path = Path(options.path)
-    with open_archive(path) as archive:
-        train, test = _pair(path, archive, "train"), _pair(path, archive, "test")
-        validation = _pair(path, archive, "validation", "val", "valid")
-    if train is None:
-        keys = shorten(", ".join(sorted(archive.names)) or "nothing", 200)
-        raise DataError(f"{path}: expected the keys x_train and y_train, got {keys}")
-    return hold_out(options, path.stem, train, validation, test)
-
-
-READER = Reader(
-    kind="npz",
-    options=Npz,
-    read=read,
-    form="{path: FILE.npz}",
-    words="""\
-An `.npz` file with Keras's keys, `data: {path: digits.npz}`: `x_train`, `y_train`, `x_test`,
-`y_test`, and `x_validation`, `y_validation` (or `x_val`, `y_val`) where there is a validation set;
-without one it is cut off the training set. Inputs are flattened; uint8 inputs are divided by 256.
-Labels `y` are integers, or one row of targets per example.""",
-    suffixes=(".npz",),
-    images=True,
-)
+def _numbers(path: Path, archive: Archive, key: str) -> Array:
+    values = archive.read(key)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        bad = tuple(np.argwhere(~np.isfinite(values))[0].tolist())
+        raise DataError(f"{path}: {key}: {values[bad]} at index {bad}; every value must be finite")
+    return values

@@ -1,15 +1,16 @@
-"""What a data format is: its reader, the keys it takes, and the splits it returns.
+"""What a data format is: its keys in a config, how it is read, and the splits it returns.
 
-A format is one module with a `READER`; the table of them is `nnexp.data.READERS`.
+A format is one module with its `Reader`; the table of them is `nnexp.data.READERS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import Annotated, Generic, TypeVar
+from pathlib import Path
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,47 +19,10 @@ from nnexp.nn.types import Array
 
 Natural = Annotated[int, Field(ge=1)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Reduction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-
-
-class Strict(BaseModel):
-    """A mapping that has no other keys, and whose values are not converted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Options(Strict):
-    """The keys of one format. The first of them marks the format in a config."""
-
-    @property
-    def label(self) -> str:
-        """The data in a word, for tables."""
-        return type(self).__name__.lower()
-
-
-class FileOptions(Options):
-    """The keys of a format that is read from a file or a folder."""
-
-    path: Annotated[str, Field(min_length=1, max_length=4096)] = Field(
-        description="relative to the config file"
-    )
-
-    @property
-    def label(self) -> str:
-        """The data in a word, for tables."""
-        return PurePath(self.path).name
-
-
-class HoldOutOptions(FileOptions):
-    """The keys of a format that has a training set and may have a test set."""
-
-    train: Natural | None = Field(None, description="only the first so many; all by default")
-    validation: Strength = Field(
-        1 / 6,
-        description="cut off the end of the training set: how many, or (below 1) what fraction",
-    )
-    test: Natural | None = Field(None, description="only the first so many; all by default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +74,87 @@ class Splits:
         return {name: split for name, split in named.items() if split}
 
 
+class Strict(BaseModel):
+    """A mapping that has no other keys, and whose values are not converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Reader(Strict):
+    """A data format; its fields are its keys in a config, of which the first marks it.
+
+    Attributes:
+        kind: its name in messages.
+        form: how a config writes it, in one line.
+        words: its paragraph in docs/configuration.md.
+        suffixes: the endings of its files, in lower case.
+        folder: what its folders hold, where it is a format of folders.
+        images: whether an example can be an image.
+        layers: the sizes of the first and last layer, where only one of each is possible.
+    """
+
+    kind: ClassVar[str]
+    form: ClassVar[str]
+    words: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    folder: ClassVar[str] = ""
+    images: ClassVar[bool] = False
+    layers: ClassVar[tuple[int, int] | None] = None
+
+    @abstractmethod
+    def read(self) -> Splits:
+        """Read the data.
+
+        Raises:
+            DataError: they are missing or damaged; the message names the file.
+        """
+
+
+class FileReader(Reader):
+    """A format that is read from a file or a folder."""
+
+    path: Annotated[str, Field(min_length=1, max_length=4096)] = Field(
+        description="relative to the config file"
+    )
+
+
+class HoldOutReader(FileReader):
+    """A format that has a training set and may have a validation and a test set."""
+
+    train: Natural | None = Field(None, description="only the first so many; all by default")
+    validation: Strength = Field(
+        1 / 6,
+        description="cut off the end of the training set: how many, or (below 1) what fraction",
+    )
+    test: Natural | None = Field(None, description="only the first so many; all by default")
+
+    def hold_out(self, splits: Splits) -> Splits:
+        """Return what the keys ask for of the splits of a file.
+
+        Without a validation set, the end of the training set becomes one, as the book does with
+        MNIST.
+
+        Raises:
+            DataError: nothing is left for training.
+        """
+        train, validation, test = splits.train, splits.validation, splits.test
+        if validation is None:
+            n, size = len(train), self.validation
+            where = f"{self.path}: validation: {size:.15g}"
+            if size >= 1 and size % 1:
+                raise DataError(f"{where} is neither an integer nor a fraction below 1")
+            end = n - (round(n * size) if size < 1 else int(size))
+            if end < 1:
+                raise DataError(f"{where} leaves none of {n} training examples")
+            first = end if self.train is None else min(self.train, end)
+            train, validation = train.cut(slice(first), slice(end, n))
+        else:
+            (train,) = train.cut(slice(self.train))
+        if test:
+            (test,) = test.cut(slice(self.test))
+        return Splits(splits.name, train, validation, test)
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn a failure to read a file, or to read it as text, into a DataError that names it."""
@@ -119,69 +164,3 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text (byte {error.start})") from error
-
-
-def hold_out(
-    options: HoldOutOptions,
-    name: str,
-    train: Split,
-    validation: Split | None = None,
-    test: Split | None = None,
-) -> Splits:
-    """Return the splits that the options ask for.
-
-    Without a validation set, the end of the training set becomes one, as the book does with MNIST.
-
-    Raises:
-        DataError: nothing is left for training.
-    """
-    n, size = len(train), options.validation
-    if validation is None:
-        where = f"{options.path}: validation: {size:.15g}"
-        if size >= 1 and size % 1:
-            raise DataError(f"{where} is neither an integer nor a fraction below 1")
-        end = n - (round(n * size) if size < 1 else int(size))
-        if end < 1:
-            raise DataError(f"{where} leaves none of {n} training examples")
-        first = end if options.train is None else min(options.train, end)
-        train, validation = train.cut(slice(first), slice(end, n))
-    else:
-        (train,) = train.cut(slice(options.train))
-    if test:
-        (test,) = test.cut(slice(options.test))
-    return Splits(name, train, validation, test)
-
-
-T = TypeVar("T", bound=Options)
-
-
-@dataclass(frozen=True, slots=True)
-class Reader(Generic[T]):
-    """All that nnexp knows about a data format.
-
-    Attributes:
-        kind: its name in messages.
-        options: its keys in a config, with their defaults and meaning.
-        read: returns the splits, or raises a DataError that names the file.
-        form: how a config writes it, in one line.
-        words: its paragraph in docs/configuration.md.
-        suffixes: the endings of its files, in lower case.
-        folder: what its folders hold, where it is a format of folders.
-        images: whether an example can be an image.
-        layers: the sizes of the first and last layer, where only one of each is possible.
-    """
-
-    kind: str
-    options: type[T]
-    read: Callable[[T], Splits]
-    form: str
-    words: str
-    suffixes: tuple[str, ...] = ()
-    folder: str = ""
-    images: bool = False
-    layers: tuple[int, int] | None = None
-
-    @property
-    def key(self) -> str:
-        """The key that marks the format in a config."""
-        return next(iter(self.options.model_fields))

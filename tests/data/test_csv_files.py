@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnexp.data.csv_file import Csv, read
+from nnexp.data.csv_file import Csv
 from nnexp.data.readers import Split, Splits
 from nnexp.errors import DataError
 from nnexp.nn.types import Array
@@ -33,7 +33,7 @@ def write_rows(folder: Path, header: str, rows: Iterable[tuple[object, ...]]) ->
 def parse(path: Path, **changes: Any) -> Splits:
     """Read a file with the target column y, all rows for training by default."""
     options = {"path": str(path), "target": "y", "validation": 0, "test": 0} | changes
-    return read(Csv.model_validate(options))
+    return Csv.model_validate(options).read()
 
 
 def in_file_order(part: Split) -> tuple[list[list[float]], Array]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnexp.data.idx_folder import IdxFolder, read, read_idx, read_pair
+from nnexp.data.idx_folder import IdxFolder, read_idx, read_pair
 from nnexp.errors import DataError
 from nnexp.nn.types import Array
 
@@ -153,7 +153,7 @@ def test_a_folder(tmp_path: Path, validation: float, size: int) -> None:
     """The validation set is cut off the end of the training set; then the first so many stay."""
     x, y = write_pair(tmp_path, "train", 12)
     x_test, y_test = write_pair(tmp_path, "t10k", 5)
-    parts = read(IdxFolder(path=str(tmp_path), validation=validation, train=6, test=2))
+    parts = IdxFolder(path=str(tmp_path), validation=validation, train=6, test=2).read()
     expected = {"train": (x[:6], y[:6]), "test": (x_test[:2], y_test[:2])}
     if size:
         expected["validation"] = x[12 - size :], y[12 - size :]
@@ -181,4 +181,4 @@ def test_nothing_left_for_training_is_refused(tmp_path: Path, validation: float)
     write_pair(tmp_path, "train", 12)
     write_pair(tmp_path, "t10k", 5)
     with refused(tmp_path, "leaves none of 12 training examples"):
-        read(IdxFolder(path=str(tmp_path), validation=validation))
+        IdxFolder(path=str(tmp_path), validation=validation).read()

@@ -50,7 +50,7 @@ def test_sizes_and_counts(files: dict[str, Array]) -> None:
 
 def test_the_split_of_the_book(files: dict[str, Array]) -> None:
     """Training takes the first 50,000 images, validation the last 10,000 of the same file."""
-    parts = mnist.read(mnist.Mnist(name="mnist"))
+    parts = mnist.Mnist(name="mnist").read()
     x, y = files["train-images-idx3-ubyte"], files["train-labels-idx1-ubyte"]
     assert_part(parts.train, x[:50_000], y[:50_000])
     assert_part(parts.validation, x[50_000:], y[50_000:])
@@ -59,7 +59,7 @@ def test_the_split_of_the_book(files: dict[str, Array]) -> None:
 
 def test_the_first_so_many(files: dict[str, Array]) -> None:
     """Smaller sets are the first so many of each of the book's sets."""
-    parts = mnist.read(mnist.Mnist(name="mnist", train=1000, validation=100))
+    parts = mnist.Mnist(name="mnist", train=1000, validation=100).read()
     x, y = files["train-images-idx3-ubyte"], files["train-labels-idx1-ubyte"]
     assert_part(parts.train, x[:1000], y[:1000])
     assert_part(parts.validation, x[50_000:50_100], y[50_000:50_100])
@@ -69,7 +69,7 @@ def test_the_first_so_many(files: dict[str, Array]) -> None:
 
 def test_no_validation_and_no_test(files: dict[str, Array]) -> None:
     """A size of 0 leaves a set out, and the training images stay the same ones."""
-    parts = mnist.read(mnist.Mnist(name="mnist", train=20, validation=0, test=0))
+    parts = mnist.Mnist(name="mnist", train=20, validation=0, test=0).read()
     assert list(parts.sets()) == ["train"]
     assert_part(
         parts.train,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nnexp.data import Dataset, load
-from nnexp.data.npz_file import Npz, read
+from nnexp.data.npz_file import Npz
 from nnexp.data.readers import Splits
 from nnexp.errors import DataError
 from nnexp.nn.types import Array
@@ -86,21 +86,21 @@ def test_a_validation_set_of_its_own(tmp_path: Path, name: str) -> None:
     """A validation set under any of its names is used, and none is cut off the training set."""
     more: dict[str, Array] = {f"x_{name}": X[:4], f"y_{name}": Y[:4]}
     path = save(tmp_path, x_train=X, y_train=Y, **more)
-    assert sizes(read(options(path))) == {"train": 12, "validation": 4}
+    assert sizes(options(path).read()) == {"train": 12, "validation": 4}
 
 
 @pytest.mark.parametrize(("validation", "size"), [(0, 0), (2, 2), (0.5, 6), (1 / 6, 2)])
 def test_a_validation_set_cut_off(tmp_path: Path, validation: float, size: int) -> None:
     """A number or a fraction of the examples is cut off the end, before the first so many stay."""
     path = save(tmp_path, x_train=X, y_train=Y, x_test=X, y_test=Y)
-    parts = read(options(path, validation=validation, train=3, test=2))
+    parts = options(path, validation=validation, train=3, test=2).read()
     assert sizes(parts) == {"train": 3, "test": 2} | ({"validation": size} if size else {})
     np.testing.assert_array_equal(parts.train.y, Y[:3])
     if parts.validation:
         np.testing.assert_array_equal(parts.validation.y, Y[-size:])
         np.testing.assert_array_equal(parts.validation.x, X[-size:])
     with refused(path, "leaves none of 12 training examples"):
-        read(options(path, validation=12))
+        options(path, validation=12).read()
 
 
 class Trap:
@@ -118,7 +118,7 @@ def test_pickled_objects_are_refused_unopened(tmp_path: Path) -> None:
     mark = tmp_path / "executed"
     path = save(tmp_path, x_train=np.array([Trap(mark)] * 12, dtype=object), y_train=Y)
     with refused(path, "x_train: contains pickled objects"):
-        read(options(path))
+        options(path).read()
     assert not mark.exists()
     np.load(path, allow_pickle=True)["x_train"]
     assert mark.exists()  # the trap would have worked
@@ -142,7 +142,7 @@ def test_unfit_contents_are_refused(tmp_path: Path, arrays: dict[str, Array], me
     """Keys that are missing, sets that do not belong together and what is no number are refused."""
     path = save(tmp_path, **arrays)
     with refused(path, message):
-        read(options(path))
+        options(path).read()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -153,7 +153,7 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path, key: str, bad: f
     arrays[key][2] = bad
     path = save(tmp_path, **arrays)
     with refused(path, rf"{key}: {bad} at index \(2,\); every value must be finite"):
-        read(options(path))
+        options(path).read()
 
 
 def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
@@ -161,15 +161,15 @@ def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path, x_train=X, y_train=Y)
     whole = path.read_bytes()
     with refused(tmp_path / "none.npz", "cannot be read: No such file"):
-        read(options(tmp_path / "none.npz"))
+        options(tmp_path / "none.npz").read()
     with refused(tmp_path, "cannot be read: .*directory"):
-        read(options(tmp_path))
+        options(tmp_path).read()
     lone = io.BytesIO()
     np.save(lone, X)
     for content in (b"", b"x,y\n1,2\n", lone.getvalue(), whole[:-1], whole[:200]):
         path.write_bytes(content)
         with refused(path, "not an .npz file, or a damaged one"):
-            read(options(path))
+            options(path).read()
 
 
 def forge(folder: Path, npy: bytes, name: str = "x_train.npy") -> Path:
@@ -216,7 +216,7 @@ def test_forged_headers_are_refused(tmp_path: Path, header: str, message: str) -
     tracemalloc.start()
     try:
         with refused(path, message):
-            read(options(path))
+            options(path).read()
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -226,11 +226,11 @@ def test_other_forgeries_are_refused(tmp_path: Path) -> None:
     """Another version, another folder in the archive and bytes that are no .npy are refused."""
     sound = npy("{'descr': '<f8', 'fortran_order': False, 'shape': (8,)}")
     with refused(forge(tmp_path, sound, "deep/x_train.npy"), "got deep/x_train, y_train"):
-        read(options(tmp_path / "forged.npz"))
+        options(tmp_path / "forged.npz").read()
     with refused(forge(tmp_path, b"not an array"), "damaged"):
-        read(options(tmp_path / "forged.npz"))
+        options(tmp_path / "forged.npz").read()
     with refused(forge(tmp_path, npy("{}", version=9)), "x_train: .npy version"):
-        read(options(tmp_path / "forged.npz"))
+        options(tmp_path / "forged.npz").read()
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -244,7 +244,7 @@ def test_flipped_bytes_are_refused_or_harmless(tmp_path: Path, compressed: bool)
     for at, value in rng.integers((len(whole), 256), size=(400, 2)).tolist():
         path.write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
         try:
-            read(options(path))
+            options(path).read()
         except DataError as error:
             refusals.append(str(error))
     assert len(refusals) > 100
@@ -256,4 +256,4 @@ def test_half_a_pair_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "half.npz"
     np.savez(path, x_train=X, y_train=Y, x_test=X)
     with refused(path, "has x_test, but not the other"):
-        read(options(path))
+        options(path).read()

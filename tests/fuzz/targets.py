@@ -340,14 +340,14 @@ def check_train(folder: Path, case: bytes) -> bool:
 def _fits(kind: str, folder: Path, options: dict[str, Any]) -> bool:
     from nnexp import data
 
-    keys = READERS[kind].options.model_validate(options)
-    parts = READERS[kind].read(keys)
+    reader = READERS[kind].model_validate(options)
+    parts = reader.read()
     for part in parts.sets().values():
         assert len(part.x) == len(part.y)
     n_in = math.prod(parts.train.x.shape[1:])
     with suppress(NnexpError):
-        data.load(keys, n_in=n_in, n_out=1, dtype=np.float64)
-    data.load(keys, n_in=n_in, n_out=3, dtype=np.float32)
+        data.load(reader, n_in=n_in, n_out=1, dtype=np.float64)
+    data.load(reader, n_in=n_in, n_out=3, dtype=np.float32)
     return True
 
 

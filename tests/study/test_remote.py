@@ -254,12 +254,12 @@ def test_a_worker_reads_the_data_of_nnexp_once(
     read: list[str] = []
 
     def reading(experiment: Experiment) -> Dataset:
-        read.append(experiment.data.label)
+        read.append(experiment.data.kind)
         return read_data(experiment)
 
     monkeypatch.setattr(module, "_data", DataCache(reading))
     for job in jobs_of(study, "runs", DataCache()):
         order, data = engine.prepare(job, 0)
-        assert (data is None) == job.config.experiment.data.label.startswith("mnist")
+        assert (data is None) == (job.config.experiment.data.kind == "mnist")
         engine.task(order, data)
-    assert read == ["mnist 60/20/20"]
+    assert read == ["mnist"]
