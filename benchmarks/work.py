@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nnexp import data
 from nnexp.data import Dataset
-from nnexp.data.mnist import Mnist
+from nnexp.data.idx import Mnist
 from nnexp.nn.network import Network, scaled
 from nnexp.nn.training import streams
 from nnexp.nn.types import Examples

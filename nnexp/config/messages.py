@@ -12,8 +12,8 @@ from nnexp.config import schema
 from nnexp.config.space import flow
 from nnexp.config.yaml import Key, Mistake
 from nnexp.data import READERS
+from nnexp.data.arrays import InlineExamples
 from nnexp.data.augmentation import Augment, Elastic
-from nnexp.data.inline import InlineExamples
 from nnexp.errors import did_you_mean, one_of
 from nnexp.nn.network import INITIALIZERS
 from nnexp.text import quoted, shorten

@@ -18,11 +18,11 @@ from nnexp.errors import one_of
 __all__ = ["READERS", "Dataset", "MisfitError", "load", "path_problem", "reader_of"]
 
 CLASSES = (
-    "mnist:Mnist",
-    "idx_folder:IdxFolder",
-    "npz_file:Npz",
+    "idx:Mnist",
+    "idx:IdxFolder",
+    "arrays:Npz",
     "csv_file:Csv",
-    "inline:Inline",
+    "arrays:Inline",
 )
 _READERS: list[type[Reader]] = [resolve_name(f"{__name__}.{place}") for place in CLASSES]
 READERS = {reader.kind: reader for reader in _READERS}

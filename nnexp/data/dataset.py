@@ -81,14 +81,12 @@ def fit(splits: Splits, *, n_in: int, n_out: int, dtype: type[np.floating]) -> D
     classes = _classes(splits, list(targets.values()), n_out)
     for name, split in splits.sets().items():
         where = f"{splits.name}, {name} set"
-        x, scale = split.x.reshape(len(split), -1), 1.0
+        x = split.x.reshape(len(split), -1)
         if (n := x.shape[1]) != n_in:
             message = f"{where} has {n} inputs per example: begin layers with {n}"
             raise MisfitError("layers", message)
-        if x.dtype == np.uint8:
-            scale = UINT8_SCALE
-        else:
-            x = _finite(where, "an input", x, dtype)
+        scale = UINT8_SCALE if x.dtype == np.uint8 else 1.0
+        x = _finite(where, "an input", x, dtype) if scale == 1 else x
         y, labels = _targets(where, targets[name], n_out, classes, dtype)
         sets[name] = Examples(x, y, scale, labels)
         for array in (split.x, split.y):

@@ -9,8 +9,7 @@ import pytest
 
 from nnexp.config.loader import dump, load
 from nnexp.data.csv_file import Csv
-from nnexp.data.idx_folder import IdxFolder
-from nnexp.data.mnist import Mnist
+from nnexp.data.idx import IdxFolder, Mnist
 from nnexp.errors import ConfigError, NnexpError
 from nnexp.run.assembly import load_data
 

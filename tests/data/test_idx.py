@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnexp.data.idx_folder import IdxFolder, read_idx, read_pair
+from nnexp.data.idx import IdxFolder, read_idx, read_pair
 from nnexp.errors import DataError
 from nnexp.nn.types import Array
 

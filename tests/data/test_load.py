@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from nnexp.data import Dataset, MisfitError, load
+from nnexp.data.arrays import Inline, Npz
 from nnexp.data.csv_file import Csv
-from nnexp.data.inline import Inline
-from nnexp.data.mnist import Mnist
-from nnexp.data.npz_file import Npz
+from nnexp.data.idx import Mnist
 from nnexp.errors import DataError
 from nnexp.nn.costs import COSTS
 from nnexp.nn.types import DTYPES, Array

@@ -8,8 +8,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from nnexp.data import load, mnist
-from nnexp.data.idx_folder import read_idx
+from nnexp.data import load
+from nnexp.data.idx import MNIST, SHA256, Mnist, read_idx
 from nnexp.data.readers import Split
 from nnexp.nn.types import Array
 
@@ -21,7 +21,7 @@ TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 @pytest.fixture(scope="module")
 def files() -> dict[str, Array]:
     """The four files as arrays, read whole."""
-    return {name: read_idx(mnist.FOLDER / f"{name}.gz") for name in mnist.SHA256}
+    return {name: read_idx(MNIST / f"{name}.gz") for name in SHA256}
 
 
 def assert_part(part: Split | None, x: Array, y: Array) -> None:
@@ -33,9 +33,9 @@ def assert_part(part: Split | None, x: Array, y: Array) -> None:
 
 def test_files_are_those_that_were_published() -> None:
     """Unpacked, each embedded file has the published sha256."""
-    assert len(mnist.SHA256) == 4
-    for name, digest in mnist.SHA256.items():
-        packed = (mnist.FOLDER / f"{name}.gz").read_bytes()
+    assert len(SHA256) == 4
+    for name, digest in SHA256.items():
+        packed = (MNIST / f"{name}.gz").read_bytes()
         assert hashlib.sha256(gzip.decompress(packed)).hexdigest() == digest, name
 
 
@@ -50,7 +50,7 @@ def test_sizes_and_counts(files: dict[str, Array]) -> None:
 
 def test_the_split_of_the_book(files: dict[str, Array]) -> None:
     """Training takes the first 50,000 images, validation the last 10,000 of the same file."""
-    parts = mnist.Mnist(name="mnist").read()
+    parts = Mnist(name="mnist").read()
     x, y = files["train-images-idx3-ubyte"], files["train-labels-idx1-ubyte"]
     assert_part(parts.train, x[:50_000], y[:50_000])
     assert_part(parts.validation, x[50_000:], y[50_000:])
@@ -59,7 +59,7 @@ def test_the_split_of_the_book(files: dict[str, Array]) -> None:
 
 def test_the_first_so_many(files: dict[str, Array]) -> None:
     """Smaller sets are the first so many of each of the book's sets."""
-    parts = mnist.Mnist(name="mnist", train=1000, validation=100).read()
+    parts = Mnist(name="mnist", train=1000, validation=100).read()
     x, y = files["train-images-idx3-ubyte"], files["train-labels-idx1-ubyte"]
     assert_part(parts.train, x[:1000], y[:1000])
     assert_part(parts.validation, x[50_000:50_100], y[50_000:50_100])
@@ -69,7 +69,7 @@ def test_the_first_so_many(files: dict[str, Array]) -> None:
 
 def test_no_validation_and_no_test(files: dict[str, Array]) -> None:
     """A size of 0 leaves a set out, and the training images stay the same ones."""
-    parts = mnist.Mnist(name="mnist", train=20, validation=0, test=0).read()
+    parts = Mnist(name="mnist", train=20, validation=0, test=0).read()
     assert list(parts.sets()) == ["train"]
     assert_part(
         parts.train,
@@ -81,7 +81,7 @@ def test_no_validation_and_no_test(files: dict[str, Array]) -> None:
 def test_fitted_to_a_network(files: dict[str, Array]) -> None:
     """Images stay bytes, to be scaled by 1/256 as the book's are; labels become one-hot."""
     sizes = {"train": 300, "validation": 20, "test": 10}
-    options = mnist.Mnist.model_validate({"name": "mnist"} | sizes)
+    options = Mnist.model_validate({"name": "mnist"} | sizes)
     data = load(options, n_in=784, n_out=10, dtype=np.float32)
     assert {name: len(examples) for name, examples in data.sets.items()} == sizes
     assert data.classes == tuple("0123456789")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nnexp.data import Dataset, load
-from nnexp.data.npz_file import Npz
+from nnexp.data.arrays import Npz
 from nnexp.data.readers import Splits
 from nnexp.errors import DataError
 from nnexp.nn.types import Array

@@ -35,7 +35,7 @@ from nnexp.cli import cli
 from nnexp.config.loader import dump, load
 from nnexp.config.study import load_study
 from nnexp.data import READERS
-from nnexp.data.inline import Inline
+from nnexp.data.arrays import Inline
 from nnexp.errors import NnexpError
 from nnexp.run.assembly import DataCache, load_data
 from nnexp.run.reader import Run, open_run

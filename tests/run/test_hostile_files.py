@@ -22,7 +22,7 @@ from bounds import bounded
 
 from nnexp.config import yaml as config_yaml
 from nnexp.config.loader import load
-from nnexp.data import idx_folder
+from nnexp.data.idx import read_idx
 from nnexp.errors import ConfigError, DataError
 from nnexp.io.npz import EXPANSION, MAX_BYTES, UNDOUBTED, open_archive
 from nnexp.nn.types import Array
@@ -52,7 +52,7 @@ def npz(path: Path, x: bytes, method: int = zipfile.ZIP_DEFLATED, **more: bytes)
 
 def refused(path: Path, message: str) -> None:
     """Expect data to be refused with a message, in bounds."""
-    read = first_array if path.suffix == ".npz" else idx_folder.read_idx
+    read = first_array if path.suffix == ".npz" else read_idx
     with pytest.raises(DataError, match=message), bounded(memory=200 * MB):
         read(path)
 

@@ -1,12 +1,14 @@
-"""NPZ files with Keras's keys: x_train, y_train, x_test, y_test, and x_validation or x_val."""
+"""Arrays of inputs and targets: .npz files with Keras's keys, and examples in the config itself."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Discriminator, Field, Tag
 
-from nnexp.data.readers import HoldOutReader, Split, Splits
+from nnexp.data.readers import HoldOutReader, Reader, Real, Split, Splits, Strict
 from nnexp.errors import DataError
 from nnexp.io.npz import Archive, open_archive
 from nnexp.nn.types import Array
@@ -65,3 +67,42 @@ def _numbers(path: Path, archive: Archive, key: str) -> Array:
         bad = tuple(np.argwhere(~np.isfinite(values))[0].tolist())
         raise DataError(f"{path}: {key}: {values[bad]} at index {bad}; every value must be finite")
     return values
+
+
+Targets = Annotated[
+    Annotated[list[list[Real]], Field(min_length=1), Tag("rows")]
+    | Annotated[list[Real], Field(min_length=1), Tag("numbers")],
+    Discriminator(
+        lambda y: "rows" if isinstance(y, list) and y and isinstance(y[0], list) else "numbers"
+    ),
+]
+
+
+class InlineExamples(Strict):
+    """Examples in the config."""
+
+    x: list[list[Real]] = Field(min_length=1, description="one row of inputs per example")
+    y: Targets = Field(description="per example, one row of targets or one number (a class)")
+
+
+class Inline(Reader):
+    """Examples written in the config; they are the training set."""
+
+    kind = "inline"
+    form = "{inline: {x: [...], y: [...]}}"
+    words = """\
+Examples in the config itself, `data: {inline: {x: [[0, 0], [0, 1]], y: [[0], [1]]}}`; they are the
+training set."""
+
+    inline: InlineExamples = Field(description="the examples")
+
+    def read(self) -> Splits:
+        """Return {inline: {x: [[...], ...], y: [[...], ...]}} as arrays; y may be class numbers."""
+        x, y = self.inline.x, self.inline.y
+        if len({len(row) for row in x}) != 1:
+            raise DataError("the rows of x differ in length")
+        if len(x) != len(y):
+            raise DataError(f"x has {len(x)} rows, y has {len(y)}")
+        if len({len(row) for row in y if isinstance(row, list)}) > 1:
+            raise DataError("the rows of y differ in length")
+        return Splits("inline", Split(np.array(x, np.float64), np.array(y)))
