@@ -38,7 +38,7 @@ def list_(
     """
     from nnexp.run.find import by_age, folders
     from nnexp.run.reader import open_all
-    from nnexp.views.list import page
+    from nnexp.views.run import list_page
 
     runs, notes = open_all(reversed(by_age(folders(runs_dir))))
     for note in notes:
@@ -51,7 +51,7 @@ def list_(
         and status in (None, run.status)
     ]
     if matches or format_ != "table":
-        say(FORMATS[format_].write(page(matches, runs_dir)), nl=False)
+        say(FORMATS[format_].write(list_page(matches, runs_dir)), nl=False)
     elif runs:
         say(f"none of the {len(runs)} runs under {runs_dir} matches", err=True)
     else:

@@ -44,18 +44,13 @@ runs_dir_option = click.option(
 )
 
 
-def cores() -> int:
-    """Return the number of processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
+# The processors this process may use.
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 jobs_option = click.option(
     "-j",
     "--jobs",
     type=click.IntRange(1, 1024),
-    default=cores,
+    default=_CORES,
     show_default="number of cores",
     help="How many runs to train at once.",
 )
@@ -67,11 +62,10 @@ def complete_runs(
     """Offer the ids of the runs, the newest first, and folders."""
     from nnexp.run.find import LATEST, by_age, folders
 
-    runs = ctx.params.get("runs_dir") or Path("runs")
-    names = [LATEST, *(folder.name for folder in reversed(by_age(folders(Path(runs)))))]
+    runs = by_age(folders(Path(ctx.params.get("runs_dir") or "runs")))
+    names = [LATEST, *(folder.name for folder in reversed(runs))]
     # The shell reads one name per line, and prints them.
-    names = [name for name in names if name.startswith(incomplete) and name.isprintable()]
-    items = [CompletionItem(name) for name in names]
+    items = [CompletionItem(n) for n in names if n.startswith(incomplete) and n.isprintable()]
     return items or [CompletionItem(incomplete, type="file")]
 
 

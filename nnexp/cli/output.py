@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -25,17 +26,11 @@ def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     except OSError as error:
         if error.errno == errno.EPIPE:  # the reader has closed the pipe
             raise
-        _redirect_to_null(sys.stderr if err else sys.stdout)
+        # Python writes what is left in a stream when it exits: let that go nowhere.
+        with suppress(OSError, ValueError), Path(os.devnull).open("wb") as null:
+            os.dup2(null.fileno(), (sys.stderr if err else sys.stdout).fileno())
         if not err:
             raise NnexpError(f"the output cannot be written: {error.strerror}") from error
-
-
-def _redirect_to_null(stream: TextIO) -> None:
-    """Redirect a stream to the null device: Python writes what is left in it when it exits."""
-    with suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)
 
 
 def is_live(stream: TextIO | None) -> bool:

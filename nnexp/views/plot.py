@@ -34,7 +34,11 @@ _STYLE: Any = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "legend.title_fontsize": 9,
     "svg.hashsalt": "nnexp",
+    "text.parse_math": False,  # a dollar sign is one
 }
 
 # Pattern of a column's name -> its label.
@@ -78,12 +82,8 @@ def check_format(path: Path) -> str:
     return suffix
 
 
-def log_of(runs: Sequence[RunLike], column: str) -> str:
-    """Return which of the three logs of these runs has a column.
-
-    Raises:
-        OptionError: none of them has it.
-    """
+def _log_of(runs: Sequence[RunLike], column: str) -> str:
+    """Return which of the three logs of these runs has a column, or refuse it."""
     columns: dict[str, list[str]] = {}
     for log in _LOGS:
         cells = (cell for run in runs for row in run.log(log) for cell in row.items())
@@ -110,30 +110,38 @@ def draw(groups: Sequence[Group], columns: Sequence[str], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    logs = [log_of([run for g in groups for run in g.runs], column) for column in columns]
+    logs = [_log_of([run for g in groups for run in g.runs], column) for column in columns]
+    factors = [100 if names.is_accuracy(column) else 1 for column in columns]
     labels = _labels(groups, columns)
     legend = 0.17 * sum(1 + label.count("\n") for label in labels[:_MOST_LABELS])
     size = (7, 0.5 + 3.2 * len(columns) + legend)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=size, dpi=150, layout="constrained")
         panels = figure.subplots(len(columns), 1, squeeze=False, sharex=True)[:, 0]
-        lines: dict[int, Any] = {}
-        for panel, column, log in zip(panels, columns, logs, strict=True):
-            factor = 100 if names.is_accuracy(column) else 1
-            for i, g in enumerate(groups):
-                colour = COLOURS[i % len(COLOURS)]
-                dash = DASHES[i // len(COLOURS) % len(DASHES)]
+        entries: list[tuple[Any, str]] = []
+        for i, g in enumerate(groups):
+            style = {
+                "color": COLOURS[i % len(COLOURS)],
+                "ls": DASHES[i // len(COLOURS) % len(DASHES)],
+            }
+            drawn = []
+            for panel, column, log, factor in zip(panels, columns, logs, factors, strict=True):
                 logged = [series(run.log(log), column) for run in g.counted]
                 curves = [{p.epoch: p.value * factor for p in points} for points in logged]
                 if any(curves):
-                    lines.setdefault(i, _curve(panel, curves, color=colour, ls=dash))
+                    drawn.append(_curve(panel, curves, **style))
                 if (published := g.published.figures.get(column)) is not None:
-                    panel.axhline(published * factor, color=colour, ls="--", lw=0.9)
-            panel.set_ylabel(axis_label(column), parse_math=False)
+                    panel.axhline(published * factor, color=style["color"], ls="--", lw=0.9)
+            entries += [(line, labels[i]) for line in drawn[:1]]
+        for panel, column in zip(panels, columns, strict=True):
+            panel.set_ylabel(axis_label(column))
         panels[-1].set_xlabel("epoch")
         panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        if lines:
-            _legend(figure, [lines[i] for i in sorted(lines)], [labels[i] for i in sorted(lines)])
+        if entries:
+            more = len(entries) - _MOST_LABELS
+            title = f"{more} more lines are not named" if more > 0 else None
+            handles, texts = zip(*entries[:_MOST_LABELS], strict=True)
+            figure.legend(handles, texts, loc="outside lower center", title=title)
         metadata = {"Date": None} if check_format(path) == "svg" else None
         try:
             with warnings.catch_warnings():
@@ -141,21 +149,6 @@ def draw(groups: Sequence[Group], columns: Sequence[str], path: Path) -> None:
                 figure.savefig(path, metadata=metadata)
         except OSError as error:
             raise OptionError(f"-o {path}: cannot be written: {error.strerror}") from error
-
-
-def _legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    more = len(labels) - _MOST_LABELS
-    legend = figure.legend(
-        handles[:_MOST_LABELS],
-        labels[:_MOST_LABELS],
-        loc="outside lower center",
-        frameon=False,
-        fontsize=9,
-        title=f"{more} more lines are not named" if more > 0 else None,
-        title_fontsize=9,
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)  # a dollar sign is one
 
 
 def _labels(groups: Sequence[Group], columns: Sequence[str]) -> list[str]:

@@ -1,9 +1,11 @@
-"""One run: its summary when it ends, and the page that `show` prints."""
+"""Runs: the summary of one when it ends, the page of one, and the list of all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +15,7 @@ from nnexp.config.loader import dump
 from nnexp.nn.metrics import confusion
 from nnexp.nn.types import Array
 from nnexp.numbers import NONE
+from nnexp.run.find import name_in
 from nnexp.run.layout import DIAGNOSTICS
 from nnexp.run.reader import Run
 from nnexp.stats.diagnosis import Measurements, diagnose, never_learned
@@ -20,7 +23,7 @@ from nnexp.stats.selection import flatten
 from nnexp.stats.summary import Point, Published
 from nnexp.text import sanitize_line, shorten
 from nnexp.views.formats import Block, Page
-from nnexp.views.table import Column, Table
+from nnexp.views.table import Column, Table, plain_column
 
 T = TypeVar("T", list[Any], dict[str, Any])
 
@@ -60,14 +63,12 @@ def summary_lines(summary: Summary, metric: str) -> list[str]:
 
 
 def _metric_table(summary: Summary) -> Table[str]:
-    def column(statistic: str) -> Column[str]:
-        def show(metric: str) -> str:
-            point = summary[metric].get(statistic)
-            return f"{numbers.quantity(metric, point.value)} @{point.epoch}" if point else NONE
+    def show(statistic: str, metric: str) -> str:
+        point = summary[metric].get(statistic)
+        return f"{numbers.quantity(metric, point.value)} @{point.epoch}" if point else NONE
 
-        return Column(_WORDS[statistic], show)
-
-    return Table([Column("value @epoch", names.label, left=True), *map(column, _WORDS)], [*summary])
+    values = [Column(words, partial(show, statistic)) for statistic, words in _WORDS.items()]
+    return Table([Column("value @epoch", names.label, left=True), *values], list(summary))
 
 
 @dataclass(frozen=True)
@@ -220,3 +221,44 @@ def page(run: Run) -> Page:
         "problems": list(run.problems),
     }
     return Page(blocks, data)
+
+
+def _epochs(run: Run) -> dict[str, int | None]:
+    return {"epochs_done": run.facts.done, "epochs": run.epochs}
+
+
+def _progress(run: Run) -> str:
+    done, total = _epochs(run).values()
+    return str(done) if done == total else f"{done} of {total or '?'}"
+
+
+def _statistic(statistic: str) -> Column[Run]:
+    """Return a column of a statistic of the metric that each run is judged by."""
+
+    def raw(run: Run) -> dict[str, Any]:
+        metric = names.default_metric(run.facts.summary)
+        point = run.facts.summary[metric].get(statistic) if metric else None
+        return {"metric": metric, statistic: point.value if point else None}
+
+    def show(run: Run) -> str:
+        metric, value = raw(run).values()
+        if value is None:
+            return NONE
+        return ("" if names.is_accuracy(metric) else "cost ") + numbers.number(metric, value)
+
+    return Column(statistic.replace("-", " "), show, raw)
+
+
+def list_page(runs: Sequence[Run], root: Path) -> Page:
+    """Describe runs, one per row; their names are paths from `root`."""
+    columns: list[Column[Run]] = [
+        plain_column("run", "run", lambda run: name_in(run.folder, root)),
+        plain_column("status", "status", lambda run: run.status),
+        Column("epochs", _progress, _epochs),
+        *map(_statistic, _WORDS),
+    ]
+    if any(run.tags for run in runs):
+        show, raw = (lambda run: " ".join(run.tags)), (lambda run: {"tags": run.tags})
+        columns.append(Column("tags", show, raw, left=True))
+    table = Table(columns, runs)
+    return Page([Block(table=table)], table)

@@ -91,16 +91,14 @@ def _width(text: str) -> int:
 
 def _draw(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[bool]) -> list[str]:
     """Align cells in columns, with a rule below the head."""
-    columns, widths = [], []
-    for cells, flush_left in zip(zip(head, *rows, strict=True), left, strict=True):
-        lengths = list(map(_width, cells))
-        width = max(lengths)
-        spaces = [" " * (width - length) for length in lengths]
-        pairs = zip(cells, spaces, strict=True) if flush_left else zip(spaces, cells, strict=True)
-        columns.append([a + b for a, b in pairs])
-        widths.append(width)
-    top, *below = ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
-    return [top, "  ".join("─" * width for width in widths), *below]
+    columns = []
+    for (title, *cells), flush_left in zip(zip(head, *rows, strict=True), left, strict=True):
+        width = max(map(_width, (title, *cells)))
+        column = [title, "─" * width, *cells]
+        spaces = [" " * (width - _width(cell)) for cell in column]
+        pairs = zip(column, spaces, strict=True) if flush_left else zip(spaces, column, strict=True)
+        columns.append(["".join(pair) for pair in pairs])
+    return ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
 
 
 def _short_cells(table: Table[T]) -> list[list[str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from nnexp import names, numbers
@@ -52,12 +53,9 @@ def _arm(search: Search) -> dict[str, Any]:
     }
 
 
-def _columns(titles: Mapping[str, str]) -> list[Column[Arm]]:
-    """Return columns of values as they are, by key; the first is flush left."""
-    return [
-        plain_column(title, key, lambda arm, key=key: arm[key], left=key == "arm")  # type: ignore[misc]
-        for key, title in titles.items()
-    ]
+def _column(key: str, title: str = "") -> Column[Arm]:
+    title = title or key.replace("_", " ")
+    return plain_column(title, key, itemgetter(key), left=key == "arm")
 
 
 def _effort(tune: Tune, arms: Sequence[Arm]) -> Block:
@@ -68,8 +66,8 @@ def _effort(tune: Tune, arms: Sequence[Arm]) -> Block:
         f"A trial counts by the {names.label(tune.metric)} of its best epoch; the test set was "
         "not used." + pruned * tune.prune
     )
-    keys = ("arm", "trials", *_STATES, "epochs_trained")
-    return Block([text], Table(_columns({key: key.replace("_", " ") for key in keys}), arms))
+    columns = map(_column, ("arm", "trials", *_STATES, "epochs_trained"))
+    return Block([text], Table(list(columns), arms))
 
 
 def _choices(tune: Tune, arms: Sequence[Arm]) -> Block:
@@ -94,10 +92,11 @@ def _choices(tune: Tune, arms: Sequence[Arm]) -> Block:
         f"{'points' if higher else 'percent'} of it." + pruned * tune.prune
     )
     columns = [
-        *_columns({"arm": "arm"}),
+        _column("arm"),
         *map(setting, tune.space),
         *map(value, ("best", "median", "worst")),
-        *_columns({"near_best": near, "nearby_best": nearby}),
+        _column("near_best", near),
+        _column("nearby_best", nearby),
     ]
     return Block([text], Table(columns, arms))
 
