@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ from nnexp.config.study_file import (
     parse_seeds,
     validate,
 )
-from nnexp.config.yaml import Document, Key, Mistake, dotted
+from nnexp.config.yaml import Document, Key, Mistake, dotted, file_error
 from nnexp.data import Dataset
 from nnexp.errors import ConfigError, OptionError, Problem, did_you_mean, one_of
 from nnexp.names import METRICS, default_metric
@@ -38,8 +38,9 @@ __all__ = ["Arm", "Confirm", "Study", "Tune", "check_metric", "confirm_seeds", "
 
 MANY, MOST = 10_000, 100_000
 _LONGEST_NAME, _LONGEST_VALUE = 100, 40
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_CONSTANTS = ("true", "false", "null", "NaN", "Infinity")
+# A text that nobody can take for a value of another type.
+_WORD = re.compile(r"(?!(true|false|null|NaN|Infinity)\Z)[A-Za-z_][A-Za-z0-9_.-]*")
+_UNFIT = re.compile(r"[^A-Za-z0-9._+=-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,7 @@ def load_study(path: Path | str, *, seeds: str | None = None, many: bool = False
     path = Path(path)
     document = read(path)
     if not is_study(document.values) and not {"data", "layers"}.isdisjoint(document.values):
-        message = f"is a config, not a study: nnexp train {path}"
-        raise ConfigError([Problem(str(path), "", message)])
+        raise file_error(path, f"is a config, not a study: nnexp train {path}")
     file = validate(document)
     chosen = parse_seeds(seeds) if seeds is not None else file.seeds
     _refuse_many(path, file, len(chosen), many=many)
@@ -141,22 +141,22 @@ def check_metric(
         ConfigError: at the study's metric or margin; or the data cannot be read.
     """
 
-    def problem(metric: str, config: Config, dataset: Dataset | None = None) -> str:
-        experiment = config.experiment
-        return metric_problem(metric, experiment, {*experiment.monitor, *monitor}, dataset)
+    def problems(metric: str, data: Iterable[tuple[Config, Dataset | None]]) -> list[str]:
+        """Return why the runs will not log a metric; nothing if one of them will."""
+        experiments = [(config.experiment, dataset) for config, dataset in data]
+        messages = [metric_problem(metric, e, {*e.monitor, *monitor}, d) for e, d in experiments]
+        return messages if all(messages) else []
 
-    def check(metric: str, problems: list[str]) -> None:
-        if all(problems):
-            raise study.error(("metric",), f"no run will log {metric}: {problems[0]}")
+    def check(data: Iterable[tuple[Config, Dataset | None]]) -> None:
+        if study.metric and (messages := problems(study.metric, data)):
+            message = f"no run will log {study.metric}: {messages[0]}"
+            raise study.error(("metric",), message)
 
     configs = [arm.config for arm in study.arms]
-    if study.metric:
-        check(study.metric, [problem(study.metric, config) for config in configs])
+    check((config, None) for config in configs)
     loaded = [(config, load(config)) for config in configs]
-    if study.metric:
-        check(study.metric, [problem(study.metric, *one) for one in loaded])
-    logged = [m for m in METRICS if not all(problem(m, *one) for one in loaded)]
-    metric = study.metric or default_metric(logged)
+    check(loaded)
+    metric = study.metric or default_metric([m for m in METRICS if not problems(m, loaded)])
     if metric and study.margin and (message := margin_problem(metric, study.margin)):
         raise study.error(("margin",), message)
 
@@ -170,28 +170,29 @@ def label(arm: str, cell: Mapping[str, Any]) -> str:
     'init=hidden-scaled-output-zeros-02eaf09d'
     """
     parts = [f"{key}={_value_in_name(value)}" for key, value in cell.items()]
-    text = re.sub(r"[^A-Za-z0-9._+=-]", "-", "+".join([arm, *parts] if arm else parts))
+    text = _UNFIT.sub("-", "+".join([arm, *parts] if arm else parts))
     name = text.lstrip("._+=-") or "base"
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return f"{name[: _LONGEST_NAME - 9]}-{_digest(name)[:8]}"
+    return name if len(name) <= _LONGEST_NAME else _cut(name, _LONGEST_NAME, name)
 
 
 def _value_in_name(value: Any) -> str:
     """Write a value as part of a name; with a digest if it could be taken for another value."""
     text = _flat(value)
-    if len(text) <= _LONGEST_VALUE and _is_plain(value):
-        return text
-    clean = re.sub(r"[^A-Za-z0-9._-]", "-", text)
-    return f"{clean[: _LONGEST_VALUE - 9]}-{_digest(json.dumps(value, sort_keys=True))[:8]}"
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, str):
-        return bool(_PLAIN.fullmatch(value)) and value not in _CONSTANTS
     if isinstance(value, list):
-        return len(value) > 1 and all(type(item) in (int, float) for item in value)
-    return not isinstance(value, dict)
+        is_plain = len(value) > 1 and all(type(item) in (int, float) for item in value)
+    elif isinstance(value, str):
+        is_plain = bool(_WORD.fullmatch(value))
+    else:
+        is_plain = not isinstance(value, dict)
+    if is_plain and len(text) <= _LONGEST_VALUE:
+        return text
+    clean = re.sub(r"[+=]", "-", _UNFIT.sub("-", text))
+    return _cut(clean, _LONGEST_VALUE, json.dumps(value, sort_keys=True))
+
+
+def _cut(text: str, length: int, source: str) -> str:
+    """Shorten a text to a length; its end is a digest of what it stands for."""
+    return f"{text[: length - 9]}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
 
 
 def _flat(value: Any) -> str:
@@ -200,10 +201,6 @@ def _flat(value: Any) -> str:
     if isinstance(value, list):
         return "-".join(map(_flat, value))
     return str(value) if isinstance(value, str) else json.dumps(value)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _refuse_many(path: Path, file: StudyFile, seeds: int, *, many: bool) -> None:
@@ -218,23 +215,20 @@ def _refuse_many(path: Path, file: StudyFile, seeds: int, *, many: bool) -> None
         raise OptionError(f"{count} are more than {MANY:,}: repeat with --yes to train them")
 
 
-def _random_settings(file: StudyFile) -> list[Changes]:
-    """Return the draws, equal ones once: of a key, draw i is the same whatever n is."""
-    settings: dict[str, Changes] = {}
+def _cells(file: StudyFile) -> list[Changes]:
+    """Return every combination of the grid, with each of the random draws, equal ones once.
+
+    Of a key, draw i is the same whatever n is.
+    """
+    draws: dict[str, Changes] = {}
     for i in range(file.random.n if file.random else 1):
         values = {
             key: space.draw(np.random.default_rng([i, *key.encode()]))
             for key, space in file.draws.items()
         }
-        settings.setdefault(json.dumps(values), values)
-    return list(settings.values())
-
-
-def _cells(file: StudyFile) -> list[Changes]:
-    """Return every combination of the grid, with each of the random draws."""
-    draws = _random_settings(file)
-    combinations = product(*file.grid.values())
-    return [dict(zip(file.grid, c, strict=True)) | values for c in combinations for values in draws]
+        draws.setdefault(json.dumps(values), values)
+    grid = [dict(zip(file.grid, values, strict=True)) for values in product(*file.grid.values())]
+    return [combination | values for combination in grid for values in draws.values()]
 
 
 def _base(document: Document) -> Document:
@@ -292,41 +286,34 @@ def _arms(document: Document, file: StudyFile) -> list[Arm]:
         ConfigError: with all that is wrong with any of them.
     """
     base, cells = _base(document), _cells(file)
-    base_problems = _problems(base)
+    base_problems: Sequence[Problem] = ()
+    try:
+        to_config(base)
+    except ConfigError as error:
+        base_problems = error.problems
     arms: list[Arm] = []
     problems: list[Problem] = []
-    for arm, overrides in (file.arms or {"": None}).items():
-        own: dict[Key, Any] = {("arms", arm, key): v for key, v in (overrides or {}).items()}
-        for cell in cells:
-            name = label(arm, cell)
-            changes = own | {
-                ("grid" if key in file.grid else "random", key): v for key, v in cell.items()
-            }
-            try:
-                config = _changed(base, document, changes)
-                config.values["name"] = name
-                arms.append(Arm(name, arm, cell, to_config(config)))
-            except ConfigError as error:
-                places = {document.where(key) for key in changes}
-                problems += [
-                    problem
-                    if problem in base_problems or problem.where in places
-                    else Problem(document.where(next(iter(changes), ())), name, str(problem))
-                    for problem in error.problems
-                ]
+    for (arm, overrides), cell in product((file.arms or {"": None}).items(), cells):
+        name = label(arm, cell)
+        changes: dict[Key, Any] = {("arms", arm, key): v for key, v in (overrides or {}).items()}
+        for key, value in cell.items():
+            changes["grid" if key in file.grid else "random", key] = value
+        try:
+            config = _changed(base, document, changes)
+            config.values["name"] = name
+            arms.append(Arm(name, arm, cell, to_config(config)))
+        except ConfigError as error:
+            places = {document.where(key) for key in changes}
+            problems += [
+                problem
+                if problem in base_problems or problem.where in places
+                else Problem(document.where(next(iter(changes), ())), name, str(problem))
+                for problem in error.problems
+            ]
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
     document.refuse(_twins(arms, file))
     return arms
-
-
-def _problems(base: Document) -> Sequence[Problem]:
-    """Return what is wrong with a base by itself."""
-    try:
-        to_config(base)
-    except ConfigError as error:
-        return error.problems
-    return ()
 
 
 def _twins(arms: Sequence[Arm], file: StudyFile) -> Iterator[Mistake]:
