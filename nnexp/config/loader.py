@@ -155,10 +155,8 @@ def is_study(values: Mapping[str, Any]) -> bool:
 
 
 def _similar(path: Path) -> str:
-    for candidate in (path.with_name(path.name + ".yaml"), Path("configs") / f"{path.stem}.yaml"):
-        if candidate.is_file():
-            return f"; did you mean {candidate}?"
-    return ""
+    candidates = (path.with_name(path.name + ".yaml"), Path("configs") / f"{path.stem}.yaml")
+    return next((f"; did you mean {file}?" for file in candidates if file.is_file()), "")
 
 
 def assign(document: Document, name: str, value: Any, place: str) -> None:
@@ -184,11 +182,8 @@ def assign(document: Document, name: str, value: Any, place: str) -> None:
     def part(text: str) -> str | int:
         if isinstance(holder, dict):
             return text
-        if (
-            isinstance(holder, list)
-            and re.fullmatch("[0-9]{1,9}", text)
-            and int(text) < len(holder)
-        ):
+        is_index = isinstance(holder, list) and re.fullmatch("[0-9]{1,9}", text)
+        if is_index and int(text) < len(holder):
             return int(text)
         raise OptionError(f"{place}: {dotted(key)} has no part {text}")
 

@@ -54,20 +54,20 @@ def _init_fits_layers(v: Mapping[str, Any]) -> Iterator[Mistake]:
         yield ("init",), f"{message}: use {{hidden: scaled, output: zeros}}"
     if not isinstance(init, dict) or "weights" not in init:
         return
-    pairs = list(zip(v["layers"][:-1], v["layers"][1:], strict=True))
+    pairs = list(pairwise(v["layers"]))
     for kind in ("weights", "biases"):
-        arrays = v["init"][kind]
+        arrays = init[kind]
         if len(arrays) != len(pairs):
             message = f"expected {len(pairs)}, one per layer after the first of {v['layers']}"
             yield ("init", kind), f"{message}, got {len(arrays)}"
             continue
-        for i, (n_in, n_out) in enumerate(pairs):
-            rows = arrays[i] if kind == "weights" else [arrays[i]]
-            shape = (n_out, n_in) if kind == "weights" else (1, n_out)
-            if len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
-                rows_of = f"{plural(n_out, 'row')} of " if kind == "weights" else ""
-                size = plural(n_in if kind == "weights" else n_out, "number")
-                yield ("init", kind, i), f"layers {v['layers']} need {rows_of}{size} here"
+        for i, (array, (n_in, n_out)) in enumerate(zip(arrays, pairs, strict=True)):
+            expected, fits = plural(n_out, "number"), len(array) == n_out
+            if kind == "weights":
+                expected = f"{plural(n_out, 'row')} of {plural(n_in, 'number')}"
+                fits = fits and all(len(row) == n_in for row in array)
+            if not fits:
+                yield ("init", kind, i), f"layers {v['layers']} need {expected} here"
 
 
 def _monitor_names_each_once(v: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -151,16 +151,13 @@ def metric_problem(
     """
     name, _, kind = metric.partition("_")
     regression = dataset.train.labels is None if dataset else None
+    use, regularized = f"use {name}_cost", bool(experiment.l1 or experiment.l2)
     wrong = {
         f"add {name} to monitor": name not in monitor,
         f"the data have no {name} set": dataset is not None and name not in dataset.sets,
-        f"the targets are not classes: use {name}_cost": kind == "accuracy" and regression is True,
+        f"the targets are not classes: {use}": kind == "accuracy" and regression is True,
         f"the targets are classes: use {name}_accuracy": kind == "r2" and regression is False,
-        f"R² needs cost quadratic: use {name}_cost": (
-            kind == "r2" and experiment.cost != "quadratic"
-        ),
-        f"without l1 or l2 it is the cost: use {name}_cost": (
-            kind == "data_cost" and not (experiment.l1 or experiment.l2)
-        ),
+        f"R² needs cost quadratic: {use}": kind == "r2" and experiment.cost != "quadratic",
+        f"without l1 or l2 it is the cost: {use}": kind == "data_cost" and not regularized,
     }
     return next((message for message, is_wrong in wrong.items() if is_wrong), "")

@@ -82,11 +82,6 @@ class Draws(BaseModel):
     __pydantic_extra__: dict[str, SpaceField] = Field(init=False)
     n: Natural
 
-    @property
-    def spaces(self) -> dict[str, Space]:
-        """The keys of the config, each with its space."""
-        return self.__pydantic_extra__
-
 
 class Tune(Strict):
     """How the hyper-parameters of each arm are searched."""
@@ -137,8 +132,8 @@ class StudyFile(Strict):
 
     @property
     def draws(self) -> dict[str, Space]:
-        """What is drawn at random."""
-        return self.random.spaces if self.random else {}
+        """What is drawn at random: the keys of the config, each with its space."""
+        return self.random.__pydantic_extra__ if self.random else {}
 
 
 _MODELS: dict[Key, type[BaseModel]] = {(): StudyFile, ("tune",): Tune, ("confirm",): Confirm}
@@ -183,14 +178,15 @@ def _grid_has_each_value_once(study: StudyFile) -> Iterator[Mistake]:
 
 
 def _name_and_seed_are_the_studys(study: StudyFile) -> Iterator[Mistake]:
-    holders: dict[Key, Iterable[str]] = {("grid",): study.grid, ("random",): study.draws}
-    holders |= {("arms", arm): changes or {} for arm, changes in study.arms.items()}
-    if study.tune:
-        holders["tune", "space"] = study.tune.space
+    holders: dict[Key, Iterable[str]] = {
+        ("grid",): study.grid,
+        ("random",): study.draws,
+        ("tune", "space"): study.tune.space if study.tune else (),
+        **{("arms", arm): changes or () for arm, changes in study.arms.items()},
+    }
     for holder, keys in holders.items():
-        for key in keys:
-            if key in _KEYS_OF_THE_STUDY:
-                yield (*holder, key), f"is set by the study's own key {_KEYS_OF_THE_STUDY[key]}"
+        for key in _KEYS_OF_THE_STUDY.keys() & keys:
+            yield (*holder, key), f"is set by the study's own key {_KEYS_OF_THE_STUDY[key]}"
 
 
 def _keys_are_in_one_place(study: StudyFile) -> Iterator[Mistake]:
