@@ -21,8 +21,6 @@ _MOST_CHOICES, _LONGEST_WORD = 2_000, 255
 class NnexpError(Exception):
     """Input, data or a run folder was refused; the message is for the user."""
 
-    exit_code = 1
-
 
 class DataError(NnexpError):
     """A data set is missing, damaged, or does not fit the network."""

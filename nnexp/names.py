@@ -23,8 +23,6 @@ MAX_SEED = 2**63 - 1
 # The names of the classes are in each run.json.
 MAX_CLASSES, MAX_CLASS_NAME = 10_000, 100
 
-_BY_PREFERENCE = tuple(f"{name}_{kind}" for kind in ("accuracy", "cost") for name in reversed(SETS))
-
 
 def is_accuracy(metric: str) -> bool:
     """Tell whether a metric is an accuracy: a fraction, shown in percent.
@@ -44,18 +42,16 @@ def higher_is_better(metric: str) -> bool:
     return metric.endswith(("accuracy", "r2"))
 
 
-def default_metric(logged: Container[str]) -> str | None:
+def default_metric(
+    logged: Container[str], kinds: Sequence[str] = ("accuracy", "cost")
+) -> str | None:
     """Return the metric a run is judged by: test accuracy, or the nearest to it that was logged.
 
     >>> default_metric(["train_cost", "train_accuracy"])
     'train_accuracy'
     """
-    return next((metric for metric in _BY_PREFERENCE if metric in logged), None)
-
-
-def default_r2(logged: Sequence[str]) -> str | None:
-    """Return the R² to show beside the cost of a regression, if any was logged."""
-    return next((m for name in reversed(SETS) if (m := f"{name}_r2") in logged), None)
+    metrics = (f"{name}_{kind}" for kind in kinds for name in reversed(SETS))
+    return next((metric for metric in metrics if metric in logged), None)
 
 
 def label(metric: str) -> str:

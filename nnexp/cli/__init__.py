@@ -16,6 +16,7 @@ import click
 from nnexp import __version__
 from nnexp.cli.compare import compare
 from nnexp.cli.looking import list_, plot, show
+from nnexp.cli.outcomes import INTERRUPTED
 from nnexp.cli.output import say
 from nnexp.cli.reference import explain, schema
 from nnexp.cli.resume import resume
@@ -23,8 +24,6 @@ from nnexp.cli.sweep import sweep
 from nnexp.cli.train import train
 from nnexp.cli.tune import tune
 from nnexp.errors import NnexpError, did_you_mean
-
-INTERRUPTED = 130
 
 
 class Group(click.Group):
@@ -35,15 +34,14 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except NnexpError as error:
-            say(f"nnexp: {error}", err=True)
-            ctx.exit(error.exit_code)
+            message, code = str(error), 1
         except MemoryError as error:
             reason = str(error) or "more than there is"
-            say(f"nnexp: out of memory: {reason[:1].lower()}{reason[1:]}", err=True)
-            ctx.exit(NnexpError.exit_code)
+            message, code = f"out of memory: {reason[:1].lower()}{reason[1:]}", 1
         except KeyboardInterrupt:
-            say("nnexp: interrupted", err=True)
-            ctx.exit(INTERRUPTED)
+            message, code = "interrupted", INTERRUPTED
+        say(f"nnexp: {message}", err=True)
+        return ctx.exit(code)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find a command; suggest one where the word is not quite its name."""

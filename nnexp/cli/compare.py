@@ -119,8 +119,7 @@ def _study(runs: list[Run]) -> tuple[StudyPlan | None, Path, list[Run]]:
     if study is None:
         return None, file, runs
     chosen, notes = of_study(runs, study)
-    for note in notes:
-        say_note(note)
+    say_note(*notes)
     return (study, file, chosen) if chosen else (None, file, runs)
 
 

@@ -41,8 +41,7 @@ def list_(
     from nnexp.views.run import list_page
 
     runs, notes = open_all(reversed(by_age(folders(runs_dir))))
-    for note in notes:
-        say_note(note)
+    say_note(*notes)
     matches = [
         run
         for run in runs
@@ -74,8 +73,7 @@ def show(run: str, runs_dir: Path, format_: str) -> None:
     opened = open_run(resolve_one(run, runs_dir))
     opened.check_config()
     text = FORMATS[format_].write(page(opened))
-    for problem in opened.problems:  # of all files that were read for the page
-        say_note(f"{opened.folder}: {problem}")
+    say_note(*(f"{opened.folder}: {problem}" for problem in opened.problems))
     say(text, nl=False)
 
 

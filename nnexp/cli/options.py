@@ -100,20 +100,19 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
     from nnexp.run.find import folders, resolve
     from nnexp.run.reader import open_all
 
-    paths: dict[Path, None] = {}
+    paths: list[Path] = []
     notes: list[str] = []
     for name in names:
         try:
-            paths |= dict.fromkeys(resolve(name, runs_dir))
+            paths += resolve(name, runs_dir)
         except RunError as error:
             notes.append(str(error))
-    runs, problems = open_all(paths if names else folders(runs_dir))
+    runs, problems = open_all(dict.fromkeys(paths) if names else folders(runs_dir))
     notes += problems
     if not runs:
         start = "start one with: nnexp train configs/smoke.yaml"
         raise RunError("\n".join(notes) or f"{runs_dir}: there are no runs yet; {start}")
-    for note in notes:
-        say_note(note)
+    say_note(*notes)
     return runs
 
 

@@ -101,7 +101,7 @@ def _report(outcome: Outcome, *, quiet: bool, as_json: bool) -> None:
 
 def _summary(outcome: Outcome) -> list[str]:
     from nnexp import numbers
-    from nnexp.names import default_metric, default_r2
+    from nnexp.names import default_metric
     from nnexp.stats.summary import Published
     from nnexp.views.run import against_published, summary_lines
 
@@ -110,7 +110,7 @@ def _summary(outcome: Outcome) -> list[str]:
     each = f" ({numbers.duration(outcome.seconds / epochs)} per epoch)" if epochs else ""
     lines = summary_lines(outcome.summary, metric) if metric else []
     lines += against_published(Published.of(outcome.experiment.model_dump()), outcome.summary)
-    r2 = default_r2(list(outcome.summary))
+    r2 = default_metric(list(outcome.summary), ["r2"])
     lines += summary_lines(outcome.summary, r2) if r2 else []
     lines += [f"stopped early: {outcome.stopped}"] if outcome.stopped else []
     took = f"{numbers.plural(epochs, 'epoch')} in {numbers.duration(outcome.seconds)}{each}"

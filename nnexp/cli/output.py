@@ -38,6 +38,7 @@ def is_live(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def say_note(text: str) -> None:
-    """Print a one-line note on stderr."""
-    say(f"note: {sanitize_line(text)}", err=True)
+def say_note(*texts: str) -> None:
+    """Print notes on stderr, one line each."""
+    for text in texts:
+        say(f"note: {sanitize_line(text)}", err=True)

@@ -19,15 +19,7 @@ GLOSSARY = Path(__file__).parents[1] / "glossary.md"
 
 
 class Entry(NamedTuple):
-    """A line of the glossary.
-
-    Attributes:
-        term: the standard word.
-        aliases: other words for it, and its names in files.
-        book: its symbol and chapter in Nielsen's book.
-        key: the config key it belongs to.
-        meaning: what it does.
-    """
+    """A line of the glossary; `book` is its symbol and chapter in Nielsen's book, if any."""
 
     term: str
     aliases: Sequence[str]

@@ -16,8 +16,6 @@ from nnexp.stats.selection import Group, differing_keys
 from nnexp.stats.summary import Published, Target, TimeToTarget, time_to_target
 from nnexp.views.table import Column, Table, plain_column
 
-_TITLES = {"last": "last", "best-epoch": "best epoch", "peak": "peak"}
-
 
 def settings(groups: Sequence[Group], metric: str, *, per_run: bool = False) -> Table[Group]:
     """Lay out what tells groups apart, and their figures; columns without a value are dropped."""
@@ -34,7 +32,7 @@ def settings(groups: Sequence[Group], metric: str, *, per_run: bool = False) -> 
         columns.append(Column("runs", _runs, _raw_runs))
     for name in STATISTICS:
         spreads = {id(group): group.figures.get(name) for group in groups}
-        columns.append(_spreads(_TITLES[name], f"{metric}_{name}", metric, spreads))
+        columns.append(_spreads(name.replace("-", " "), f"{metric}_{name}", metric, spreads))
     if metric != "train_cost":
         costs = {id(group): group.train_cost for group in groups}
         columns.append(_spreads("train cost", "train_cost", "train_cost", costs))

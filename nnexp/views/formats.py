@@ -47,12 +47,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A result: blocks for people, and the same as data for programs.
-
-    Attributes:
-        blocks: its parts, in order.
-        data: rows, or one record, whose values may be lists and mappings.
-    """
+    """A result: blocks for people, and the same for programs: rows, or one record that may nest."""
 
     blocks: Sequence[Block]
     data: Table[Any] | Mapping[str, Any]

@@ -76,11 +76,10 @@ class Classes:
     """How the classes of a set were recognized after the last epoch.
 
     Attributes:
-        set: the set's name.
+        set: its name.
         names: of the classes; their numbers where run.json has none.
-        labels: the true class of each example.
-        predicted: the predicted one.
-        examples: how many examples each class has.
+        labels, predicted: the true and the predicted class of each example.
+        examples: their number in each class.
         recall: the fraction of them that was recognized; 1 for a class without examples.
     """
 
@@ -149,12 +148,12 @@ def _typed(value: Any, kind: type[T]) -> T:
 def _provenance(run: Run) -> list[str]:
     record = run.record
     versions, git, data = (_typed(record.get(name), dict) for name in ("versions", "git", "data"))
-    blas = [_typed(library, dict) for library in _typed(record.get("blas"), list)]
-    libraries = [
-        f"{b.get('internal_api')} {b.get('version')} ({b.get('architecture')}, "
-        f"threads: {b.get('num_threads')})"
-        for b in blas
-    ]
+    libraries = []
+    for entry in _typed(record.get("blas"), list):
+        name, version, architecture, threads = map(
+            _typed(entry, dict).get, ("internal_api", "version", "architecture", "num_threads")
+        )
+        libraries.append(f"{name} {version} ({architecture}, threads: {threads})")
     changes = ", with changes" if git.get("dirty") else ""
     entries = {
         "folder": run.folder,

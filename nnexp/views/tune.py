@@ -111,12 +111,10 @@ def _doubts(search: Search) -> Iterator[str]:
         )
         return
     for key, space in search.tune.space.items():
-        end = space.edge(trial.settings[key])
-        if end:
-            value = flow(trial.settings[key])
-            yield (
-                f"{arm}: {key} {value} is at the {end} end of its space, which may be too narrow"
-            )
+        value = trial.settings[key]
+        if end := space.edge(value):
+            place = f"{key} {flow(value)} is at the {end} end of its space"
+            yield f"{arm}: {place}, which may be too narrow"
     different = {flow(one.settings) for one in search.trials}
     if len(different) < len(search.trials):
         yield f"{arm}: its {len(search.trials)} trials had only {len(different)} different settings"

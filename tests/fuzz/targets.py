@@ -47,9 +47,9 @@ Check = Callable[[Path, Any], bool]
 FILES = ("run.json", "config.yaml", "metrics.csv", "diagnostics.csv", "predictions.npz")
 COMMANDS = (
     ("list",), ("list", "--json"), ("list", "--format", "csv"), ("list", "--format", "md"),
-    ("show", "run"), ("show", "run", "--json"), ("compare",), ("compare", "--json"),
-    ("compare", "--format", "md"), ("compare", "--per-run", "--format", "csv"),
-    ("compare", "run", "cut", "--mcnemar"),
+    ("show", "run"), ("show", "run", "--json"), ("show", "run", "--format", "md"),
+    ("compare",), ("compare", "--json"), ("compare", "--format", "md"),
+    ("compare", "--per-run", "--format", "csv"), ("compare", "run", "cut", "--mcnemar"),
 )  # fmt: skip
 CONFIG: dict[str, Any] = {
     "name": "small",
@@ -296,7 +296,7 @@ def _printed(folder: Path, words: tuple[str, ...], codes: tuple[int, ...] = (0, 
         assert all(char.isprintable() or char == "\n" for char in text), text
     if result.exit_code == 0 and "--json" in words:
         json.loads(result.stdout, parse_constant=_no_json)
-    return result.exit_code != NnexpError.exit_code
+    return result.exit_code != 1
 
 
 def _no_json(word: str) -> None:
