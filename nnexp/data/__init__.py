@@ -1,4 +1,4 @@
-"""Data: bytes in, `Splits` from a reader, a `Dataset` out.
+"""Data: bytes in, `Splits` from a reader, a `Dataset` from `load`.
 
 Adding a format is one module with its reader, and its entry in `CLASSES`.
 """
@@ -9,9 +9,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-import numpy as np
-
-from nnexp.data.dataset import Dataset, MisfitError, fit
+from nnexp.data.dataset import Dataset, MisfitError, load
 from nnexp.data.readers import Reader
 from nnexp.errors import one_of
 
@@ -53,19 +51,3 @@ def path_problem(path: Path) -> str:
         return ""
     folders = [f"a folder of {reader.folder}" for reader in READERS.values() if reader.folder]
     return f"is not allowed: expected a file ending in {one_of(suffixes)}, or {one_of(folders)}"
-
-
-def load(data: Reader, *, n_in: int, n_out: int, dtype: type[np.floating]) -> Dataset:
-    """Read data and fit them to a network of n_in inputs and n_out outputs; see `fit`.
-
-    Raises:
-        DataError: the data cannot be read or are damaged.
-        MisfitError: they do not fit the network.
-
-    >>> xor = {"x": [[0, 0], [0, 1], [1, 0], [1, 1]], "y": [[0], [1], [1], [0]]}
-    >>> inline = READERS["inline"].model_validate({"inline": xor})
-    >>> data = load(inline, n_in=2, n_out=1, dtype=np.float64)
-    >>> data.train.y.ravel(), data.classes
-    (array([0., 1., 1., 0.]), ('0', '1'))
-    """
-    return fit(data.read(), n_in=n_in, n_out=n_out, dtype=dtype)

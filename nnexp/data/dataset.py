@@ -1,4 +1,4 @@
-"""From the splits of a data file to a data set that fits a network: shapes, classes, targets."""
+"""From data of any format to a data set that fits a network: shapes, classes, targets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnexp.data.readers import Splits
+from nnexp.data.readers import Reader, Splits
 from nnexp.errors import DataError
 from nnexp.io.npz import MAX_BYTES
 from nnexp.names import MAX_CLASSES
@@ -63,16 +63,24 @@ class Dataset:
                 raise MisfitError("cost", f"{message}: use cost cross_entropy or quadratic")
 
 
-def fit(splits: Splits, *, n_in: int, n_out: int, dtype: type[np.floating]) -> Dataset:
-    """Fit the splits of a file to a network of n_in inputs and n_out outputs.
+def load(data: Reader, *, n_in: int, n_out: int, dtype: type[np.floating]) -> Dataset:
+    """Read data and fit them to a network of n_in inputs and n_out outputs.
 
     Labels become one-hot targets (n, n_out), or for two classes and a single output a column
     of 0 and 1. Real numbers, one per example, are a column of targets.
 
     Raises:
-        DataError: the data are damaged.
+        DataError: the data cannot be read or are damaged.
         MisfitError: they do not fit the network.
+
+    >>> from nnexp.data.arrays import Inline
+    >>> xor = {"x": [[0, 0], [0, 1], [1, 0], [1, 1]], "y": [[0], [1], [1], [0]]}
+    >>> inline = Inline.model_validate({"inline": xor})
+    >>> data = load(inline, n_in=2, n_out=1, dtype=np.float64)
+    >>> data.train.y.ravel(), data.classes
+    (array([0., 1., 1., 0.]), ('0', '1'))
     """
+    splits = data.read()
     if not splits.train:
         raise DataError(f"{splits.name}: the training set is empty")
     digest = hashlib.sha256()
@@ -116,7 +124,7 @@ def _classes(splits: Splits, targets: list[Array], n_out: int) -> tuple[str, ...
     if n_out == 1 and y.size == len(y) and (y.ndim == 2 or y.dtype.kind == "f"):
         labelled = all(np.isin(y, (0, 1)).all() for y in targets)
     else:
-        labelled = y.ndim != 2 or all(map(_is_one_hot, targets))
+        labelled = all(y.ndim == 1 or _is_one_hot(y) for y in targets)
     if splits.regression or not labelled:
         return None
     if n_out > MAX_CLASSES:
@@ -126,7 +134,7 @@ def _classes(splits: Splits, targets: list[Array], n_out: int) -> tuple[str, ...
 
 
 def _is_one_hot(y: Array) -> bool:
-    return bool(y.ndim == 2 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all())
+    return bool(np.isin(y, (0, 1)).all() and (y.sum(axis=-1) == 1).all())
 
 
 def _finite(where: str, what: str, values: Array, dtype: type[np.floating]) -> Array:
@@ -142,6 +150,8 @@ def _targets(
     where: str, y: Array, n_out: int, classes: tuple[str, ...] | None, dtype: type[np.floating]
 ) -> tuple[Array, Array | None]:
     """Return the targets (n, n_out), and the labels where there are classes."""
+    if y.ndim == 1 and classes is None:
+        y = y[:, None]
     if y.ndim > 2:
         raise DataError(
             f"{where}: expected targets of the shape (n,) or (n, outputs), got {y.ndim} dimensions"
@@ -150,7 +160,7 @@ def _targets(
         raise MisfitError("layers", f"{where} has {n} targets per example: end layers with {n}")
     numbers = _finite(where, "a target", y, dtype)
     if classes is None:
-        return numbers.reshape(len(y), -1), None
+        return numbers, None
     if y.ndim == 2 and n_out > 1:  # one-hot already
         return numbers, y.argmax(axis=1)
     labels, k = y.ravel().astype(np.float64), len(classes)

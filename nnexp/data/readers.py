@@ -137,22 +137,19 @@ class HoldOutReader(FileReader):
         Raises:
             DataError: nothing is left for training.
         """
-        train, validation, test = splits.train, splits.validation, splits.test
-        if validation is None:
-            n, size = len(train), self.validation
+        n, size, test = len(splits.train), self.validation, splits.test
+        end = n
+        if splits.validation is None:
             where = f"{self.path}: validation: {size:.15g}"
             if size >= 1 and size % 1:
                 raise DataError(f"{where} is neither an integer nor a fraction below 1")
             end = n - (round(n * size) if size < 1 else int(size))
             if end < 1:
                 raise DataError(f"{where} leaves none of {n} training examples")
-            first = end if self.train is None else min(self.train, end)
-            train, validation = train.cut(slice(first), slice(end, n))
-        else:
-            (train,) = train.cut(slice(self.train))
+        train, rest = splits.train.cut(slice(min(self.train or end, end)), slice(end, n))
         if test:
             (test,) = test.cut(slice(self.test))
-        return Splits(splits.name, train, validation, test)
+        return Splits(splits.name, train, splits.validation or rest, test)
 
 
 @contextmanager

@@ -249,6 +249,17 @@ def test_a_column_of_labels_is_labels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.train.y, np.eye(3)[[0, 2, 1, 2]])
 
 
+def test_sets_of_different_forms_of_targets(tmp_path: Path) -> None:
+    """One-hot rows and labels are the same classes; a vector is no matrix of real targets."""
+    y = np.eye(3)[np.arange(6) % 3]
+    test = {"x_test": np.ones((2, 2)), "y_test": np.array([2, 0])}
+    data = npz(tmp_path, {"y_train": y, **test})
+    np.testing.assert_array_equal(data.sets["test"].y, np.eye(3)[[2, 0]])
+    np.testing.assert_array_equal(data.train.y, y[:4])
+    with pytest.raises(MisfitError, match="test set has 1 targets per example"):
+        npz(tmp_path, {"y_train": y / 2, **test})
+
+
 def test_a_regression_on_0_and_1_stays_one(tmp_path: Path) -> None:
     """`task: regression` is believed also where the targets look like two classes."""
     path = tmp_path / "bits.csv"
