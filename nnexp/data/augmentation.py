@@ -159,11 +159,8 @@ def _gaussian(size: int, sigma: float, dtype: Any) -> Array:
     return np.asarray(kernel / total.sum(), dtype)
 
 
-RANDOM: dict[str, Callable[[Array, np.random.Generator, Any], Array]] = {
-    "rotate": rotate,
-    "affine": affine,
-    "elastic": elastic,
-}
+Change = Callable[[Array, np.random.Generator, Any], Array]
+RANDOM: dict[str, Change] = {change.__name__: change for change in (rotate, affine, elastic)}
 
 
 def augmenter(

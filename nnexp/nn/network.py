@@ -64,13 +64,7 @@ def zeros(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array
     return np.zeros((n_out, n_in)), np.zeros(n_out)
 
 
-INITIALIZERS: dict[str, Initializer] = {
-    "large": large,
-    "scaled": scaled,
-    "glorot": glorot,
-    "he": he,
-    "zeros": zeros,
-}
+INITIALIZERS = {draw.__name__: draw for draw in (large, scaled, glorot, he, zeros)}
 
 
 def _flatten(layers: Iterable[tuple[Array, Array]], dtype: type[np.floating]) -> Array:

@@ -10,17 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import cos, inf, pi
-from typing import Any, Protocol
-
-
-class Schedule(Protocol):
-    """What training asks of a schedule."""
-
-    def eta(self, epoch: int) -> float | None:
-        """Return η of an epoch (from 1), or None to end the training before it."""
-
-    def observe(self, score: float | None) -> None:
-        """Take note of the validation score after an epoch; higher is better."""
+from typing import Any
 
 
 @dataclass
@@ -47,24 +37,25 @@ class Patience:
 
 
 @dataclass
-class _Formula:
-    """η as a function of the epoch alone."""
+class Schedule:
+    """The learning rate of each epoch, as a formula that no score changes.
+
+    Attributes:
+        eta: returns η of an epoch (from 1), or None to end the training before it.
+    """
 
     eta: Callable[[int], float | None]
 
     def observe(self, score: float | None) -> None:
-        """Scores change nothing."""
+        """Take note of the validation score after an epoch; higher is better."""
 
 
-class _Halve:
+class _Halve(Schedule):
     """The book's schedule: halve η after `patience` epochs without improvement, end at η/stop."""
 
     def __init__(self, eta: float, epochs: int, *, patience: int, stop: int) -> None:
-        self._current, self._smallest = eta, eta / stop
-        self._patience = Patience(patience)
-
-    def eta(self, epoch: int) -> float | None:
-        return self._current if self._current > self._smallest else None
+        super().__init__(lambda epoch: self._current if self._current > eta / stop else None)
+        self._current, self._patience = eta, Patience(patience)
 
     def observe(self, score: float | None) -> None:
         if score is not None and self._patience.exhausted_by(score):
@@ -74,13 +65,13 @@ class _Halve:
 
 # Name -> function of η, the number of epochs and the settings.
 SCHEDULES: dict[str, Callable[..., Schedule]] = {
-    "constant": lambda eta, epochs: _Formula(lambda epoch: eta),
-    "step": lambda eta, epochs, every, factor: _Formula(
+    "constant": lambda eta, epochs: Schedule(lambda epoch: eta),
+    "step": lambda eta, epochs, every, factor: Schedule(
         lambda epoch: eta * factor ** ((epoch - 1) // every)
     ),
-    "exponential": lambda eta, epochs, factor: _Formula(lambda epoch: eta * factor ** (epoch - 1)),
+    "exponential": lambda eta, epochs, factor: Schedule(lambda epoch: eta * factor ** (epoch - 1)),
     # Loshchilov and Hutter 2017, eq. 5
-    "cosine": lambda eta, n: _Formula(lambda epoch: eta * (1 + cos(pi * (epoch - 1) / n)) / 2),
+    "cosine": lambda eta, n: Schedule(lambda epoch: eta * (1 + cos(pi * (epoch - 1) / n)) / 2),
     # η / 2^k after k times `patience` epochs without a better validation accuracy  (Nielsen)
     "halve": _Halve,
 }
