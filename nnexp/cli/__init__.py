@@ -15,11 +15,11 @@ import click
 
 from nnexp import __version__
 from nnexp.cli.compare import compare
-from nnexp.cli.looking import list_, plot, show
 from nnexp.cli.outcomes import INTERRUPTED
 from nnexp.cli.output import say
 from nnexp.cli.reference import explain, schema
 from nnexp.cli.resume import resume
+from nnexp.cli.runs import list_, plot, show
 from nnexp.cli.sweep import sweep
 from nnexp.cli.train import train
 from nnexp.cli.tune import tune

@@ -120,19 +120,16 @@ def draw(groups: Sequence[Group], columns: Sequence[str], path: Path) -> None:
         panels = figure.subplots(len(columns), 1, squeeze=False, sharex=True)[:, 0]
         entries: list[tuple[Any, str]] = []
         for i, g in enumerate(groups):
-            style = {
-                "color": COLOURS[i % len(COLOURS)],
-                "ls": DASHES[i // len(COLOURS) % len(DASHES)],
-            }
-            drawn = []
+            colour, dash = COLOURS[i % len(COLOURS)], DASHES[i // len(COLOURS) % len(DASHES)]
+            means = []
             for panel, column, log, factor in zip(panels, columns, logs, factors, strict=True):
                 logged = [series(run.log(log), column) for run in g.counted]
                 curves = [{p.epoch: p.value * factor for p in points} for points in logged]
                 if any(curves):
-                    drawn.append(_curve(panel, curves, **style))
+                    means.append(_curve(panel, curves, color=colour, ls=dash))
                 if (published := g.published.figures.get(column)) is not None:
-                    panel.axhline(published * factor, color=style["color"], ls="--", lw=0.9)
-            entries += [(line, labels[i]) for line in drawn[:1]]
+                    panel.axhline(published * factor, color=colour, ls="--", lw=0.9)
+            entries += [(line, labels[i]) for line in means[:1]]
         for panel, column in zip(panels, columns, strict=True):
             panel.set_ylabel(axis_label(column))
         panels[-1].set_xlabel("epoch")

@@ -124,8 +124,8 @@ def _class_blocks(classes: Classes) -> list[Block]:
     matrix = "confusion matrix (rows: true class, columns: predicted)"
     lines = [f"Classes of the {classes.set} set: recall and {matrix}"]
     blocks = [Block(lines, Table(columns, range(len(names))))]
-    if lost := [names[i] for i in never_learned(classes.labels, classes.predicted)]:
-        line = f"Never learned: {' and '.join(lost)} (hardly an example is recognized)."
+    if unrecognized := [names[i] for i in never_learned(classes.labels, classes.predicted)]:
+        line = f"Never learned: {' and '.join(unrecognized)} (hardly an example is recognized)."
         blocks.append(Block([line]))
     return blocks
 

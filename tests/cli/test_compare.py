@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from run_folders import judged, write_run
 
@@ -201,6 +202,42 @@ def test_words_that_stand_for_nothing_are_named_and_the_others_used(
     result = nnexp("compare", "runs/*quick*", "nonsense", "--json")
     assert [row["name"] for row in strict(result.stdout)] == ["quick"]
     assert result.stderr.startswith("note: nonsense: no such run under runs")
+
+
+def test_two_runs_are_compared_example_by_example(nnexp: Nnexp, gallery: Path) -> None:
+    """With --mcnemar the examples that one run alone has right are counted, in every format."""
+    paths = [next(gallery.glob(pattern)) for pattern in ("*-quick-s0", "*-small-s0")]
+    words = ["compare", *map(str, paths), "--mcnemar", "--format"]
+    record = strict(nnexp(*words, "json").stdout)
+    archives = [np.load(path / "predictions.npz") for path in paths]
+    quick, small = (archive["labels"] == archive["predicted"] for archive in archives)
+    assert [record["first"], record["second"]] == [path.name for path in paths]
+    assert record["n"] == len(quick)
+    assert record["only_first"] == np.sum(quick & ~small)
+    assert record["only_second"] == np.sum(small & ~quick)
+    (row,) = csv.DictReader(io.StringIO(nnexp(*words, "csv").stdout))
+    assert row["verdict"] == record["verdict"]
+    for format_ in ("table", "md"):
+        text = nnexp(*words, format_).stdout
+        assert f"only {record['first']} is right on {record['only_first']}" in text
+        assert "another seed gives another network" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "expected two runs, got 5"),
+        (["runs/*quick*", "runs/*small-s0", "--sort", "name"], "of the options it takes only"),
+        (["runs/*quick*", "runs/*wild*"], "has no readable predictions.npz"),
+    ],
+)
+def test_what_cannot_be_compared_by_example_is_refused(
+    nnexp: Nnexp, copy: Path, words: list[str], message: str
+) -> None:
+    """--mcnemar takes two runs with predictions, and no option of the other comparison."""
+    for file in copy.glob("*-wild-s0/predictions.npz"):
+        file.unlink()
+    assert message in nnexp("compare", *words, "--mcnemar", code=1).stderr
 
 
 @pytest.mark.parametrize(

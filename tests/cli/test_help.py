@@ -1,4 +1,4 @@
-"""Help: every command explains itself, and a slip of the finger is answered."""
+"""Help: every command explains itself, and a typing mistake is answered."""
 
 from __future__ import annotations
 

@@ -387,11 +387,11 @@ def test_folders_are_sorted_whatever_their_names(folder: Path) -> None:
 def test_completion_offers_no_name_that_would_steer_the_shell(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The shell takes a line an item, and prints it."""
+    """The shell takes one line per item, and prints it."""
     import click
 
-    from nnexp.cli.looking import show
     from nnexp.cli.options import complete_runs
+    from nnexp.cli.runs import show
 
     for name in ("2099\nplain,x", "2099\x1b[2J"):
         shutil.copytree(run, run.with_name(name))

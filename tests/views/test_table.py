@@ -81,6 +81,13 @@ def test_a_table_that_is_too_wide_is_turned() -> None:
     ]
 
 
+def test_a_long_table_is_turned_without_a_cell_lost() -> None:
+    """The work grows with the rows and not with their cube: thousands are laid out at once."""
+    names = [f"run-{i}" for i in range(3000)]
+    text = as_text(table([{"a": name, "n": 1} for name in names], "a", "n"), 9)
+    assert [word for word in text.split() if word.startswith("run-")] == names
+
+
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=80)
 
 

@@ -1,4 +1,4 @@
-"""`nnexp list`, `show` and `plot`: looking at runs."""
+"""`nnexp list`, `show` and `plot`: the runs that are there."""
 
 from __future__ import annotations
 

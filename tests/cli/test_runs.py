@@ -1,4 +1,4 @@
-"""`nnexp list`, `show` and `plot`: looking at runs that are there."""
+"""`nnexp list`, `show` and `plot`: the runs that are there."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def copy(gallery: Path, folder: Path) -> Path:
 
 
 def test_all_runs_are_listed_the_newest_first(nnexp: Nnexp, copy: Path) -> None:
-    """A line a run, in the opposite order of the times in their names."""
+    """One line per run, in the opposite order of the times in their names."""
     later = copy / f"29991231-000000{next(copy.glob('*-small-s0')).name[15:]}"
     next(copy.glob("*-small-s0")).rename(later)
     names = [row["run"] for row in strict(nnexp("list", "--json").stdout)]
