@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,3 +165,9 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train_config(config, "name=cut", "eta=0.1", runs=runs, progress=Stopper(2))
     train_config(config, "name=wild", "eta=1e200", "cost=quadratic", "output=linear", runs=runs)
     return runs
+
+
+@pytest.fixture
+def copy(gallery: Path, folder: Path) -> Path:
+    """Give a copy of the runs, to damage, as the default runs folder."""
+    return Path(shutil.copytree(gallery, folder / "runs")).relative_to(folder)

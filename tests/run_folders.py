@@ -94,3 +94,12 @@ def write_arm(
         write_run(folder / f"{name}-s{seed}", judged(value), name=name, seed=seed, **more)
         for seed, value in by_seed.items()
     ]
+
+
+def strict(text: str) -> Any:
+    """Parse JSON as any program would: NaN and Infinity are no JSON."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)

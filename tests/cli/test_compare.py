@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from run_folders import judged, write_run
+from run_folders import judged, strict, write_run
 
 from nnexp.cli.compare import SORTS
 from nnexp.run.find import folders
@@ -23,15 +22,6 @@ if TYPE_CHECKING:
     from conftest import Nnexp
 
 
-def strict(text: str) -> Any:
-    """Parse JSON as any program would: NaN and Infinity are no JSON."""
-
-    def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is no JSON")
-
-    return json.loads(text, parse_constant=refuse)
-
-
 def rows_of(gallery: Path, name: str, metric: str) -> list[list[float]]:
     """Return a metric's values of each run of a name, read from metrics.csv."""
     found = []
@@ -39,12 +29,6 @@ def rows_of(gallery: Path, name: str, metric: str) -> list[list[float]]:
         with (path / "metrics.csv").open(newline="") as stream:
             found.append([float(row[metric]) for row in csv.DictReader(stream)])
     return found
-
-
-@pytest.fixture
-def copy(gallery: Path, folder: Path) -> Path:
-    """Give a copy of the runs, to damage."""
-    return Path(shutil.copytree(gallery, folder / "runs")).relative_to(folder)
 
 
 def test_runs_that_differ_only_in_seed_are_one_row(nnexp: Nnexp, gallery: Path) -> None:

@@ -7,30 +7,16 @@ import io
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from run_folders import strict
 
 from nnexp.run.reader import open_run
 
 if TYPE_CHECKING:
     from conftest import Nnexp
-
-
-def strict(text: str) -> Any:
-    """Parse JSON as any program would: NaN and Infinity are no JSON."""
-
-    def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is no JSON")
-
-    return json.loads(text, parse_constant=refuse)
-
-
-@pytest.fixture
-def copy(gallery: Path, folder: Path) -> Path:
-    """Give a copy of the runs, to damage, as the default runs folder."""
-    return Path(shutil.copytree(gallery, folder / "runs")).relative_to(folder)
 
 
 def test_all_runs_are_listed_the_newest_first(nnexp: Nnexp, copy: Path) -> None:
