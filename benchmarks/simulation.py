@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/simulation.py
 
-The verdicts are those of nnexp.stats.differences.compare; the methods that were not chosen live
+The verdicts are those of nnexp.stats.verdict.compare; the methods that were not chosen live
 here. Each figure has its own fixed seed, so that the number of jobs changes nothing.
 """
 
@@ -20,11 +20,11 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from nnexp.nn.types import Array
-from nnexp.stats.differences import Difference, compare
 from nnexp.stats.distributions import t_quantile
 from nnexp.stats.estimate import Interval, attained, mean_interval, power
 from nnexp.stats.sample import Sample, find_apart
 from nnexp.stats.significance import sign_flip
+from nnexp.stats.verdict import Difference, compare
 
 REPETITIONS, QUICK = 2_000, 100
 # Twenty pairs have a million patterns of signs; false claims are rare.
@@ -190,7 +190,7 @@ def _pair(noise: str, other: str | None) -> str:
 
 def _arm(name: str, noise: Array, first_seed: int = 0) -> Sample:
     values = np.round(0.95 + POINT * noise, 4).tolist()
-    return Sample(name, dict(enumerate(values, first_seed)))
+    return Sample(name, "test_accuracy", dict(enumerate(values, first_seed)))
 
 
 def claims(
@@ -212,7 +212,7 @@ def claims(
             _arm(str(i), NOISE[other](rng, (n_other,)), 0 if shared else 1000)
             for i in range(others)
         ]
-        found = _words(compare([base, *arms], metric="test_accuracy", margin=None).differences)
+        found = _words(compare([(arm, base) for arm in arms]))
         words += found
         anything += not {"better", "worse"}.isdisjoint(found)
     share = [100 * words.count(word) / len(words) for word in ("better", "worse")]
@@ -235,8 +235,7 @@ def power_of(noise: str, n: int, repetitions: int) -> list[str]:
         words = []
         for _ in range(repetitions):
             a, b = NOISE[noise](rng, (2, n))
-            arms = [_arm("base", b), _arm("arm", a + shift * spread)]
-            words += _words(compare(arms, metric="test_accuracy", margin=None).differences)
+            words += _words(compare([(_arm("arm", a + shift * spread), _arm("base", b))]))
         cells.append(f"{100 * words.count('better') / repetitions:.0f}")
     return [noise, str(n), *cells]
 
@@ -260,8 +259,8 @@ def equivalence(noise: str, n: int, repetitions: int) -> list[str]:
         words = []
         for _ in range(repetitions):
             a, b = NOISE[noise](rng, (2, n))
-            arms = [_arm("base", b), _arm("arm", a + difference * margin / POINT)]
-            words += _words(compare(arms, metric="test_accuracy", margin=margin).differences)
+            arm = _arm("arm", a + difference * margin / POINT)
+            words += _words(compare([(arm, _arm("base", b))], margin))
         cells.append(f"{100 * words.count('no practical difference') / repetitions:.1f}")
     return [noise, str(n), *cells]
 

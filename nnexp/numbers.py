@@ -1,4 +1,4 @@
-"""How numbers are written for people: the one place that formats them.
+"""How numbers are written for people, and read: the one place that formats them.
 
 Accuracies are fractions; they are written in percent with two decimals, and their differences in
 points. Other metrics have three significant digits or, in a column, the decimals that all of its
@@ -187,6 +187,19 @@ def name_seeds(seeds: Iterable[int]) -> str:
     """
     ordered = sorted(seeds)
     return f"seed{'s' * (len(ordered) != 1)} {', '.join(map(str, ordered))}"
+
+
+def parse_number(text: str) -> float | None:
+    """Read a number, or None: Python's 1_000 and digits of other scripts are none.
+
+    >>> parse_number("1e-3"), parse_number(" -2 "), parse_number("1_000")
+    (0.001, -2.0, None)
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if "_" not in text and text.strip().isascii() else None
 
 
 def margin_problem(metric: str, margin: float) -> str:

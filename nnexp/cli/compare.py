@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,10 @@ from nnexp.cli.options import (
     runs_dir_option,
 )
 from nnexp.cli.output import say, say_note
+from nnexp.errors import OptionError, RunError
 from nnexp.names import OLD_STATISTICS, STATISTICS
-from nnexp.views.formats import FORMATS, Page
+from nnexp.numbers import margin_problem
+from nnexp.views.formats import FORMATS
 
 if TYPE_CHECKING:
     from nnexp.run.reader import Run
@@ -76,16 +79,21 @@ def compare(
     `latest`; without any, all runs are compared. Columns show only what differs. Each group (arm)
     is compared with a baseline: better, worse, no practical difference, or cannot tell.
     """
-    selected = opened = find_runs(runs, runs_dir)
+    from nnexp.stats.judge import Question
+    from nnexp.views import compare as view
+
+    opened = find_runs(runs, runs_dir)
     problems = [len(run.problems) for run in opened]
     if mcnemar:
         others = (metric, at, baseline, margin, until, sort, per_run or None)
-        page = _mcnemar(selected, alone=all(value is None for value in others))
+        if any(value is not None for value in others):
+            allowed = "compares predictions; of the options it takes only --format"
+            raise OptionError(f"--mcnemar: {allowed}")
+        if len(opened) != 2:
+            raise OptionError(f"--mcnemar: expected two runs, got {len(opened):,}")
+        page = view.mcnemar_page(*opened)
     else:
-        from nnexp.stats.judge import Question
-        from nnexp.views import compare as view
-
-        study, file, selected = _study(selected)
+        study, file, selected = _study(opened)
         if metric or not (study and study.metric):
             metric = choose_metric(selected, metric)
         else:
@@ -101,21 +109,18 @@ def compare(
 
 def _study(runs: list[Run]) -> tuple[StudyPlan | None, Path, list[Run]]:
     """Return the study of the folder that holds all runs, its file, and the runs of its arms."""
-    from nnexp.errors import RunError
     from nnexp.run.layout import STUDY
     from nnexp.stats.selection import of_study
 
     folders = {os.path.dirname(run.folder) for run in runs}  # noqa: PTH120 - of thousands
-    file = Path(min(folders)) / STUDY
-    if len(folders) > 1 or not os.path.lexists(file):
-        return None, file, runs
-    from nnexp.study.record import read_study
+    file, study = Path(min(folders)) / STUDY, None
+    if len(folders) == 1 and os.path.lexists(file):
+        from nnexp.study.record import read_study
 
-    try:
-        study = read_study(file.parent)
-    except RunError as error:
-        say_note(str(error))
-        return None, file, runs
+        try:
+            study = read_study(file.parent)
+        except RunError as error:
+            say_note(str(error))
     if study is None:
         return None, file, runs
     chosen, notes = of_study(runs, study)
@@ -124,7 +129,6 @@ def _study(runs: list[Run]) -> tuple[StudyPlan | None, Path, list[Run]]:
 
 
 def _target(runs: list[Run], until: str) -> Target:
-    from nnexp.errors import OptionError
     from nnexp.stats.summary import Target
 
     try:
@@ -136,11 +140,6 @@ def _target(runs: list[Run], until: str) -> Target:
 
 
 def _margin(metric: str, margin: float | None) -> float | None:
-    from math import isfinite
-
-    from nnexp.errors import OptionError
-    from nnexp.numbers import margin_problem
-
     if margin is None:
         return None
     if not isfinite(margin):
@@ -148,14 +147,3 @@ def _margin(metric: str, margin: float | None) -> float | None:
     if message := margin_problem(metric, margin):
         raise OptionError(f"--margin: {message}")
     return margin
-
-
-def _mcnemar(runs: list[Run], *, alone: bool) -> Page:
-    from nnexp.errors import OptionError
-    from nnexp.views.mcnemar import page
-
-    if not alone:
-        raise OptionError("--mcnemar: compares predictions; of the options it takes only --format")
-    if len(runs) != 2:
-        raise OptionError(f"--mcnemar: expected two runs, got {len(runs):,}")
-    return page(runs[0], runs[1])

@@ -19,6 +19,7 @@ from nnexp.errors import DataError, did_you_mean
 from nnexp.io.files import open_regular
 from nnexp.names import MAX_CLASS_NAME, MAX_CLASSES
 from nnexp.nn.types import Array
+from nnexp.numbers import parse_number
 from nnexp.text import shorten
 
 MAX_LINE, MAX_CELLS = 4_000_000, 100_000_000
@@ -60,7 +61,7 @@ for every run and every seed."""
         table = _read(Path(self.path), self.target)
         task = self.task
         if task is None:
-            words = any(_number(cell) is None for cell in table.y)
+            words = any(parse_number(cell) is None for cell in table.y)
             is_class = words or all(map(_INTEGER.fullmatch, table.y))
             task = "classes" if is_class else "regression"
         classes, y = table.classes() if task == "classes" else (None, table.numbers())
@@ -87,15 +88,6 @@ for every run and every seed."""
         constant = (fitted == fitted[0]).all(axis=0)
         mean[constant], spread[constant] = fitted[0, constant], 1
         return [Split((split.x - mean) / spread, split.y) for split in splits]
-
-
-def _number(text: str) -> float | None:
-    """Read a number, or None. Python's 1_000 and digits of other scripts are no numbers in CSV."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if "_" not in text and text.strip().isascii() else None
 
 
 class _Table:
@@ -130,7 +122,7 @@ class _Table:
         self.x.extend(values)
 
     def _finite(self, line: int, column: str, cell: str) -> float:
-        value = _number(cell)
+        value = parse_number(cell)
         if value is None or not isfinite(value):
             raise self._error(line, column, "a finite number", cell)
         return value

@@ -1,18 +1,17 @@
-"""Who is compared with whom, what is refused and why, and what else must be known."""
+"""Who is compared with whom, by what, and what else must be known."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, count
+from typing import Any
 
 from nnexp import names
 from nnexp.errors import OptionError, did_you_mean
 from nnexp.numbers import margin_problem, name_seeds, plural, size
-from nnexp.stats.differences import Comparison, Difference, compare
-from nnexp.stats.sample import Sample, SampleSummary
+from nnexp.stats.sample import Sample
 from nnexp.stats.selection import (
     MOST_NAMED,
     ArmPlan,
@@ -23,7 +22,7 @@ from nnexp.stats.selection import (
     incomparable,
     listed,
 )
-from nnexp.stats.verdict import default_margin
+from nnexp.stats.verdict import Difference, compare, default_margin
 
 # The statistic that a comparison takes by itself; a study that says so says nothing.
 _USUAL = "best-epoch"
@@ -51,36 +50,45 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Groups and the comparison of their arms.
+class Arm:
+    """A group that is compared, and what came of it.
 
     Attributes:
-        groups: by the names of the arms.
+        name: no other arm has it.
+        sample: the values that are compared.
+        key: its full name in the study; with its plan there, None where it is of no study.
+        difference: from its baseline; None where it is compared with none.
+        refused: why it is not compared with its baseline.
+        notes: what else must be known of it.
+    """
+
+    name: str
+    group: Group
+    sample: Sample
+    key: str | None
+    plan: ArmPlan | None
+    difference: Difference | None = None
+    refused: str = ""
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The comparison of groups.
+
+    Attributes:
         at: the statistic that was compared.
         chosen: whether the baseline was chosen; else it is just the first arm.
-        comparison: the statistics, by the same names.
-        refused: why an arm is not compared with its baseline, by its name.
-        notes: what else must be known of an arm, by its name.
+        arms: those of a study first, in its order.
         warnings: what must be known of the comparison.
     """
 
-    groups: Mapping[str, Group]
+    metric: str
     at: str
+    margin: float | None
     chosen: bool
-    comparison: Comparison
-    refused: Mapping[str, str]
-    notes: Mapping[str, Sequence[str]]
+    arms: Sequence[Arm]
     warnings: Sequence[str]
-
-    @cached_property
-    def against(self) -> dict[str, Difference]:
-        """The difference of each arm that is compared with another."""
-        return {difference.arm: difference for difference in self.comparison.differences}
-
-    @cached_property
-    def arms(self) -> dict[str, SampleSummary]:
-        """What each arm comes to by itself."""
-        return {arm.name: arm for arm in self.comparison.arms}
 
 
 def judge(groups: Sequence[Group], question: Question) -> Judged:
@@ -89,53 +97,52 @@ def judge(groups: Sequence[Group], question: Question) -> Judged:
     Raises:
         OptionError: the baseline is none of them.
     """
-    study, metric = question.study, question.metric
-    named, keys = _named(groups, study)
-    plans = {name: study.arms[key] for name, key in keys.items()} if study else {}
-    at = _statistic(groups, question)
+    study, at = question.study, _statistic(groups, question)
     margin, about_margin = _margin(groups, question)
-    samples = {name: _sample(name, group, metric, at) for name, group in named.items()}
-    baselines = _baselines(named, keys, plans, question.baseline, samples)
-    refused = {
-        name: f"not compared with {base}: {why}"
-        for name, base in baselines.items()
-        if (why := _empty(samples[name], samples[base]))
-        or (why := incomparable(named[name].runs[0], named[base].runs[0]))
-    }
-    pairs = [(name, base) for name, base in baselines.items() if name not in refused]
-    comparison = compare(list(samples.values()), metric=metric, margin=margin, pairs=pairs)
-    seeds = study.seeds if study else ()
-    notes = {
-        name: [
-            *arm.notes,
-            *_without_value(name, named[name], metric, at),
-            *_not_ended(name, named[name], seeds if name in keys else ()),
-            *(f"{name}: {note}" for note in named[name].notes()),
-        ]
-        for name, arm in zip(named, comparison.arms, strict=True)
-    }
+    arms, pairs, refused = _arms(groups, question, at), [], {}
+    for arm, base in _pairs(arms, question.baseline):
+        if why := _obstacle(arm, base):
+            refused[arm.name] = f"not compared with {base.name}: {why}"
+        else:
+            pairs.append((arm, base))
+    compared = compare([(arm.sample, base.sample) for arm, base in pairs], margin)
+    differences = {difference.arm.name: difference for difference in compared}
     warnings = [
         *(_about_statistic(groups, question, at) if pairs else ()),
         *([about_margin] if about_margin and pairs else ()),
-        *_about_pairs(named, pairs, plans),
-        *(_about_study(study, keys, chosen=question.baseline is not None) if study else ()),
+        *_about_treatment(arms, pairs),
+        *(_about_study(study, arms, chosen=question.baseline is not None) if study else ()),
+    ]
+    judged = [
+        replace(
+            arm,
+            difference=differences.get(arm.name),
+            refused=refused.get(arm.name, ""),
+            notes=_notes(arm, at, study.seeds if study and arm.key else ()),
+        )
+        for arm in arms
     ]
     chosen = bool(question.baseline or study)
-    return Judged(named, at, chosen, comparison, refused, notes, warnings)
+    return Judged(question.metric, at, margin, chosen, judged, warnings)
 
 
-def _named(
-    groups: Sequence[Group], study: StudyPlan | None
-) -> tuple[dict[str, Group], dict[str, str]]:
-    """Name groups apart, arms of a study first; return which arm each of these is, too."""
-    arms = [study.arm_of(group.runs[0]) if study else None for group in groups]
-    words = [arm or group.name for arm, group in zip(arms, groups, strict=True)]
-    unique = _apart(words, groups)
-    keys = {name: arm for name, arm in zip(unique, arms, strict=True) if arm is not None}
-    named = dict(zip(unique, groups, strict=True))
+def _arms(groups: Sequence[Group], question: Question, at: str) -> list[Arm]:
+    """Name groups apart and take their values, arms of the study first."""
+    study = question.study
+    keys = [study.arm_of(group.runs[0]) if study else None for group in groups]
+    words = [key or group.name for key, group in zip(keys, groups, strict=True)]
+    arms = [
+        Arm(
+            name,
+            group,
+            _sample(name, group, question.metric, at),
+            key,
+            study.arms[key] if study and key else None,
+        )
+        for name, group, key in zip(_apart(words, groups), groups, keys, strict=True)
+    ]
     order = {key: i for i, key in enumerate(study.arms)} if study else {}
-    ordered = sorted(named, key=lambda name: order[keys[name]] if name in keys else len(order))
-    return {name: named[name] for name in ordered}, keys
+    return sorted(arms, key=lambda arm: order[arm.key] if arm.key else len(order))
 
 
 def _apart(words: Sequence[str], groups: Sequence[Group]) -> list[str]:
@@ -149,8 +156,22 @@ def _apart(words: Sequence[str], groups: Sequence[Group]) -> list[str]:
         values = ", ".join(f"{key}={group.setting(key)}" for key in keys)
         full = f"{word} ({values})" if values and shared[word] > 1 else word
         numbered = (f"{full} #{i}" for i in count(2))
-        unique[full if full not in unique else next(n for n in numbered if n not in unique)] = None
+        unique[next(name for name in chain([full], numbered) if name not in unique)] = None
     return list(unique)
+
+
+def _sample(name: str, group: Group, metric: str, at: str) -> Sample:
+    """Take the run of each seed that has ended: its value, or how it failed."""
+    values, failures = {}, {}
+    for seed, run in sorted(group.ended.items()):
+        point = run.facts.summary.get(metric, {}).get(at)
+        if run.status == "diverged":
+            failures[seed] = f"diverged in epoch {run.facts.done}"
+        elif run.status == "failed":
+            failures[seed] = "failed"
+        elif point is not None:
+            values[seed] = point.value + 0.0  # zero has no sign
+    return Sample(name, metric, values, failures)
 
 
 def _statistic(groups: Sequence[Group], question: Question) -> str:
@@ -186,100 +207,74 @@ def _margin(groups: Sequence[Group], question: Question) -> tuple[float | None, 
     return default, f"the margin of the study, {why}; {used} used here; --margin sets another"
 
 
-def _sample(name: str, group: Group, metric: str, at: str) -> Sample:
-    """Take the run of each seed that has ended: its value, or how it failed."""
-    values, failures = {}, {}
-    for seed, run in sorted(group.ended.items()):
-        point = run.facts.summary.get(metric, {}).get(at)
-        if run.status == "diverged":
-            failures[seed] = f"diverged in epoch {run.facts.done}"
-        elif run.status == "failed":
-            failures[seed] = "failed"
-        elif point is not None:
-            values[seed] = point.value + 0.0  # zero has no sign
-    return Sample(name, values, failures)
-
-
-def _baselines(
-    named: Mapping[str, Group],
-    keys: Mapping[str, str],
-    plans: Mapping[str, ArmPlan],
-    wanted: str | None,
-    samples: Mapping[str, Sample],
-) -> dict[str, str]:
-    """Return the baseline of each arm that is to have one.
+def _pairs(arms: Sequence[Arm], wanted: str | None) -> list[tuple[Arm, Arm]]:
+    """Return each arm that is to have a baseline, and that.
 
     Raises:
         OptionError: the one that is wanted is none of the arms.
     """
-    arms = list(named)
+    plans = [arm.plan for arm in arms if arm.plan]
     if wanted is None and plans:
-        return _study_baselines(named, keys, lambda name: plans[name].baseline)
+        return _study_pairs(arms, lambda plan: plan.baseline)
     if wanted is None:
-        wanted = next((name for name in arms if samples[name].seeds), arms[0])
-    if wanted in named:
-        return {name: wanted for name in arms if name != wanted}
-    if wanted in {plan.arm for plan in plans.values()}:
-        cells = {(plan.arm, repr(plan.cell)): keys[name] for name, plan in plans.items()}
-        return _study_baselines(
-            named, keys, lambda name: cells.get((wanted, repr(plans[name].cell)))
-        )
-    matches = [name for name in arms if name.startswith(wanted)]
+        wanted = next((arm for arm in arms if arm.sample.seeds), arms[0]).name
+    matches = [arm for arm in arms if arm.name == wanted]
+    if not matches and any(plan.arm == wanted for plan in plans):
+        cells = {
+            repr(arm.plan.cell): arm.key for arm in arms if arm.plan and arm.plan.arm == wanted
+        }
+        return _study_pairs(arms, lambda plan: cells.get(repr(plan.cell)))
+    matches = matches or [arm for arm in arms if arm.name.startswith(wanted)]
     if len(matches) == 1:
-        return {name: matches[0] for name in arms if name != matches[0]}
-    hint = did_you_mean(wanted, dict.fromkeys([*(plan.arm for plan in plans.values()), *arms]))
+        return [(arm, matches[0]) for arm in arms if arm is not matches[0]]
+    every = [arm.name for arm in arms]
+    hint = did_you_mean(wanted, dict.fromkeys([*(plan.arm for plan in plans), *every]))
     problem = f"matches {len(matches)} arms" if matches else "no arm matches"
-    raise OptionError(f"--baseline {wanted}: {problem}{hint or f'; the arms are {listed(arms)}'}")
+    raise OptionError(f"--baseline {wanted}: {problem}{hint or f'; the arms are {listed(every)}'}")
 
 
-def _study_baselines(
-    named: Mapping[str, Group], keys: Mapping[str, str], baseline: Callable[[str], str | None]
-) -> dict[str, str]:
-    """Return the baselines within a study, on the same data if there is a choice."""
-    by_key: dict[str, list[str]] = {}
-    for name, key in keys.items():
-        by_key.setdefault(key, []).append(name)
-    baselines = {}
-    for name in (name for name in named if name in keys):
-        base = baseline(name)
-        if base is None or base == keys[name] or base not in by_key:
-            continue
-        digest, choice = named[name].runs[0].digest, by_key[base]
-        same = (other for other in choice if named[other].runs[0].digest == digest)
-        baselines[name] = next(same, choice[0])
-    return baselines
+def _study_pairs(
+    arms: Sequence[Arm], baseline: Callable[[ArmPlan], str | None]
+) -> list[tuple[Arm, Arm]]:
+    """Pair arms within a study, on the same data if there is a choice."""
+    by_key: dict[str | None, list[Arm]] = {}
+    for arm in arms:
+        by_key.setdefault(arm.key, []).append(arm)
+    pairs = []
+    for arm in arms:
+        key = baseline(arm.plan) if arm.plan else None
+        if key not in (None, arm.key) and key in by_key:
+            digest = arm.group.runs[0].digest
+            same = (other for other in by_key[key] if other.group.runs[0].digest == digest)
+            pairs.append((arm, next(same, by_key[key][0])))
+    return pairs
 
 
-def _empty(arm: Sample, baseline: Sample) -> str | None:
-    """Say which of two arms has nothing to compare."""
-    for which in (baseline, arm):
-        if not which.seeds:
+def _obstacle(arm: Arm, base: Arm) -> str | None:
+    """Say why two arms cannot be compared; None where they can."""
+    for which in (base, arm):
+        if not which.sample.seeds:
             return f"no run of {which.name} has ended with a value"
-    return None
+    return incomparable(arm.group.runs[0], base.group.runs[0])
 
 
-def _without_value(name: str, group: Group, metric: str, at: str) -> list[str]:
-    """Say which runs have ended and have nothing to compare."""
+def _notes(arm: Arm, at: str, planned: Sequence[int]) -> list[str]:
+    """Say what else must be known of an arm: of its sample, of values and seeds that lack."""
+    group, metric, notes = arm.group, arm.sample.metric, arm.sample.notes()
     completed = [run for run in group.ended.values() if run.status == "completed"]
     without = [run for run in completed if at not in run.facts.summary.get(metric, {})]
-    if not without:
-        return []
-    why = "was not logged"
-    if any(metric in run.facts.summary for run in without):
-        why = "has no best epoch, as no validation set was monitored; see --at last"
-    which = f"{len(without)} of {plural(len(completed), 'run')}"
-    return [f"{name}: {which} cannot be used: {names.label(metric)} {why}"]
-
-
-def _not_ended(name: str, group: Group, planned: Sequence[int]) -> list[str]:
-    """Say which seeds, of those there are and those that the study has, have not ended."""
+    if without:
+        why = "was not logged"
+        if any(metric in run.facts.summary for run in without):
+            why = "has no best epoch, as no validation set was monitored; see --at last"
+        which = f"{len(without)} of {plural(len(completed), 'run')}"
+        notes.append(f"{arm.name}: {which} cannot be used: {names.label(metric)} {why}")
     seeds = {*planned, *(run.seed for run in group.runs if run.seed is not None)}
-    missing = sorted(seeds - group.ended.keys())
-    if not missing:
-        return []
-    more = f" and {n:,} more" if (n := len(missing) - MOST_NAMED) > 0 else ""
-    which = f"{name_seeds(missing[:MOST_NAMED])}{more}"
-    return [f"{name}: excluded, without a completed run here: {which}"]
+    if missing := sorted(seeds - group.ended.keys()):
+        more = f" and {n:,} more" if (n := len(missing) - MOST_NAMED) > 0 else ""
+        which = f"{name_seeds(missing[:MOST_NAMED])}{more}"
+        notes.append(f"{arm.name}: excluded, without a completed run here: {which}")
+    return notes + [f"{arm.name}: {note}" for note in group.notes()]
 
 
 def _about_statistic(groups: Sequence[Group], question: Question, at: str) -> Iterator[str]:
@@ -300,50 +295,39 @@ def _about_statistic(groups: Sequence[Group], question: Question, at: str) -> It
             )
 
 
-def _about_pairs(
-    named: Mapping[str, Group], pairs: Sequence[tuple[str, str]], plans: Mapping[str, ArmPlan]
-) -> Iterator[str]:
-    """Say where arms and their baselines were not treated alike."""
-    treatments = {name: _treatment(group) for name, group in named.items()}
-    for i, what in enumerate(_TREATMENT):
-        yield from _unlike(what, {name: each[i] for name, each in treatments.items()}, pairs)
-    effort = {name: str(plans[name].effort) if name in plans else "0" for name in named}
-    yield from _unlike("tuning effort (trials)", effort, pairs)
+# What an arm and its baseline should have in common.
+_TREATMENT: dict[str, Callable[[Arm], Iterable[Any]]] = {
+    "number of epochs": lambda arm: {r.config and r.config["epochs"] for r in arm.group.runs},
+    "data (sha256)": lambda arm: {run.digest[:8] for run in arm.group.runs},
+    "version of nnexp": lambda arm: _versions(arm, "nnexp"),
+    "version of NumPy": lambda arm: _versions(arm, "numpy"),
+    "tuning effort (trials)": lambda arm: [str(arm.plan.effort if arm.plan else 0)],
+}
 
 
-_TREATMENT = ("number of epochs", "data (sha256)", "version of nnexp", "version of NumPy")
+def _versions(arm: Arm, name: str) -> set[str]:
+    return {str((run.record.get("versions") or {}).get(name) or "") for run in arm.group.runs}
 
 
-def _treatment(group: Group) -> list[str]:
-    """Return what its runs were made with: for each word of `_TREATMENT`, the different values."""
-    rows = set()
-    for run in group.runs:
-        versions = run.record.get("versions") or {}
-        epochs = run.config["epochs"] if run.config else None
-        used = [str(versions.get(name) or "unknown") for name in ("nnexp", "numpy")]
-        rows.add((epochs, run.digest[:8], *used))
-    return [
-        " and ".join(sorted({brief(value or "unknown") for value in column}))
-        for column in zip(*rows, strict=True)
-    ]
-
-
-def _unlike(
-    what: str, treatment: Mapping[str, str], pairs: Sequence[tuple[str, str]]
-) -> Iterator[str]:
+def _about_treatment(arms: Sequence[Arm], pairs: Sequence[tuple[Arm, Arm]]) -> Iterator[str]:
     """Say what an arm and its baseline, or the runs of one arm, do not have in common."""
-    unlike = [pair[::-1] for pair in pairs if treatment[pair[0]] != treatment[pair[1]]]
-    mixed = [(name,) for name in treatment if " and " in treatment[name]]
-    arms = dict.fromkeys(name for those in (*unlike, *mixed) for name in those)
-    if arms:
-        yield f"not the same {what}: {listed([f'{name} {treatment[name]}' for name in arms])}"
+    for what, treatment in _TREATMENT.items():
+        values = {
+            arm.name: " and ".join(sorted({brief(value or "unknown") for value in treatment(arm)}))
+            for arm in arms
+        }
+        unlike = [(b.name, a.name) for a, b in pairs if values[a.name] != values[b.name]]
+        mixed = [(name,) for name, value in values.items() if " and " in value]
+        if either := dict.fromkeys(chain(*unlike, *mixed)):
+            yield f"not the same {what}: {listed([f'{name} {values[name]}' for name in either])}"
 
 
-def _about_study(study: StudyPlan, keys: Mapping[str, str], *, chosen: bool) -> Iterator[str]:
+def _about_study(study: StudyPlan, arms: Sequence[Arm], *, chosen: bool) -> Iterator[str]:
     """Say which arms of the study are not there."""
-    absent = [key for key in study.arms if key not in keys.values()]
+    present = {arm.key for arm in arms}
+    absent = [key for key in study.arms if key not in present]
     if absent:
         yield f"these arms of the study {study.name} have no runs here: {listed(absent)}"
-    alone = [name for name, key in keys.items() if study.arms[key].baseline in absent]
+    alone = [arm.name for arm in arms if arm.plan and arm.plan.baseline in absent]
     if alone and not chosen:
         yield f"these arms are compared with none, as their baseline is absent: {listed(alone)}"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, product
 from math import inf, isfinite, sqrt
 from statistics import fmean
-from typing import NamedTuple
 
 from nnexp.names import higher_is_better
 from nnexp.numbers import name_seeds, plural, quantity
@@ -48,11 +47,13 @@ class Sample:
     """The runs of one arm, by seed.
 
     Attributes:
-        values: of the metric; one that is not finite, or above 1e100, counts as a failure.
+        metric: what the values are of; decides which of two is better.
+        values: one that is not finite, or above 1e100, counts as a failure.
         failures: how the runs without a value ended, as in "diverged in epoch 3".
     """
 
     name: str
+    metric: str
     values: Mapping[int, float]
     failures: Mapping[int, str] = field(default_factory=dict)
 
@@ -69,13 +70,56 @@ class Sample:
 
     @cached_property
     def finite(self) -> dict[int, float]:
-        """The values of the runs that did not fail."""
-        return {seed: value for seed, value in self.values.items() if seed not in self.failed}
+        """The values of the runs that did not fail, in the order of their seeds."""
+        return {s: value for s, value in sorted(self.values.items()) if s not in self.failed}
 
-    def scores(self, metric: str) -> dict[int, float]:
-        """Return the values so that higher is better; a failed run is worse than any other."""
-        sign = 1 if higher_is_better(metric) else -1
+    @cached_property
+    def scores(self) -> dict[int, float]:
+        """The values so that higher is better; a failed run is worse than any other."""
+        sign = 1 if higher_is_better(self.metric) else -1
         return dict.fromkeys(self.failed, -inf) | {s: sign * v for s, v in self.finite.items()}
+
+    @property
+    def spread(self) -> Spread | None:
+        """Mean and spread of the runs that did not fail."""
+        return Spread.of(self.finite.values())
+
+    @property
+    def interval(self) -> Interval | None:
+        """Hall's 95 % interval of the mean; None for fewer than two runs."""
+        return mean_interval([*self.finite.values()])
+
+    @property
+    def best(self) -> int | None:
+        """The seed of the best run that did not fail, the first of equals."""
+        return max(self.finite, key=self.scores.__getitem__, default=None)
+
+    @property
+    def worst(self) -> int | None:
+        """The seed of the worst run that did not fail, the first of equals."""
+        return min(self.finite, key=self.scores.__getitem__, default=None)
+
+    @cached_property
+    def apart(self) -> Apart | None:
+        """The runs that lie far from the others, if any."""
+        return find_apart(self.finite)
+
+    def notes(self) -> list[str]:
+        """Say what its mean hides."""
+        notes = []
+        if self.apart is not None:
+            notes.append(f"{self.name}: {self.apart.sentence(self.metric, len(self.finite))}")
+        if self.failed:
+            seeds: dict[str, list[int]] = {}
+            for seed, why in sorted(self.failed.items()):
+                seeds.setdefault(why, []).append(seed)
+            which = ", ".join(f"{name_seeds(those)} ({why})" for why, those in seeds.items())
+            notes.append(f"{self.failure_count()}: {which}")
+        return notes
+
+    def failure_count(self) -> str:
+        """Say how many of the runs failed."""
+        return f"{len(self.failed)} of {plural(len(self.seeds), 'run')} of {self.name} failed"
 
     def fails_more(self, other: Sample) -> bool:
         """Tell whether it fails more often: of all runs, or on the seeds both were run with."""
@@ -83,69 +127,6 @@ class Sample:
         both = self.seeds & other.seeds
         counts = [len(arm.failed.keys() & both) for arm in (self, other)]
         return rates[0] > rates[1] or counts[0] > counts[1]
-
-    def failure_count(self) -> str:
-        """Say how many of the runs failed."""
-        return f"{len(self.failed)} of {plural(len(self.seeds), 'run')} of {self.name} failed"
-
-
-class Scored(NamedTuple):
-    """A run by its seed and value."""
-
-    seed: int
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class SampleSummary:
-    """An arm by itself.
-
-    Attributes:
-        n: runs with a value; mean, sd, interval, best and worst are theirs.
-        interval: Hall's 95 % interval of the mean; None for fewer than two.
-        failures: how the other runs ended, by seed.
-        apart: runs that lie far from the others, if any.
-        notes: what a mean hides, in sentences.
-    """
-
-    name: str
-    n: int
-    mean: float | None
-    sd: float | None
-    interval: Interval | None
-    best: Scored | None
-    worst: Scored | None
-    failures: Mapping[int, str]
-    apart: Apart | None
-    notes: tuple[str, ...]
-
-
-def summarize_sample(arm: Sample, metric: str) -> SampleSummary:
-    """Summarize an arm's runs; of equally good ones the first seed is called the best, or worst."""
-    runs = [Scored(seed, value) for seed, value in sorted(arm.finite.items())]
-    scores, x = arm.scores(metric), [run.value for run in runs]
-    apart = find_apart(arm.finite)
-    notes = []
-    if apart is not None:
-        notes.append(f"{arm.name}: {apart.sentence(metric, len(runs))}")
-    if arm.failed:
-        seeds: dict[str, list[int]] = {}
-        for seed, why in sorted(arm.failed.items()):
-            seeds.setdefault(why, []).append(seed)
-        which = ", ".join(f"{name_seeds(those)} ({why})" for why, those in seeds.items())
-        notes.append(f"{arm.failure_count()}: {which}")
-    return SampleSummary(
-        name=arm.name,
-        n=len(x),
-        mean=fmean(x) if x else None,
-        sd=deviation(x),
-        interval=mean_interval(x),
-        best=max(runs, key=lambda run: scores[run.seed], default=None),
-        worst=min(runs, key=lambda run: scores[run.seed], default=None),
-        failures=arm.failed,
-        apart=apart,
-        notes=tuple(notes),
-    )
 
 
 LEAST_OTHERS = 4
@@ -157,7 +138,6 @@ class Apart:
     """A few runs that lie apart from the others.
 
     Attributes:
-        kind: "outlier" for one run, "two groups" for more.
         seeds: those of the few.
         below: whether the few lie below the others.
         few: their least and greatest value.
@@ -165,17 +145,23 @@ class Apart:
         gap: the distance between them in standard deviations of the others.
     """
 
-    kind: str
     seeds: tuple[int, ...]
     below: bool
     few: tuple[float, float]
     others: tuple[float, float]
     gap: float
 
+    @property
+    def kind(self) -> str:
+        """An outlier is one run; more are a group."""
+        return "outlier" if len(self.seeds) == 1 else "two groups"
+
     def sentence(self, metric: str, n: int) -> str:
         """Say it of an arm of n runs."""
-        few = " to ".join(dict.fromkeys(quantity(metric, value) for value in self.few))
-        others = " to ".join(dict.fromkeys(quantity(metric, value) for value in self.others))
+        few, others = (
+            " to ".join(dict.fromkeys(quantity(metric, end) for end in ends))
+            for ends in (self.few, self.others)
+        )
         lie = "lies" if len(self.seeds) == 1 else "lie"
         return (
             f"{len(self.seeds)} of {n} runs {lie} far {'below' if self.below else 'above'} the "
@@ -210,43 +196,23 @@ def find_apart(values: Mapping[int, float]) -> Apart | None:
     (3, 5)
     """
     by_value = sorted(values, key=lambda seed: (values[seed], seed))
-    x = [values[seed] for seed in by_value]
-    step = min((b - a for a, b in pairwise(x) if b > a), default=None)
-    if step is None:
-        return None
-    cuts = (
-        _cut(by_value, x, k, below, step)
-        for k in range(1, min(len(x) // 2, len(x) - LEAST_OTHERS) + 1)
-        for below in (True, False)
-        if _may_be_far(x, k, below, step)
-    )
-    widest = max(cuts, key=lambda cut: cut.gap, default=None)
-    return widest if widest is not None and widest.gap >= FAR else None
-
-
-def _may_be_far(x: Sequence[float], k: int, below: bool, step: float) -> bool:
-    """Tell at a glance whether a cut can lie far enough.
-
-    m values of the range r have a standard deviation of at least r/√(2(m - 1)).
-    """
-    at, m = k if below else len(x) - k, len(x) - k
-    spread = (x[-1] - x[at] if below else x[at - 1] - x[0]) / sqrt(2 * (m - 1))
-    return x[at] - x[at - 1] >= FAR * max(spread, step) * (1 - ROUNDING)
-
-
-def _cut(by_value: Sequence[int], x: Sequence[float], k: int, below: bool, step: float) -> Apart:
-    """Describe the k lowest (or highest) values as if they lay apart."""
-    at = k if below else len(x) - k
-    lower, upper = x[:at], x[at:]
-    few, others = (lower, upper) if below else (upper, lower)
-    return Apart(
-        kind="outlier" if k == 1 else "two groups",
-        seeds=tuple(sorted(by_value[:at] if below else by_value[at:])),
-        below=below,
-        few=(few[0], few[-1]),
-        others=(others[0], others[-1]),
-        gap=(upper[0] - lower[-1]) / max(sqrt(variance(others)), step),
-    )
+    x, n = [values[seed] for seed in by_value], len(values)
+    step = min((b - a for a, b in pairwise(x) if b > a), default=inf)
+    widest = None
+    for k, below in product(range(1, min(n // 2, n - LEAST_OTHERS) + 1), (True, False)):
+        at = k if below else n - k
+        low, high = (x[0], x[at - 1]), (x[at], x[-1])
+        few, others = (low, high) if below else (high, low)
+        gap = high[0] - low[1]
+        # m values of the range r have a standard deviation of at least r/√(2(m - 1)).
+        least = (others[1] - others[0]) / sqrt(2 * (n - k - 1))
+        if gap < FAR * max(least, step) * (1 - ROUNDING):
+            continue
+        gap /= max(sqrt(variance(x[at:] if below else x[:at])), step)
+        if gap >= FAR and (widest is None or gap > widest.gap):
+            seeds = by_value[:at] if below else by_value[at:]
+            widest = Apart(tuple(sorted(seeds)), below, few, others, gap)
+    return widest
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,15 +115,10 @@ class StudyPlan:
 
 def of_study(runs: Sequence[R], plan: StudyPlan) -> tuple[list[R], list[str]]:
     """Return the runs that are of arms of a study, and notes on the others."""
-    chosen: list[R] = []
-    others: list[str] = []
-    for run in runs:
-        if plan.arm_of(run) is None:
-            others.append(run.id)
-        else:
-            chosen.append(run)
+    chosen = [run for run in runs if plan.arm_of(run) is not None]
     if not chosen:
         return [], [f"no run is of an arm of the study {plan.name}, which is not used"]
+    others = [run.id for run in runs if plan.arm_of(run) is None]
     note = f"excluded, as they are of no arm of the study {plan.name}: {listed(others)}"
     return chosen, [note] if others else []
 
@@ -168,23 +163,17 @@ class Group:
 
     @cached_property
     def figures(self) -> dict[str, Spread]:
-        """By statistic of the metric, its spread over the counted runs."""
-        spreads = {statistic: self._spread(self.metric, statistic) for statistic in STATISTICS}
-        return {statistic: spread for statistic, spread in spreads.items() if spread is not None}
+        """Spreads over the counted runs: by statistic, `train-cost`, and `seconds` per epoch."""
+        facts = [run.facts for run in self.counted]
 
-    @cached_property
-    def train_cost(self) -> Spread | None:
-        """The training cost at the end."""
-        return self._spread("train_cost", "last")
+        def spread(metric: str, statistic: str) -> Spread | None:
+            points = [each.summary.get(metric, {}).get(statistic) for each in facts]
+            return Spread.of(point.value if point else None for point in points)
 
-    @cached_property
-    def seconds(self) -> Spread | None:
-        """The seconds per epoch."""
-        return Spread.of(run.facts.seconds for run in self.counted)
-
-    def _spread(self, metric: str, statistic: str) -> Spread | None:
-        points = (run.facts.summary.get(metric, {}).get(statistic) for run in self.counted)
-        return Spread.of(point.value if point else None for point in points)
+        spreads = {statistic: spread(self.metric, statistic) for statistic in STATISTICS}
+        spreads["train-cost"] = spread("train_cost", "last")
+        spreads["seconds"] = Spread.of(each.seconds for each in facts)
+        return {name: each for name, each in spreads.items() if each is not None}
 
     @cached_property
     def published(self) -> Published:
@@ -201,32 +190,32 @@ class Group:
 
     def notes(self) -> list[str]:
         """Say what a mean over its runs hides."""
-        return [*self._never_learned(), *self._ended_early(), *self._repeated()]
-
-    def _never_learned(self) -> list[str]:
-        stuck = [run for run in self.counted if run.never_learned]
-        if not stuck:
-            return []
-        which = listed([f"seed {run.seed} ({_classes(run)})" for run in stuck])
-        return [f"{len(stuck)} of {len(self.counted)} runs never learned a class: {which}"]
-
-    def _ended_early(self) -> list[str]:
+        counted, notes = self.counted, []
+        if stuck := [run for run in counted if run.never_learned]:
+            which = listed([f"seed {run.seed} ({_never_learned(run)})" for run in stuck])
+            notes.append(f"{len(stuck)} of {len(counted)} runs never learned a class: {which}")
         early = [
             f"seed {run.seed} ended after {run.facts.done} of {run.config['epochs']} epochs: "
             f"{run.stopped}"
-            for run in self.counted
+            for run in counted
             if run.stopped and run.config
         ]
-        more = len(early) - MOST_NAMED
-        return early[:MOST_NAMED] + [f"{more} more ended early"] * (more > 0)
-
-    def _repeated(self) -> list[str]:
+        notes += early[:MOST_NAMED]
+        if len(early) > MOST_NAMED:
+            notes.append(f"{len(early) - MOST_NAMED} more ended early")
         seeds = Counter(run.seed for run in self.runs if run.status in _ENDED)
         again = [f"{seed} ({n} times)" for seed, n in seeds.items() if n > 1 and seed is not None]
-        if not again:
-            return []
-        which = listed(again)
-        return [f"the same run again is no new evidence; of seed {which} the latest counts"]
+        if again:
+            why = (
+                f"the same run again is no new evidence; of seed {listed(again)} the latest counts"
+            )
+            notes.append(why)
+        return notes
+
+
+def _never_learned(run: RunLike) -> str:
+    names = run.classes
+    return listed([names[i] if i < len(names) else str(i) for i in run.never_learned])
 
 
 def groups(runs: Sequence[RunLike], metric: str, *, per_run: bool = False) -> list[Group]:
@@ -325,8 +314,3 @@ def listed(words: Sequence[str]) -> str:
 def brief(value: Any) -> str:
     """Write a value from a stranger's file in one short line."""
     return shorten(sanitize_line(str(value)))
-
-
-def _classes(run: RunLike) -> str:
-    names = run.classes
-    return listed([names[i] if i < len(names) else str(i) for i in run.never_learned])

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from nnexp.errors import OptionError, did_you_mean
 from nnexp.names import CLOCKS, METRICS, STATISTICS, higher_is_better, is_accuracy
+from nnexp.numbers import parse_number
 
 Row = Mapping[str, float | None]
 
@@ -129,18 +130,22 @@ class Published:
         return cls(figures, statistic, str(reference.get("source") or ""))
 
 
+class Arrival(NamedTuple):
+    """The first epoch that reached a target, and the seconds of training and evaluation until then.
+
+    `seconds` is None where the clock was not logged.
+    """
+
+    epoch: int
+    seconds: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A value that a metric is to reach: from below where higher is better, else from above."""
 
     metric: str
     value: float
-
-    def is_reached(self, value: float | None) -> bool:
-        """Tell whether a value of the metric is as good or better."""
-        if value is None or not isfinite(value):
-            return False
-        return value >= self.value if higher_is_better(self.metric) else value <= self.value
 
     @classmethod
     def parse(cls, text: str) -> Target:
@@ -157,77 +162,64 @@ class Target:
             raise OptionError(f"expected METRIC=VALUE, as in test_accuracy=0.95, got {text!r}")
         if metric not in METRICS:
             raise OptionError(f"{text}: no metric {metric!r}{did_you_mean(metric, METRICS)}")
-        try:
-            number = float(value)
-        except ValueError:
-            number = inf
-        if not isfinite(number):
+        number = parse_number(value)
+        if number is None or not isfinite(number):
             raise OptionError(f"{text}: expected a number, got {value!r}")
         if is_accuracy(metric) and not 0 <= number <= 1:
             raise OptionError(f"{text}: an accuracy is a fraction from 0 to 1; 95 % is 0.95")
         return cls(metric, number)
 
+    def is_reached(self, value: float | None) -> bool:
+        """Tell whether a value of the metric is as good or better."""
+        if value is None or not isfinite(value):
+            return False
+        return value >= self.value if higher_is_better(self.metric) else value <= self.value
 
-class Arrival(NamedTuple):
-    """The first epoch that reached a target, and the seconds of training and evaluation until then.
+    def arrival(self, rows: Sequence[Row]) -> Arrival | None:
+        """Find the first epoch of a run that reaches the target; None where none does.
 
-    `seconds` is None where the clock was not logged.
-    """
+        Epochs in which the metric was not measured cannot reach it, but their seconds count.
 
-    epoch: int
-    seconds: float | None
+        >>> rows = [{"epoch": i, "test_cost": 1 / i, "train_seconds": 2.0} for i in (1, 2)]
+        >>> Target("test_cost", 0.5).arrival(rows)
+        Arrival(epoch=2, seconds=4.0)
+        """
+        seconds = None
+        for row in rows:
+            clocks = [value for clock in CLOCKS if (value := row.get(clock)) is not None]
+            seconds = sum(clocks, seconds or 0.0) if clocks else seconds
+            epoch = row.get("epoch")
+            if epoch is not None and self.is_reached(row.get(self.metric)):
+                return Arrival(int(epoch), seconds)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class TimeToTarget:
-    """How long the runs of an arm took to reach a target.
+    """How long the runs of an arm took to reach a target, by seed; None for one that never did.
 
-    Attributes:
-        runs: by seed; None for a run that never reached it.
-        never: how many never did.
-        epochs: median over all runs, those that never did counted as infinitely late; None where
-            that makes it infinite. A median of the others alone would flatter the arm.
-        seconds: the same of the seconds.
+    A median is over all runs, those that never did counted as infinitely late; None where that
+    makes it infinite. A median of the others alone would flatter the arm.
     """
 
     runs: Mapping[int, Arrival | None]
-    never: int
-    epochs: float | None
-    seconds: float | None
 
+    @property
+    def never(self) -> int:
+        """How many runs never reached it."""
+        return sum(arrival is None for arrival in self.runs.values())
 
-def reach(rows: Sequence[Row], target: Target) -> Arrival | None:
-    """Find the first epoch whose metric reaches the target; None where none does.
+    @property
+    def epochs(self) -> float | None:
+        """The median of the epochs."""
+        return _median(arrival and arrival.epoch for arrival in self.runs.values())
 
-    Epochs in which the metric was not measured cannot reach it, but their seconds count.
-
-    >>> rows = [{"epoch": i, "test_accuracy": 0.9 + i / 100, "train_seconds": 2.0} for i in (1, 2)]
-    >>> reach(rows, Target("test_accuracy", 0.92))
-    Arrival(epoch=2, seconds=4.0)
-    """
-    seconds = None
-    for row in rows:
-        clocks = [value for clock in CLOCKS if (value := row.get(clock)) is not None]
-        seconds = sum(clocks, seconds or 0.0) if clocks else seconds
-        epoch = row.get("epoch")
-        if epoch is not None and target.is_reached(row.get(target.metric)):
-            return Arrival(int(epoch), seconds)
-    return None
-
-
-def time_to_target(runs: Mapping[int, Sequence[Row]], target: Target) -> TimeToTarget:
-    """Summarize the runs of an arm: the rows of each, by seed."""
-    arrivals = {seed: reach(rows, target) for seed, rows in runs.items()}
-    values = arrivals.values()
-    return TimeToTarget(
-        runs=arrivals,
-        never=sum(arrival is None for arrival in values),
-        epochs=_median(arrival and arrival.epoch for arrival in values),
-        seconds=_median(arrival and arrival.seconds for arrival in values),
-    )
+    @property
+    def seconds(self) -> float | None:
+        """The median of the seconds."""
+        return _median(arrival and arrival.seconds for arrival in self.runs.values())
 
 
 def _median(values: Iterable[float | None]) -> float | None:
-    late = [inf if value is None else value for value in values]
-    middle = median(late) if late else inf
+    middle = median([inf if value is None else value for value in values] or [inf])
     return middle if isfinite(middle) else None

@@ -1,4 +1,4 @@
-"""The verdict on a comparison, in words, each by a written rule.
+"""Arms compared with their baselines: every figure, and the verdict in words by written rules.
 
 The rules are tried in order; the first that applies gives the verdict. They are also written in
 docs/statistics.md, for users.
@@ -6,21 +6,34 @@ docs/statistics.md, for users.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import fmean
 
 from nnexp.names import higher_is_better, is_accuracy
-from nnexp.numbers import change, p_value, plural, size, span
+from nnexp.numbers import change, name_seeds, p_value, plural, size, span
 from nnexp.stats.estimate import (
     ALPHA,
     LEAST,
     MOST,
     Estimate,
+    Wins,
+    count_wins,
+    error_reduction,
     least_pairs,
+    probability_of_improvement,
     seeds_for_margin,
     seeds_needed,
 )
+from nnexp.stats.sample import Sample
+from nnexp.stats.significance import holm, sign_flip, unpaired
 
 WORDS = ("better", "worse", "no practical difference", "cannot tell", "no claim possible")
+UNRELIABLE = (
+    "some runs lie far from the others; where one arm alone gets stuck in 15 % of its runs, "
+    "95 % intervals cover only 72 % of the time with 8 pairs and 90 % with 20"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +52,129 @@ class Verdict:
     seeds_needed: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a verdict rests on.
+@dataclass(frozen=True)
+class Difference:
+    """An arm compared with its baseline.
 
     Attributes:
+        estimate: difference, sd, interval, p; None where there is nothing to compare.
         margin: differences up to this size do not matter; None where there is none.
-        estimate: None where there is nothing to compare.
         p_adjusted: after Holm's correction over all comparisons.
         p_reachable: the smallest that it could be with so many runs and comparisons.
         comparisons: how many were corrected for.
-        arm_fails_more: whether the arm's runs fail more often than the baseline's.
-        baseline_fails_more: the reverse.
-        failures: a sentence about them.
     """
 
-    metric: str
-    margin: float | None
+    arm: Sample
+    baseline: Sample
     estimate: Estimate | None
+    margin: float | None = None
     p_adjusted: float = 1.0
     p_reachable: float = 0.0
     comparisons: int = 1
-    arm_fails_more: bool = False
-    baseline_fails_more: bool = False
-    failures: str = ""
+
+    @property
+    def metric(self) -> str:
+        """What the values are of."""
+        return self.arm.metric
+
+    @property
+    def seeds(self) -> list[int]:
+        """Those that both arms have a value for."""
+        return [seed for seed in self.arm.finite if seed in self.baseline.finite]
+
+    @property
+    def wins(self) -> Wins:
+        """Over the seeds that both arms were run with; a failed run loses to one that is not."""
+        a, b = self.arm.scores, self.baseline.scores
+        return count_wins((a[seed], b[seed]) for seed in a.keys() & b.keys())
+
+    @property
+    def improvement(self) -> float | None:
+        """Probability that a run of the arm is better than one of the baseline.
+
+        Over all pairs of runs, failed ones last; None where an arm has no runs.
+        """
+        a, b = [*self.arm.scores.values()], [*self.baseline.scores.values()]
+        return probability_of_improvement(a, b) if a and b else None
+
+    @property
+    def error_reduction(self) -> float | None:
+        """Fraction of the baseline's errors that are gone, over the same runs as the difference.
+
+        None for other metrics than accuracies.
+        """
+        if self.estimate is None or not is_accuracy(self.metric):
+            return None
+        arms = self.arm.finite, self.baseline.finite
+        if self.estimate.paired:
+            return error_reduction(*(fmean(arm[seed] for seed in self.seeds) for arm in arms))
+        return error_reduction(*(fmean(arm.values()) for arm in arms))
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The verdict of the first rule that applies, and what failed.
+
+        >>> costs = (dict(enumerate(range(start, 40, 5))) for start in (1, 2))
+        >>> arm, baseline = (Sample(name, "test_cost", c) for name, c in zip("ab", costs))
+        >>> compare([(arm, baseline)])[0].verdict.word
+        'better'
+        """
+        if self.estimate is None:
+            verdict = Verdict("no claim possible", "there is nothing to compare", LEAST)
+        else:
+            verdict = next(v for rule in RULES if (v := rule(self, self.estimate)) is not None)
+        a, b = self.arm, self.baseline
+        if not (a.fails_more(b) or b.fails_more(a)):
+            return verdict
+        failures = f"{a.failure_count()}, {b.failure_count()}"
+        return replace(verdict, reason=f"{verdict.reason}; {failures}")
+
+    def notes(self) -> list[str]:
+        """Say what else must be known, in sentences."""
+        notes, shared = [], len(self.seeds)
+        if self.estimate is not None and not self.estimate.paired:
+            few = f"only {plural(shared, 'seed')}, fewer than {LEAST}" if shared else "no seed"
+            notes.append(f"unpaired: the arms share {few}")
+        elif alone := self.arm.seeds ^ self.baseline.seeds:
+            seeds = name_seeds(alone)
+            notes.append(f"{seeds}: run in one arm only, and excluded from the difference")
+        if apart := [arm.name for arm in (self.arm, self.baseline) if arm.apart]:
+            notes.append(f"{' and '.join(apart)}: {UNRELIABLE}")
+        return notes
+
+
+def compare(
+    pairs: Sequence[tuple[Sample, Sample]], margin: float | None = None
+) -> list[Difference]:
+    """Compare arms with their baselines: pairs (arm, baseline) of values of one metric.
+
+    Runs are paired by seed where at least six seeds are shared; otherwise, where each arm has six
+    runs, they are compared unpaired, and a note says so. Holm's correction is over all differences;
+    a pair with nothing to compare is no member of the family.
+
+    >>> a = Sample("a", "test_accuracy", {seed: 0.95 + seed / 1000 for seed in range(8)})
+    >>> b = Sample("b", "test_accuracy", {seed: 0.96 + seed / 999 for seed in range(8)})
+    >>> compare([(b, a)], margin=0.001)[0].verdict.word
+    'better'
+    """
+    estimates = [_estimate(arm.finite, baseline.finite) for arm, baseline in pairs]
+    family = [estimate for estimate in estimates if estimate is not None]
+    adjusted = iter(holm([estimate.p for estimate in family]))
+    reachable = iter(holm([estimate.floor for estimate in family]))
+    return [
+        Difference(*pair, estimate, margin)
+        if estimate is None
+        else Difference(*pair, estimate, margin, next(adjusted), next(reachable), len(family))
+        for pair, estimate in zip(pairs, estimates, strict=True)
+    ]
+
+
+def _estimate(a: Mapping[int, float], b: Mapping[int, float]) -> Estimate | None:
+    """Pair runs by seed where enough are shared; where too few are, but enough in all, do not."""
+    shared = a.keys() & b.keys()
+    if len(shared) >= LEAST or (shared and min(len(a), len(b)) < LEAST):
+        return sign_flip([a[seed] - b[seed] for seed in shared])
+    return unpaired([*a.values()], [*b.values()]) if a and b else None
 
 
 def default_margin(metric: str) -> float | None:
@@ -70,25 +182,7 @@ def default_margin(metric: str) -> float | None:
     return 0.001 if is_accuracy(metric) else None
 
 
-def decide(case: Evidence) -> Verdict:
-    """Return the verdict of the first rule that applies.
-
-    >>> from nnexp.stats.significance import sign_flip
-    >>> costs = sign_flip([-0.2, -0.3, -0.25, -0.2, -0.1, -0.3])
-    >>> case = Evidence("test_cost", None, costs, p_adjusted=0.03125)
-    >>> decide(case).word
-    'better'
-    """
-    if case.estimate is None:
-        verdict = Verdict("no claim possible", "there is nothing to compare", LEAST)
-    else:
-        verdict = next(v for rule in RULES if (v := rule(case, case.estimate)) is not None)
-    if case.arm_fails_more or case.baseline_fails_more:
-        verdict = replace(verdict, reason=f"{verdict.reason}; {case.failures}")
-    return verdict
-
-
-def too_few(case: Evidence, estimate: Estimate) -> Verdict | None:
+def too_few(case: Difference, estimate: Estimate) -> Verdict | None:
     """Fewer than six pairs, or unpaired fewer than six runs in an arm: no claim possible."""
     n = estimate.n
     if n >= LEAST:
@@ -103,7 +197,7 @@ def too_few(case: Evidence, estimate: Estimate) -> Verdict | None:
     return Verdict("no claim possible", why, least_pairs(case.comparisons))
 
 
-def uneven_failures(case: Evidence, estimate: Estimate) -> Verdict | None:
+def uneven_failures(case: Difference, estimate: Estimate) -> Verdict | None:
     """A claim that would flatter the arm whose runs fail more often is not made: cannot tell.
 
     Failed runs have no value, so that means and differences are those of the runs that survived.
@@ -111,14 +205,14 @@ def uneven_failures(case: Evidence, estimate: Estimate) -> Verdict | None:
     claim = negligible(case, estimate) or real(case, estimate)
     if claim is None:
         return None
-    flattered = {"better": case.arm_fails_more, "worse": case.baseline_fails_more}
-    if not flattered.get(claim.word, case.arm_fails_more or case.baseline_fails_more):
+    a, b = case.arm.fails_more(case.baseline), case.baseline.fails_more(case.arm)
+    if not {"better": a, "worse": b}.get(claim.word, a or b):
         return None
     why = f"the figures exclude the runs that failed; of the others alone: {claim.reason}"
     return Verdict("cannot tell", why)
 
 
-def negligible(case: Evidence, estimate: Estimate) -> Verdict | None:
+def negligible(case: Difference, estimate: Estimate) -> Verdict | None:
     """The interval lies wholly inside ±margin: no practical difference.
 
     Also where it excludes 0: such a difference is real, and too small to matter.
@@ -132,7 +226,7 @@ def negligible(case: Evidence, estimate: Estimate) -> Verdict | None:
     return Verdict("no practical difference", why)
 
 
-def too_many_comparisons(case: Evidence, _: Estimate) -> Verdict | None:
+def too_many_comparisons(case: Difference, _: Estimate) -> Verdict | None:
     """So few runs cannot give a p ≤ 0.05 after the correction: no claim possible."""
     if case.p_reachable <= ALPHA:
         return None
@@ -144,7 +238,7 @@ def too_many_comparisons(case: Evidence, _: Estimate) -> Verdict | None:
     return Verdict("no claim possible", why, needed)
 
 
-def real(case: Evidence, estimate: Estimate) -> Verdict | None:
+def real(case: Difference, estimate: Estimate) -> Verdict | None:
     """The interval excludes 0 and the corrected p is at most 0.05: better or worse."""
     interval = estimate.interval
     if interval is None or not interval.excludes_zero() or case.p_adjusted > ALPHA:
@@ -153,18 +247,17 @@ def real(case: Evidence, estimate: Estimate) -> Verdict | None:
     return Verdict("better" if better else "worse", _figures(case, estimate))
 
 
-def undecided(case: Evidence, estimate: Estimate) -> Verdict:
+def undecided(case: Difference, estimate: Estimate) -> Verdict:
     """None of the above: cannot tell, and how many seeds could."""
     needed, outlook = _outlook(case, estimate)
-    split = case.p_adjusted <= ALPHA
-    why = "the interval and p do not agree: " if split else ""
-    return Verdict("cannot tell", f"{why}{_figures(case, estimate)}; {outlook}", needed)
+    split = "the interval and p do not agree: " * (case.p_adjusted <= ALPHA)
+    return Verdict("cannot tell", f"{split}{_figures(case, estimate)}; {outlook}", needed)
 
 
 RULES = (too_few, uneven_failures, negligible, too_many_comparisons, real, undecided)
 
 
-def _figures(case: Evidence, estimate: Estimate) -> str:
+def _figures(case: Difference, estimate: Estimate) -> str:
     """Write the difference, its interval and p."""
     text = f"mean difference {change(case.metric, estimate.mean)}"
     if (ends := estimate.interval) is not None:
@@ -175,7 +268,7 @@ def _figures(case: Evidence, estimate: Estimate) -> str:
     return text
 
 
-def _outlook(case: Evidence, estimate: Estimate) -> tuple[int | None, str]:
+def _outlook(case: Difference, estimate: Estimate) -> tuple[int | None, str]:
     """Say how many seeds would decide, going by the spread that was measured."""
     difference, sd, margin = abs(estimate.mean), estimate.sd or 0.0, case.margin
     if margin is not None and difference < margin:

@@ -2,52 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Any
 
 from nnexp import names, numbers
-from nnexp.names import STATISTICS, higher_is_better
+from nnexp.names import STATISTICS, higher_is_better, is_accuracy
 from nnexp.numbers import NONE, change, fixed, number, p_value, percent, quantity, shared_decimals
-from nnexp.stats.differences import Difference
-from nnexp.stats.estimate import Estimate, Interval
-from nnexp.stats.judge import Judged
-from nnexp.stats.sample import SampleSummary, Scored, Spread
+from nnexp.stats.judge import Arm, Judged
+from nnexp.stats.sample import Sample
 from nnexp.stats.selection import Group, differing_keys
-from nnexp.stats.summary import Published, Target, TimeToTarget, time_to_target
+from nnexp.stats.summary import Published, Target, TimeToTarget
+from nnexp.stats.verdict import Difference
 from nnexp.views.table import Column, Table, plain_column
 
 
-def settings(groups: Sequence[Group], metric: str, *, per_run: bool = False) -> Table[Group]:
+def settings(groups: Sequence[Group], *, per_run: bool = False) -> Table[Group]:
     """Lay out what tells groups apart, and their figures; columns without a value are dropped."""
-    first: list[Column[Group]]
+    metric = groups[0].metric
+    first: list[Column[Group]] = [plain_column("name", "name", lambda group: group.name)]
     if per_run:
         first = [
             plain_column("run", "run", lambda group: group.runs[0].id),
             plain_column("status", "status", lambda group: group.runs[0].status),
         ]
-    else:
-        first = [plain_column("name", "name", lambda group: group.name)]
     columns = [_setting(key) for key in differing_keys(groups)]
     if not per_run:
         columns.append(Column("runs", _runs, _raw_runs))
-    for name in STATISTICS:
-        spreads = {id(group): group.figures.get(name) for group in groups}
-        columns.append(_spreads(name.replace("-", " "), f"{metric}_{name}", metric, spreads))
+    columns += [_spreads(groups, name, f"{metric}_{name}") for name in STATISTICS]
     if metric != "train_cost":
-        costs = {id(group): group.train_cost for group in groups}
-        columns.append(_spreads("train cost", "train_cost", "train_cost", costs))
-    columns += [
-        Column(
-            "s/epoch",
-            lambda group: numbers.significant(group.seconds.mean, 2) if group.seconds else NONE,
-            lambda group: {"seconds_per_epoch": group.seconds.mean if group.seconds else None},
-        ),
-        Column(
-            "published",
-            lambda group: published(group.published, metric),
-            lambda group: _raw_published(group.published, metric),
-        ),
-    ]
+        columns.append(_spreads(groups, "train-cost", "train_cost"))
+    columns.append(Column("s/epoch", _seconds, _raw_seconds))
+    columns.append(Column("published", lambda g: published(g.published, metric), _raw_published))
     kept = [c for c in columns if per_run or any(c.show(group) != NONE for group in groups)]
     return Table([*first, *kept], groups)
 
@@ -58,6 +44,12 @@ def published(figures: Published, metric: str) -> str:
     return NONE if figure is None else f"{number(metric, figure)} ({figures.statistic})"
 
 
+def _raw_published(group: Group) -> dict[str, Any]:
+    figure = group.published.figures.get(group.metric)
+    statistic = None if figure is None else group.published.statistic
+    return {"published": figure, "published_statistic": statistic}
+
+
 def sort_key(name: str) -> Callable[[Group], Any]:
     """Return the key that sorts groups, the best first; a group without the value comes last."""
 
@@ -66,23 +58,19 @@ def sort_key(name: str) -> Callable[[Group], Any]:
             return group.name
         if name == "runs":
             return -len(group.runs)
-        others = {"train-cost": group.train_cost, "seconds": group.seconds}
-        spread = others[name] if name in others else group.figures.get(name)
-        if spread is None:
-            return float("inf")
-        higher = name not in others and higher_is_better(group.metric)
-        return -spread.mean if higher else spread.mean
+        if name not in group.figures:
+            return inf
+        higher = name in STATISTICS and higher_is_better(group.metric)
+        return -group.figures[name].mean if higher else group.figures[name].mean
 
     return key
 
 
 def _setting(key: str) -> Column[Group]:
-    return Column(
-        key,
-        lambda group: group.setting(key),
-        lambda group: {key: group.settings.get(key)},
-        left=True,
-    )
+    def raw(group: Group) -> dict[str, Any]:
+        return {key: group.settings.get(key)}
+
+    return Column(key, lambda group: group.setting(key), raw, left=True)
 
 
 def _runs(group: Group) -> str:
@@ -95,71 +83,69 @@ def _raw_runs(group: Group) -> dict[str, Any]:
     return {"runs": len(group.runs), "runs_completed": group.statuses["completed"]}
 
 
-def _raw_published(figures: Published, metric: str) -> dict[str, Any]:
-    figure = figures.figures.get(metric)
-    return {
-        "published": figure,
-        "published_statistic": None if figure is None else figures.statistic,
-    }
+def _seconds(group: Group) -> str:
+    seconds = group.figures.get("seconds")
+    return numbers.significant(seconds.mean, 2) if seconds else NONE
 
 
-def _spreads(
-    title: str, key: str, metric: str, spreads: Mapping[int, Spread | None]
-) -> Column[Group]:
+def _raw_seconds(group: Group) -> dict[str, Any]:
+    seconds = group.figures.get("seconds")
+    return {"seconds_per_epoch": seconds and seconds.mean}
+
+
+def _spreads(groups: Sequence[Group], name: str, key: str) -> Column[Group]:
     """Return a column of means and standard deviations that share their decimals."""
-    decimals = shared_decimals(metric, (spread.mean for spread in spreads.values() if spread))
-
-    def raw(group: Group) -> dict[str, Any]:
-        spread = spreads[id(group)]
-        return {
-            f"{key}_mean": spread.mean if spread else None,
-            f"{key}_sd": spread.sd if spread else None,
-            f"{key}_min": spread.low if spread else None,
-            f"{key}_max": spread.high if spread else None,
-        }
+    metric = "train_cost" if name == "train-cost" else groups[0].metric
+    means = [group.figures[name].mean for group in groups if name in group.figures]
+    decimals = shared_decimals(metric, means)
 
     def show(group: Group) -> str:
-        spread = spreads[id(group)]
+        spread = group.figures.get(name)
         return numbers.spread(metric, spread.mean, spread.sd, decimals) if spread else NONE
 
-    return Column(title, show, raw)
+    def raw(group: Group) -> dict[str, Any]:
+        spread = group.figures.get(name)
+        return {
+            f"{key}_mean": spread and spread.mean,
+            f"{key}_sd": spread and spread.sd,
+            f"{key}_min": spread and spread.low,
+            f"{key}_max": spread and spread.high,
+        }
+
+    return Column(name.replace("-", " "), show, raw)
 
 
-def differences(judged: Judged, order: Iterable[str]) -> Table[Difference]:
+def differences(rows: Sequence[Difference]) -> Table[Difference]:
     """Lay out each arm and its difference from its baseline, the verdict first."""
-    metric, against = judged.comparison.metric, judged.against
-    rows = [against[name] for name in order if name in against]
+    metric = rows[0].metric
     decimals = shared_decimals(metric, (row.estimate.mean for row in rows if row.estimate))
 
     def signed(value: float) -> str:
-        if names.is_accuracy(metric):
+        if is_accuracy(metric):
             return fixed(value * 100, 2, "+")
         return change(metric, value) if decimals is None else fixed(value, decimals, "+")
 
-    def difference(row: Difference) -> str:
-        return NONE if row.estimate is None else signed(row.estimate.mean)
-
     def interval(row: Difference) -> str:
-        ends = row.estimate.interval if row.estimate else None
-        return NONE if ends is None else f"{signed(ends.low)} to {signed(ends.high)}"
+        ends = row.estimate and row.estimate.interval
+        return f"{signed(ends.low)} to {signed(ends.high)}" if ends else NONE
 
     columns: list[Column[Difference]] = [
-        Column("arm", lambda row: row.arm, left=True),
+        Column("arm", lambda row: row.arm.name, left=True),
         Column("verdict", lambda row: row.verdict.word, left=True),
-        Column("compared with", lambda row: row.baseline, left=True),
-        Column("difference", difference),
+        Column("compared with", lambda row: row.baseline.name, left=True),
+        Column("difference", lambda r: signed(r.estimate.mean) if r.estimate else NONE),
         Column("95 % interval", interval),
         Column("p", lambda row: p_value(row.estimate.p if row.estimate else None)),
-        Column("p, Holm", lambda row: p_value(row.p_adjusted)),
+        Column("p, Holm", lambda row: p_value(row.p_adjusted if row.estimate else None)),
         Column("wins", _wins),
         Column("P(better)", lambda r: NONE if r.improvement is None else fixed(r.improvement, 2)),
         Column("errors removed", lambda row: percent(row.error_reduction)),
         Column("seeds needed", _seeds_needed),
     ]
     unused = {
-        "compared with": len({row.baseline for row in rows}) == 1,
+        "compared with": len({row.baseline.name for row in rows}) == 1,
         "p, Holm": len(rows) == 1,
-        "errors removed": not names.is_accuracy(metric),
+        "errors removed": not is_accuracy(metric),
         "seeds needed": not any(row.verdict.seeds_needed for row in rows),
     }
     return Table([column for column in columns if not unused.get(column.title)], rows)
@@ -170,104 +156,89 @@ def _seeds_needed(row: Difference) -> str:
 
 
 def _wins(row: Difference) -> str:
-    wins = row.wins
-    pairs = wins.wins + wins.losses + wins.ties
-    ties = f", {wins.ties} equal" if wins.ties else ""
-    return f"{wins.wins} of {pairs}{ties}" if pairs else NONE
+    wins, losses, ties = row.wins
+    equal = f", {ties} equal" if ties else ""
+    return f"{wins} of {wins + losses + ties}{equal}" if any(row.wins) else NONE
 
 
-def arms(judged: Judged, order: Iterable[str]) -> Table[SampleSummary]:
+def arms(rows: Sequence[Sample]) -> Table[Sample]:
     """Lay out what each arm comes to by itself."""
-    metric, by_name = judged.comparison.metric, judged.arms
-    decimals = shared_decimals(metric, (arm.mean for arm in by_name.values()))
+    metric = rows[0].metric
+    decimals = shared_decimals(metric, (arm.spread.mean for arm in rows if arm.spread))
 
     def value(of: float | None) -> str:
         return number(metric, of, decimals)
 
-    def interval(arm: SampleSummary) -> str:
+    def interval(arm: Sample) -> str:
         if arm.interval is None:
             return NONE
         low, high = arm.interval.low, arm.interval.high
-        if names.is_accuracy(metric):
+        if is_accuracy(metric):
             low, high = max(low, 0.0), min(high, 1.0)
         return f"{value(low)} to {value(high)}"
 
-    def run(scored: Scored | None) -> str:
-        return NONE if scored is None else f"{value(scored.value)} (seed {scored.seed})"
+    def run(arm: Sample, seed: int | None) -> str:
+        return NONE if seed is None else f"{value(arm.finite[seed])} (seed {seed})"
 
-    columns: list[Column[SampleSummary]] = [
+    columns: list[Column[Sample]] = [
         Column("arm", lambda arm: arm.name, left=True),
-        Column("runs", lambda arm: str(arm.n)),
-        Column("mean", lambda arm: value(arm.mean)),
+        Column("runs", lambda arm: str(len(arm.finite))),
+        Column("mean", lambda arm: value(arm.spread.mean if arm.spread else None)),
         Column("95 % interval", interval),
-        Column("worst", lambda arm: run(arm.worst)),
-        Column("best", lambda arm: run(arm.best)),
+        Column("worst", lambda arm: run(arm, arm.worst)),
+        Column("best", lambda arm: run(arm, arm.best)),
     ]
-    if any(arm.failures for arm in by_name.values()):
-        columns.insert(2, Column("failed", lambda arm: str(len(arm.failures))))
-    return Table(columns, [by_name[name] for name in order])
+    if any(arm.failed for arm in rows):
+        columns.insert(2, Column("failed", lambda arm: str(len(arm.failed))))
+    return Table(columns, rows)
 
 
-def raw_columns(judged: Judged) -> list[Column[Group]]:
+def raw_column(judged: Judged) -> Column[Group]:
     """Return what CSV and JSON say of each group beyond its own figures."""
-    names_of = {id(group): name for name, group in judged.groups.items()}
-    comparison, warnings = judged.comparison, "; ".join(judged.warnings)
-
-    def raw(group: Group) -> dict[str, Any]:
-        name = names_of[id(group)]
-        difference = judged.against.get(name)
-        notes = [f"{name}: {judged.refused[name]}"] if name in judged.refused else []
-        notes += [*judged.notes[name], *(difference.notes if difference else ())]
-        return (
-            _raw_arm(judged.arms[name])
-            | {"metric": comparison.metric, "at": judged.at, "margin": comparison.margin}
-            | _raw_difference(difference)
-            | {"notes": "; ".join(notes), "warnings": warnings}
-        )
-
-    return [Column("comparison", lambda group: "", raw)]
+    arm_of = {id(arm.group): arm for arm in judged.arms}
+    return Column("comparison", lambda group: "", lambda group: _raw(arm_of[id(group)], judged))
 
 
-def _ends(prefix: str, interval: Interval | None) -> dict[str, Any]:
-    low, high = (interval.low, interval.high) if interval else (None, None)
-    return {f"{prefix}_low": low, f"{prefix}_high": high}
-
-
-def _raw_arm(arm: SampleSummary) -> dict[str, Any]:
-    best, worst = arm.best, arm.worst
+def _raw(arm: Arm, judged: Judged) -> dict[str, Any]:
+    sample, d = arm.sample, arm.difference
+    spread, mean, best, worst = sample.spread, sample.interval, sample.best, sample.worst
+    estimate = d and d.estimate
+    interval = estimate and estimate.interval
+    notes = [f"{arm.name}: {arm.refused}"] if arm.refused else []
     return {
         "arm": arm.name,
-        "n": arm.n,
-        "mean": arm.mean,
-        "sd": arm.sd,
-        **_ends("mean", arm.interval),
-        "best": best.value if best else None,
-        "best_seed": best.seed if best else None,
-        "worst": worst.value if worst else None,
-        "worst_seed": worst.seed if worst else None,
-        "failures": len(arm.failures),
-        "shape": arm.apart.kind if arm.apart else None,
-    }
-
-
-def _raw_difference(row: Difference | None) -> dict[str, Any]:
-    estimate: Estimate | None = row.estimate if row else None
-    return {
-        "baseline": row.baseline if row else None,
-        "verdict": row.verdict.word if row else None,
-        "reason": row.verdict.reason if row else None,
-        "seeds_needed": row.verdict.seeds_needed if row else None,
-        "paired": estimate.paired if estimate else None,
-        "pairs": estimate.n if estimate else None,
-        "difference": estimate.mean if estimate else None,
-        **_ends("difference", estimate.interval if estimate else None),
-        "p": estimate.p if estimate else None,
-        "p_holm": row.p_adjusted if row else None,
-        "wins": row.wins.wins if row else None,
-        "losses": row.wins.losses if row else None,
-        "ties": row.wins.ties if row else None,
-        "probability_of_improvement": row.improvement if row else None,
-        "error_reduction": row.error_reduction if row else None,
+        "n": len(sample.finite),
+        "mean": spread and spread.mean,
+        "sd": spread and spread.sd,
+        "mean_low": mean and mean.low,
+        "mean_high": mean and mean.high,
+        "best": None if best is None else sample.finite[best],
+        "best_seed": best,
+        "worst": None if worst is None else sample.finite[worst],
+        "worst_seed": worst,
+        "failures": len(sample.failed),
+        "shape": sample.apart and sample.apart.kind,
+        "metric": judged.metric,
+        "at": judged.at,
+        "margin": judged.margin,
+        "baseline": d and d.baseline.name,
+        "verdict": d and d.verdict.word,
+        "reason": d and d.verdict.reason,
+        "seeds_needed": d and d.verdict.seeds_needed,
+        "paired": estimate and estimate.paired,
+        "pairs": estimate and estimate.n,
+        "difference": estimate and estimate.mean,
+        "difference_low": interval and interval.low,
+        "difference_high": interval and interval.high,
+        "p": estimate and estimate.p,
+        "p_holm": d and estimate and d.p_adjusted,
+        "wins": d and d.wins.wins,
+        "losses": d and d.wins.losses,
+        "ties": d and d.wins.ties,
+        "probability_of_improvement": d and d.improvement,
+        "error_reduction": d and d.error_reduction,
+        "notes": "; ".join([*notes, *arm.notes, *(d.notes() if d else ())]),
+        "warnings": "; ".join(judged.warnings),
     }
 
 
@@ -279,7 +250,7 @@ def target_columns(groups: Iterable[Group], target: Target) -> list[Column[Group
     times: dict[int, TimeToTarget] = {}
     for group in groups:
         runs = group.ended or dict(enumerate(group.runs))
-        times[id(group)] = time_to_target({s: run.rows for s, run in runs.items()}, target)
+        times[id(group)] = TimeToTarget({s: target.arrival(run.rows) for s, run in runs.items()})
 
     def epochs(group: Group) -> str:
         time = times[id(group)]

@@ -10,7 +10,7 @@ import pytest
 
 from nnexp.errors import OptionError
 from nnexp.stats.judge import Judged, Question, judge
-from nnexp.stats.selection import ArmPlan, Group, StudyPlan, differing_keys, groups, of_study
+from nnexp.stats.selection import ArmPlan, StudyPlan, differing_keys, groups, of_study
 from nnexp.stats.summary import Facts, Point, Row
 
 CONFIG = {"name": "a", "seed": 0, "eta": 0.5, "epochs": 3, "reference": None}
@@ -99,6 +99,11 @@ def asked(runs: Sequence[FakeRun], metric: str = "test_accuracy", **question: An
     return judge(groups(runs, metric), Question(metric, **question))
 
 
+def baselines(judged: Judged) -> dict[str, str]:
+    """Return who is compared with whom."""
+    return {d.arm.name: d.baseline.name for arm in judged.arms if (d := arm.difference)}
+
+
 def test_a_group_is_the_runs_of_one_identity() -> None:
     """Runs of one identity are one group wherever their data lie, in the order of the first."""
     moved = [replace(run, path="/there/a.csv") for run in arm(1, n=2)]
@@ -140,31 +145,31 @@ def test_runs_of_a_study_are_known_by_either_identity() -> None:
 def test_arms_of_a_study_have_its_names_order_and_baselines() -> None:
     """Whatever the order of the runs, the study decides what is compared."""
     judged = asked([*arm(2), *arm(1)], study=PLAN)
-    assert list(judged.groups) == ["low", "high"]
-    assert [(d.arm, d.baseline) for d in judged.comparison.differences] == [("high", "low")]
-    assert judged.comparison.margin == 0.05
+    assert [arm.name for arm in judged.arms] == ["low", "high"]
+    assert baselines(judged) == {"high": "low"}
+    assert judged.margin == 0.05
 
 
 def test_the_margin_of_a_study_is_of_its_metric_alone() -> None:
     """For another metric the default holds, and the page says so; an option goes before both."""
     runs = [*arm(1, metric="test_cost"), *arm(2, metric="test_cost")]
     judged = asked(runs, "test_cost", study=PLAN)
-    assert judged.comparison.margin is None
+    assert judged.margin is None
     (warning,) = judged.warnings
     assert warning == (
         "the margin of the study, 5.00 points, is of test accuracy; no margin is used here; "
         "--margin sets another"
     )
     judged = asked(runs, "test_cost", study=PLAN, margin=0.3)
-    assert (judged.comparison.margin, judged.warnings) == (0.3, [])
+    assert (judged.margin, judged.warnings) == (0.3, [])
     other = [*arm(1, metric="train_accuracy"), *arm(2, metric="train_accuracy")]
-    assert asked(other, "train_accuracy", study=PLAN).comparison.margin == 0.001
+    assert asked(other, "train_accuracy", study=PLAN).margin == 0.001
 
 
 def test_a_margin_in_percent_is_not_used() -> None:
     """A study.json of an older version may have points where a fraction is meant."""
     judged = asked([*arm(1), *arm(2)], study=replace(PLAN, margin=50.0))
-    assert judged.comparison.margin == 0.001
+    assert judged.margin == 0.001
     (warning,) = judged.warnings
     assert warning.startswith("the margin of the study, 50, cannot be used: expected a fraction")
 
@@ -172,7 +177,7 @@ def test_a_margin_in_percent_is_not_used() -> None:
 def test_the_margin_of_a_study_without_a_metric_is_of_the_usual_one() -> None:
     """A study that leaves the metric open means the one that its runs are judged by."""
     plan = replace(PLAN, metric=None)
-    assert asked([*arm(1), *arm(2)], study=plan).comparison.margin == 0.05
+    assert asked([*arm(1), *arm(2)], study=plan).margin == 0.05
 
 
 def test_the_last_epoch_is_compared_where_an_arm_has_no_best_one() -> None:
@@ -192,7 +197,7 @@ def test_a_baseline_is_an_arm_or_the_beginning_of_one(name: str, baseline: str |
     """A name that matches no arm, or several, is refused with the arms."""
     runs = [*arm(1), *arm(2)]
     if baseline:
-        assert asked(runs, baseline=name).comparison.differences[0].baseline == baseline
+        assert baselines(asked(runs, baseline=name)) == {"eta1": baseline}
         return
     with pytest.raises(OptionError, match=f"--baseline {name}: (no arm matches|matches 2 arms)"):
         asked(runs, baseline=name)
@@ -202,11 +207,10 @@ def test_runs_on_other_data_are_not_compared() -> None:
     """A file with another content measures something else, and the reason is given."""
     other = [replace(run, digest="e", path="/here/b.csv") for run in arm(2)]
     judged = asked([*arm(1), *other])
-    assert judged.comparison.differences == ()
-    assert judged.refused == {
-        "eta2": "not compared with eta1: it was measured on other data "
-        "(path /here/b.csv, not /here/a.csv)"
-    }
+    assert baselines(judged) == {}
+    assert judged.arms[1].refused == (
+        "not compared with eta1: it was measured on other data (path /here/b.csv, not /here/a.csv)"
+    )
 
 
 def test_what_was_not_alike_is_a_warning() -> None:
@@ -226,11 +230,12 @@ def test_absent_arms_and_seeds_of_a_study_are_named() -> None:
         "these arms of the study etas have no runs here: low",
         "these arms are compared with none, as their baseline is absent: high",
     ]
-    assert judged.notes["high"] == ["high: excluded, without a completed run here: seed 7"]
+    assert judged.arms[0].notes == ["high: excluded, without a completed run here: seed 7"]
 
 
 def test_zero_has_no_sign_in_figures() -> None:
     """A value of -0.0 in a log is 0.0 in means, values and intervals."""
     runs = [*arm(1, shift=0), *(replace(run, value=-0.0) for run in arm(2))]
-    group: Group = groups(runs, "test_accuracy")[1]
-    assert "-0.0" not in repr((group.figures, asked(runs).comparison))
+    arm_ = asked(runs).arms[1]
+    figures = (arm_.group.figures, arm_.sample, arm_.sample.interval, arm_.difference)
+    assert "-0.0" not in repr(figures)

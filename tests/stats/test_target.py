@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnexp.errors import OptionError
-from nnexp.stats.summary import Arrival, Target, reach, time_to_target
+from nnexp.stats.summary import Arrival, Target, TimeToTarget
 
 Row = dict[str, float | None]
 
@@ -40,6 +40,7 @@ def test_a_target_is_read() -> None:
         ("test_acuracy=0.9", "did you mean test_accuracy"),
         ("=0.9", "no metric ''"),
         ("test_accuracy=high", "expected a number, got 'high'"),
+        ("test_accuracy=0.9_5", "expected a number, got '0.9_5'"),
         ("test_accuracy=nan", "expected a number, got 'nan'"),
         ("test_accuracy=", "expected a number, got ''"),
         ("test_accuracy=95", "95 % is 0.95"),
@@ -66,24 +67,28 @@ def test_accuracies_are_reached_from_below_and_costs_from_above() -> None:
 def test_the_first_epoch_that_is_good_enough_counts(accuracies: list[float | None]) -> None:
     """All seconds to its end count, also those of epochs that were not evaluated."""
     good = [i for i, a in enumerate(accuracies, 1) if a is not None and a >= 0.95]
-    found = reach(run(accuracies), Target("test_accuracy", 0.95))
+    found = Target("test_accuracy", 0.95).arrival(run(accuracies))
     assert found == (Arrival(good[0], 2.0 * good[0]) if good else None)
 
 
 def test_a_run_without_a_clock_has_epochs_only() -> None:
     """Nothing is made up for seconds that were not logged."""
-    assert reach([{"epoch": 1, "test_cost": 0.1}], Target("test_cost", 0.2)) == Arrival(1, None)
+    assert Target("test_cost", 0.2).arrival([{"epoch": 1, "test_cost": 0.1}]) == Arrival(1, None)
 
 
 def test_a_run_that_never_gets_there_is_infinitely_late() -> None:
     """The median is over all runs, and is none where half of them never reach the target."""
-    target = Target("test_accuracy", 0.95)
+
+    def took(runs: dict[int, list[Row]]) -> TimeToTarget:
+        target = Target("test_accuracy", 0.95)
+        return TimeToTarget({seed: target.arrival(rows) for seed, rows in runs.items()})
+
     runs = {0: run([0.96]), 1: run([0.9, 0.96]), 2: run([0.9, 0.9, 0.96]), 3: run([0.9])}
-    found = time_to_target(runs, target)
+    found = took(runs)
     assert (found.epochs, found.seconds, found.never) == (2.5, 5.0, 1)
     assert found.runs[2] == Arrival(3, 6.0)
     assert found.runs[3] is None
     runs[4], runs[5] = run([0.9]), run([])
-    found = time_to_target(runs, target)
+    found = took(runs)
     assert (found.epochs, found.seconds, found.never) == (None, None, 3)
-    assert time_to_target({}, target).epochs is None
+    assert took({}).epochs is None

@@ -21,6 +21,7 @@ from nnexp.views.arm_tables import settings, sort_key
 from nnexp.views.formats import FORMATS, Block, Page, text_page
 from nnexp.views.plot import check_format, draw
 from nnexp.views.run import Classes, page
+from nnexp.views.table import Table
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -46,9 +47,9 @@ def make(folder: Path) -> Make:
     return call
 
 
-def titles(found: Sequence[Group], metric: str = "test_accuracy") -> list[str]:
+def titles(found: Sequence[Group]) -> list[str]:
     """Return the headings of the table."""
-    return [column.title for column in settings(found, metric).columns]
+    return [column.title for column in settings(found).columns]
 
 
 def test_only_completed_runs_are_counted_where_there_are_any(make: Make) -> None:
@@ -61,9 +62,8 @@ def test_only_completed_runs_are_counted_where_there_are_any(make: Make) -> None
     (group,) = groups(found, "test_accuracy")
     assert group.figures["last"].n == 2
     assert group.figures["last"].mean == pytest.approx(0.85)
-    assert group.seconds is not None
-    assert group.seconds.mean == 1.5
-    cells = dict(zip(titles([group]), settings([group], "test_accuracy").cells()[0], strict=True))
+    assert group.figures["seconds"].mean == 1.5
+    cells = dict(zip(titles([group]), settings([group]).cells()[0], strict=True))
     assert cells["runs"] == "2, 1 interrupted"
 
 
@@ -71,7 +71,7 @@ def test_without_completed_runs_the_others_are_counted_and_said_to_be(make: Make
     """A group of interrupted runs shows what it has, marked as what it is."""
     (group,) = groups([make("interrupted", 0, [0.5]), make("diverged", 1, [0.7])], "test_accuracy")
     assert group.figures["last"].mean == pytest.approx(0.6)
-    cells = dict(zip(titles([group]), settings([group], "test_accuracy").cells()[0], strict=True))
+    cells = dict(zip(titles([group]), settings([group]).cells()[0], strict=True))
     assert cells["runs"] == "1 interrupted, 1 diverged"
 
 
@@ -94,7 +94,7 @@ def test_a_key_is_a_column_where_it_differs(make: Make) -> None:
     one, two = make("completed", 0, [0.5]), make("completed", 0, [0.5], layers=[784, 7, 10])
     found = groups([one, two], "test_accuracy")
     assert titles(found)[:3] == ["name", "layers", "runs"]
-    assert [row[1] for row in settings(found, "test_accuracy").cells()] == ["784-30-10", "784-7-10"]
+    assert [row[1] for row in settings(found).cells()] == ["784-30-10", "784-7-10"]
     assert "layers" not in titles(groups([one], "test_accuracy"))
 
 
@@ -103,7 +103,7 @@ def test_data_of_different_kinds_are_one_column(make: Make) -> None:
     own = make("completed", 0, [0.5])
     inline = make("completed", 0, [0.5], data={"inline": {"x": [[0, 0]], "y": [0]}})
     found = groups([own, inline], "test_accuracy")
-    assert [row[1] for row in settings(found, "test_accuracy").cells()] == [
+    assert [row[1] for row in settings(found).cells()] == [
         "mnist",
         "inline",
     ]
@@ -170,7 +170,7 @@ def test_classes_that_were_not_learned_are_named_by_their_names(train: Train) ->
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_can_write_a_comparison_and_a_list(runs: list[Run], name: str) -> None:
     """A comparison of every kind of run is written in every format."""
-    table = settings(groups(runs, "test_accuracy"), "test_accuracy")
+    table = settings(groups(runs, "test_accuracy"))
     text = FORMATS[name].write(Page([Block(table=table)], table))
     assert all(word in text for word in ("small", "quick", "cut", "wild"))
 
@@ -208,6 +208,17 @@ def test_a_seed_that_was_run_again_counts_once(make: Make) -> None:
     assert len(group.runs) == 3
     assert "of seed 0 (2 times) the latest counts" in group.notes()[0]
     assert groups(found[1:], "test_accuracy")[0].notes() == []
+
+
+def test_an_arm_with_nothing_to_compare_has_no_p(make: Make) -> None:
+    """Neither a raw one nor a corrected one is made up, and it is not compared."""
+    runs = [make("completed", seed, [0.8]) for seed in range(6)]
+    runs += [make("diverged", seed, [0.8], eta=9.0) for seed in range(6)]
+    data = compare.page(runs, Question("test_accuracy", "last")).data
+    assert isinstance(data, Table)
+    dead = data.raw()[1]
+    assert (dead["verdict"], dead["failures"]) == ("no claim possible", 6)
+    assert (dead["p"], dead["p_holm"], dead["difference"]) == (None, None, None)
 
 
 def test_runs_on_changed_data_are_two_groups(make: Make) -> None:
