@@ -43,17 +43,36 @@ class Measurements:
     classes: Sequence[str] = ()
     examples: int = 0
 
-    def last(self, name: str) -> float | None:
-        """Return the last finite value of a column of diagnostics.csv."""
+    def last(self, name: str) -> float:
+        """Return the last finite value of a column of diagnostics.csv; 0 where it has none."""
         values = [v for row in self.diagnostics if (v := row.get(name)) is not None and isfinite(v)]
-        return values[-1] if values else None
+        return values[-1] if values else 0.0
 
+    def points(self, metric: str) -> list[Point]:
+        """Return the finite values of a metric, each with its epoch."""
+        return [point for point in series(self.rows, metric) if isfinite(point.value)]
 
-Rule = Callable[[Measurements], "str | None"]
+    def values(self, metric: str) -> list[float]:
+        """Return them without their epochs."""
+        return [point.value for point in self.points(metric)]
 
+    @property
+    def too_few(self) -> bool:
+        """Whether there are too few examples, under ten a class, to speak of chance."""
+        return self.examples < 10 * len(self.recall)
 
-def _finite(run: Measurements, metric: str) -> list[Point]:
-    return [point for point in series(run.rows, metric) if isfinite(point.value)]
+    @property
+    def chance_accuracy(self) -> float | None:
+        """The training accuracy at the end if it is at chance, else None.
+
+        That is within a half of chance and a twentieth of the way to 1.
+        """
+        accuracies = self.values("train_accuracy")
+        if not accuracies or len(self.recall) < 2 or self.too_few:
+            return None
+        chance = 1 / len(self.recall)
+        limit = chance + min(chance / 2, (1 - chance) / 20)
+        return accuracies[-1] if accuracies[-1] < limit else None
 
 
 def _percent(fraction: float) -> str:
@@ -64,11 +83,10 @@ def diverged(run: Measurements) -> str | None:
     """The run ended because its cost or a parameter was no longer finite."""
     if run.status != "diverged":
         return None
-    eta = run.config["eta"]
-    last = run.rows[-1].get("epoch") if run.rows else None
+    epoch = run.rows[-1].get("epoch") if run.rows else None
     return (
-        f"diverged in epoch {last or 0:.0f}: the cost or a parameter is no longer finite; "
-        f"eta {eta:g} is too large here"
+        f"diverged in epoch {epoch or 0:.0f}: the cost or a parameter is no longer finite; "
+        f"eta {run.config['eta']:g} is too large here"
     )
 
 
@@ -79,61 +97,41 @@ def silent_outputs(run: Measurements) -> str | None:
     σ'(z) under a hundredth of its maximum.
     """
     lost = [j for j, r in enumerate(run.recall) if r * 2 * len(run.recall) < 1]
-    if not lost or _few(run) or _chance_accuracy(run) is not None:
+    if not lost or run.too_few or run.chance_accuracy is not None:
         return None
-    saturated = {j for j in lost if (run.last(f"output_missed_{j}") or 0) > 0.5}
+    missed = {j: share for j in lost if (share := run.last(f"output_missed_{j}")) > 0.5}
     parts = [
         f"output {run.classes[j]} is saturated: mean σ' "
-        f"{short(run.last(f'output_derivative_{j}') or 0.0, 2)}, and "
-        f"{_percent(run.last(f'output_missed_{j}') or 0)} of its examples are missed where σ' is "
-        f"near 0; recall of class {run.classes[j]} is {_percent(run.recall[j])}"
-        for j in lost
-        if j in saturated
+        f"{short(run.last(f'output_derivative_{j}'), 2)}, and {_percent(share)} of its examples "
+        f"are missed where σ' is near 0; recall of class {run.classes[j]} is "
+        f"{_percent(run.recall[j])}"
+        for j, share in missed.items()
     ]
-    if saturated and run.config.get("cost") == "quadratic":
+    if parts and run.config.get("cost") == "quadratic":
         parts[-1] += (
             ": the quadratic cost's gradient carries σ'(z) and cannot move it; "
             "cross-entropy's does not"
         )
-    rest = [f"{run.classes[j]} ({_percent(run.recall[j])})" for j in lost if j not in saturated]
+    rest = [f"{run.classes[j]} ({_percent(run.recall[j])})" for j in lost if j not in missed]
     if rest:
-        parts.append(f"hardly recognized: class {', '.join(rest)}")
-        if not run.diagnostics:
-            parts[-1] += "; add diagnostics to monitor to learn the reason"
+        advice = "" if run.diagnostics else "; add diagnostics to monitor to learn the reason"
+        parts.append(f"hardly recognized: class {', '.join(rest)}{advice}")
     return "; ".join(parts)
-
-
-def _few(run: Measurements) -> bool:
-    """Tell whether there are too few examples, under ten a class, to speak of chance."""
-    return run.examples < 10 * len(run.recall)
-
-
-def _chance_accuracy(run: Measurements) -> float | None:
-    """Return the training accuracy at the end if it is at chance, else None.
-
-    That is within a half of chance and a twentieth of the way to 1.
-    """
-    points = _finite(run, "train_accuracy")
-    if not points or len(run.recall) < 2 or _few(run):
-        return None
-    chance = 1 / len(run.recall)
-    limit = chance + min(chance / 2, (1 - chance) / 20)
-    return points[-1].value if points[-1].value < limit else None
 
 
 def nothing_learned(run: Measurements) -> str | None:
     """Say that the training accuracy ends at chance."""
-    accuracy = _chance_accuracy(run)
+    accuracy = run.chance_accuracy
     if accuracy is None:
         return None
-    eta, n_classes = run.config["eta"], len(run.recall)
-    chance = f"{100 / n_classes:g} %"
+    chance = f"{100 / len(run.recall):g} %"
     text = f"nothing was learned: training accuracy {_percent(accuracy)}, chance {chance}"
-    decay = run.config.get("l2", 0.0)
-    hidden = run.last("saturated_1")
-    if hidden is not None and hidden > 0.5:
+    if (hidden := run.last("saturated_1")) > 0.5:
         return f"{text}; {_percent(hidden)} of the first layer's neurons are saturated"
-    return f"{text}; look at eta ({eta:g})" + (f" and l2 ({decay:g})" if decay else "")
+    decay = run.config.get("l2", 0.0)
+    return f"{text}; look at eta ({run.config['eta']:g})" + (
+        f" and l2 ({decay:g})" if decay else ""
+    )
 
 
 def plateau(run: Measurements) -> str | None:
@@ -142,7 +140,7 @@ def plateau(run: Measurements) -> str | None:
     Long is at least a fifth of the epochs evaluated, and at least 3. Nothing is said where the
     cost falls by less than a third in all.
     """
-    points = _finite(run, "train_cost")
+    points = run.points("train_cost")
     if len(points) < 4:
         return None
     first, low = points[0].value, min(point.value for point in points)
@@ -158,10 +156,10 @@ def plateau(run: Measurements) -> str | None:
     )
     state = run.diagnostics[0] if run.diagnostics else {}
     wrong = state.get("confidently_wrong") or 0.0
-    wrong = wrong if isfinite(wrong) else 0.0
     slope = state.get(f"derivative_{len(run.config.get('layers', ())) - 1}")
     if slope is not None and isfinite(slope):
-        text += f"; then {_percent(wrong)} of the outputs were confidently wrong" * (wrong > 0)
+        if isfinite(wrong) and wrong > 0:
+            text += f"; then {_percent(wrong)} of the outputs were confidently wrong"
         text += f"; the output's mean σ' was {short(slope, 2)} after the first epoch"
     return text
 
@@ -171,7 +169,7 @@ def overfitting(run: Measurements) -> str | None:
 
     Long past is in the first half of the epochs; it must have risen by a tenth since.
     """
-    validation, train = _finite(run, "validation_cost"), _finite(run, "train_cost")
+    validation, train = run.points("validation_cost"), run.points("train_cost")
     low = best(validation, "validation_cost")
     if low is None or not train or low.epoch > validation[-1].epoch / 2:
         return None
@@ -192,7 +190,7 @@ def dead_relus(run: Measurements) -> str | None:
     if run.config.get("activation") != "relu":
         return None
     layers = len(run.config["layers"]) - 2
-    idle = {i: run.last(f"saturated_{i}") or 0.0 for i in range(1, layers + 1)}
+    idle = {i: run.last(f"saturated_{i}") for i in range(1, layers + 1)}
     dead = [f"{_percent(part)} of layer {i}" for i, part in idle.items() if part >= 0.05]
     if not dead:
         return None
@@ -205,25 +203,21 @@ def eta_too_small(run: Measurements) -> str | None:
     Still learning: the last quarter of the epochs has 15 % or more of the whole fall of the cost,
     or of a rise of the training accuracy by a point or more.
     """
-    costs = [point.value for point in _finite(run, "train_cost")]
-    accuracies = [point.value for point in _finite(run, "train_accuracy")]
+    costs, accuracies = run.values("train_cost"), run.values("train_accuracy")
     if len(costs) < 8 or run.status != "completed":
         return None
     falls = sum(b < a for a, b in pairwise(costs))
     if falls < 0.95 * (len(costs) - 1) or costs[-1] >= costs[0]:
         return None
-    fall = _late_share(costs)
-    rise = _late_share(accuracies) if accuracies and accuracies[-1] - accuracies[0] >= 0.01 else 0
-    if fall < 0.15 and rise < 0.15:
+    share, what = _late_share(costs), "of its fall"
+    if share < 0.15 and accuracies and accuracies[-1] - accuracies[0] >= 0.01:
+        share, what = _late_share(accuracies), "of the accuracy's rise"
+    if share < 0.15:
         return None
-    share = (
-        f"{_percent(fall)} of its fall"
-        if fall >= 0.15
-        else f"{_percent(rise)} of the accuracy's rise"
-    )
     return (
         f"eta {run.config['eta']:g} may be too small, or the epochs too few: the training cost "
-        f"fell in {falls} of {len(costs) - 1} epochs, and the last quarter of them made {share}"
+        f"fell in {falls} of {len(costs) - 1} epochs, and the last quarter of them made "
+        f"{_percent(share)} {what}"
     )
 
 
@@ -238,9 +232,9 @@ def eta_too_large(run: Measurements) -> str | None:
     In the second half it rises in 3 of 10 epochs or more, changes by 4 % on average, of the larger
     of two neighbours, and the mean of the last quarter is not 3 % below that of the quarter before.
     """
-    values = [point.value for point in _finite(run, "train_cost")]
+    values = run.values("train_cost")
     second = values[len(values) // 2 :]
-    if len(second) < 6 or min(second) <= 0 or _chance_accuracy(run) is not None:
+    if len(second) < 6 or min(second) <= 0 or run.chance_accuracy is not None:
         return None
     rises = sum(b > a for a, b in pairwise(second))
     pairs = len(second) - 1
@@ -251,20 +245,20 @@ def eta_too_large(run: Measurements) -> str | None:
     return (
         f"eta {run.config['eta']:g} may be too large: in the second half of the epochs the "
         f"training cost rose {rises} of {pairs} times, changed by {_percent(change)} per epoch on "
-        f"average, and came no further down"
+        "average, and came no further down"
     )
 
 
-RULES: dict[str, Rule] = {
-    "diverged": diverged,
-    "nothing_learned": nothing_learned,
-    "silent_outputs": silent_outputs,
-    "plateau": plateau,
-    "dead_relus": dead_relus,
-    "overfitting": overfitting,
-    "eta_too_small": eta_too_small,
-    "eta_too_large": eta_too_large,
-}
+RULES: tuple[Callable[[Measurements], str | None], ...] = (
+    diverged,
+    nothing_learned,
+    silent_outputs,
+    plateau,
+    dead_relus,
+    overfitting,
+    eta_too_small,
+    eta_too_large,
+)
 
 
 def diagnose(run: Measurements) -> list[str]:
@@ -273,7 +267,7 @@ def diagnose(run: Measurements) -> list[str]:
     >>> diagnose(Measurements({"eta": 9.0, "cost": "quadratic"}, "diverged", [{"epoch": 1}]))
     ['diverged in epoch 1: the cost or a parameter is no longer finite; eta 9 is too large here']
     """
-    return [text for rule in RULES.values() if (text := rule(run)) is not None]
+    return [text for rule in RULES if (text := rule(run)) is not None]
 
 
 def never_learned(labels: Sequence[int] | Array, predicted: Sequence[int] | Array) -> list[int]:

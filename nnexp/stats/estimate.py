@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import cbrt, ceil, expm1, fsum, isfinite, log1p, log2, sqrt
+from math import cbrt, ceil, expm1, fsum, log1p, log2, sqrt
 from statistics import fmean
 from typing import NamedTuple
 
@@ -39,12 +39,6 @@ class Interval:
     def within(self, margin: float) -> bool:
         """Tell whether it lies in ±margin, but for rounding."""
         return max(-self.low, self.high) <= margin * (1 + ROUNDING)
-
-    @classmethod
-    def bounded(cls, low: float, high: float) -> Interval | None:
-        """Return the interval; None where an end is infinite, which says nothing."""
-        # Zero has no sign: -0.0 + 0.0 is 0.0.
-        return cls(low + 0.0, high + 0.0) if isfinite(low) and isfinite(high) else None
 
 
 @dataclass(frozen=True, slots=True)

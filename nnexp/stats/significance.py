@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import fsum, inf, sqrt
+from math import fsum, sqrt
 from statistics import fmean
 
 import numpy as np
@@ -116,31 +116,27 @@ def sign_flip(differences: Sequence[float]) -> Estimate:
     sums[np.abs(sums) <= rounding] = 0.0
     # With Σ d ≥ 0, |Σ d - 2 Σ_S d| ≥ Σ d says Σ_S d ≤ 0 of the flipped ones or of the others.
     p = min(1.0, 2 * float(np.mean(sums <= 0)))
-    low, high = _ends(sums, sizes)
-    return Estimate(
-        paired=True,
-        n=len(d),
-        mean=fmean(differences),
-        sd=deviation(differences),
-        interval=Interval.bounded(low, high) if sign > 0 else Interval.bounded(-high, -low),
-        p=p,
-        floor=2 / len(sums),
-    )
+    interval = _interval(sums, sizes)
+    if interval is not None and sign < 0:
+        interval = Interval(0.0 - interval.high, 0.0 - interval.low)
+    mean, sd = fmean(differences), deviation(differences)
+    return Estimate(True, len(d), mean, sd, interval, p, floor=2 / len(sums))
 
 
-def _ends(sums: Array, sizes: Array) -> tuple[float, float]:
-    """Return the least and the greatest θ that are not rejected, infinite where all are.
+def _interval(sums: Array, sizes: Array) -> Interval | None:
+    """Return the least and the greatest θ that are not rejected; None where all are not.
 
     θ is rejected where at most α/2 of the subsets have a mean of at most θ, or of at least θ; the
     empty subset counts as either.
     """
     k = int(ALPHA / 2 * len(sums))
     if k == 0:
-        return -inf, inf
+        return None
     means = sums[1:] / sizes[1:]
     # Twice the smallest: NumPy partitions about a large index five times more slowly.
     low, high = np.partition(means, k - 1)[k - 1], -np.partition(-means, k - 1)[k - 1]
-    return float(low), float(high)
+    # Zero has no sign: -0.0 + 0.0 is 0.0.
+    return Interval(float(low) + 0.0, float(high) + 0.0)
 
 
 def unpaired(a: Sequence[float], b: Sequence[float]) -> Estimate:
@@ -199,14 +195,9 @@ def _permute(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
 def _sampled(pooled: Array, k: int) -> Array:
     """Return the sums of random subsets of size k."""
     rng = np.random.default_rng(0)
-    return np.concatenate(
-        [
-            pooled[rng.random((_AT_ONCE, len(pooled))).argpartition(k - 1, axis=1)[:, :k]].sum(
-                axis=1
-            )
-            for _ in range(SAMPLES // _AT_ONCE)
-        ]
-    )
+    draws = (rng.random((_AT_ONCE, len(pooled))) for _ in range(SAMPLES // _AT_ONCE))
+    subsets = (draw.argpartition(k - 1, axis=1)[:, :k] for draw in draws)
+    return np.concatenate([pooled[subset].sum(axis=1) for subset in subsets])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -67,10 +67,7 @@ def sort_key(name: str) -> Callable[[Group], Any]:
 
 
 def _setting(key: str) -> Column[Group]:
-    def raw(group: Group) -> dict[str, Any]:
-        return {key: group.settings.get(key)}
-
-    return Column(key, lambda group: group.setting(key), raw, left=True)
+    return Column(key, lambda g: g.setting(key), lambda g: {key: g.settings.get(key)}, left=True)
 
 
 def _runs(group: Group) -> str:
@@ -140,7 +137,7 @@ def differences(rows: Sequence[Difference]) -> Table[Difference]:
         Column("wins", _wins),
         Column("P(better)", lambda r: NONE if r.improvement is None else fixed(r.improvement, 2)),
         Column("errors removed", lambda row: percent(row.error_reduction)),
-        Column("seeds needed", _seeds_needed),
+        Column("seeds needed", lambda r: f"{n:,}" if (n := r.verdict.seeds_needed) else NONE),
     ]
     unused = {
         "compared with": len({row.baseline.name for row in rows}) == 1,
@@ -149,10 +146,6 @@ def differences(rows: Sequence[Difference]) -> Table[Difference]:
         "seeds needed": not any(row.verdict.seeds_needed for row in rows),
     }
     return Table([column for column in columns if not unused.get(column.title)], rows)
-
-
-def _seeds_needed(row: Difference) -> str:
-    return f"{row.verdict.seeds_needed:,}" if row.verdict.seeds_needed else NONE
 
 
 def _wins(row: Difference) -> str:

@@ -19,6 +19,7 @@ CONFIG: dict[str, Any] = {
     "layers": [2, 3, 4],
     "l2": 0.0,
 }
+RULE = {rule.__name__: rule for rule in RULES}
 TEN = [str(digit) for digit in range(10)]
 
 
@@ -35,7 +36,7 @@ def said(rule: str, log: list[dict[str, float | None]], **known: Any) -> str | N
     """Return what one rule says of a run of CONFIG with these rows."""
     config = CONFIG | known.pop("config", {})
     status = known.pop("status", "completed")
-    return RULES[rule](Measurements(config, status, log, **known))
+    return RULE[rule](Measurements(config, status, log, **known))
 
 
 def test_divergence_names_epoch_and_eta() -> None:
