@@ -10,10 +10,9 @@ from typing import Any
 
 from nnexp import names
 from nnexp.errors import OptionError, did_you_mean
-from nnexp.numbers import margin_problem, name_seeds, plural, size
+from nnexp.numbers import margin_problem, plural, size
 from nnexp.stats.sample import Sample
 from nnexp.stats.selection import (
-    MOST_NAMED,
     ArmPlan,
     Group,
     StudyPlan,
@@ -97,7 +96,7 @@ def judge(groups: Sequence[Group], question: Question) -> Judged:
     Raises:
         OptionError: the baseline is none of them.
     """
-    study, at = question.study, _statistic(groups, question)
+    study, (at, about_at) = question.study, _statistic(groups, question)
     margin, about_margin = _margin(groups, question)
     arms, pairs, refused = _arms(groups, question, at), [], {}
     for arm, base in _pairs(arms, question.baseline):
@@ -108,8 +107,7 @@ def judge(groups: Sequence[Group], question: Question) -> Judged:
     compared = compare([(arm.sample, base.sample) for arm, base in pairs], margin)
     differences = {difference.arm.name: difference for difference in compared}
     warnings = [
-        *(_about_statistic(groups, question, at) if pairs else ()),
-        *([about_margin] if about_margin and pairs else ()),
+        *(note for note in (about_at, about_margin) if note and pairs),
         *_about_treatment(arms, pairs),
         *(_about_study(study, arms, chosen=question.baseline is not None) if study else ()),
     ]
@@ -174,17 +172,29 @@ def _sample(name: str, group: Group, metric: str, at: str) -> Sample:
     return Sample(name, metric, values, failures)
 
 
-def _statistic(groups: Sequence[Group], question: Question) -> str:
-    """Return the statistic asked for, or one that every arm has which has logged the metric."""
-    if question.at:
-        return question.at
-    if question.study and question.study.at != _USUAL:
-        return question.study.at
-    for group in groups:
-        points = [run.facts.summary.get(question.metric, {}) for run in group.counted]
-        if any(points) and not any(_USUAL in each for each in points):
-            return "last"
-    return _USUAL
+def _statistic(groups: Sequence[Group], question: Question) -> tuple[str, str]:
+    """Return the statistic that holds, and what it brings with it.
+
+    It is the one asked for, or one that every arm has which has logged the metric.
+    """
+    study, metric = question.study, question.metric
+    at = question.at or (study.at if study else _USUAL)
+    if at == "peak":
+        return at, (
+            "peak: the best epoch of each run was chosen by looking at the "
+            f"{metric.partition('_')[0]} figures themselves, so they are optimistic"
+        )
+    points = [[run.facts.summary.get(metric, {}) for run in group.counted] for group in groups]
+    lacking = any(any(each) and not any(_USUAL in point for point in each) for each in points)
+    if question.at or at != _USUAL or not lacking:
+        return at, ""
+    with_best = [group.name for group in groups if _USUAL in group.figures]
+    if not with_best:
+        return "last", ""
+    return "last", (
+        "the last epochs are compared, as not every arm has an epoch that was best on a "
+        f"validation set; these have one: {listed(with_best)}"
+    )
 
 
 def _margin(groups: Sequence[Group], question: Question) -> tuple[float | None, str]:
@@ -271,28 +281,9 @@ def _notes(arm: Arm, at: str, planned: Sequence[int]) -> list[str]:
         notes.append(f"{arm.name}: {which} cannot be used: {names.label(metric)} {why}")
     seeds = {*planned, *(run.seed for run in group.runs if run.seed is not None)}
     if missing := sorted(seeds - group.ended.keys()):
-        more = f" and {n:,} more" if (n := len(missing) - MOST_NAMED) > 0 else ""
-        which = f"{name_seeds(missing[:MOST_NAMED])}{more}"
+        which = f"seed{'s' * (len(missing) > 1)} {listed([str(seed) for seed in missing])}"
         notes.append(f"{arm.name}: excluded, without a completed run here: {which}")
     return notes + [f"{arm.name}: {note}" for note in group.notes()]
-
-
-def _about_statistic(groups: Sequence[Group], question: Question, at: str) -> Iterator[str]:
-    """Say what the statistic brings with it."""
-    study = question.study
-    if at == "peak":
-        which = question.metric.partition("_")[0]
-        yield (
-            f"peak: the best epoch of each run was chosen by looking at the {which} figures "
-            "themselves, so they are optimistic"
-        )
-    elif at != _USUAL and question.at is None and (study is None or study.at == _USUAL):
-        with_best = [group.name for group in groups if _USUAL in group.figures]
-        if with_best:
-            yield (
-                "the last epochs are compared, as not every arm has an epoch that was best on a "
-                f"validation set; these have one: {listed(with_best)}"
-            )
 
 
 # What an arm and its baseline should have in common.
