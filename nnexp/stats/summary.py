@@ -84,10 +84,16 @@ def facts(rows: Sequence[Row]) -> Facts:
     >>> {name: point.value for name, point in facts(rows).summary["test_accuracy"].items()}
     {'last': 0.85, 'best-epoch': 0.91, 'peak': 0.92}
     """
+    logged: dict[str, list[Point]] = {metric: [] for metric in METRICS}
+    for row in rows:  # once: a log may have very many rows
+        if (epoch := row.get("epoch")) is not None:
+            for metric, points in logged.items():
+                if (value := row.get(metric)) is not None:
+                    points.append(Point(value, int(epoch)))
     chosen = best_epoch(rows)
     summary = {}
-    for metric in METRICS:
-        if points := series(rows, metric):
+    for metric, points in logged.items():
+        if points:
             figures = {
                 "last": points[-1],
                 "best-epoch": next((point for point in points if point.epoch == chosen), None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -55,9 +55,7 @@ def data(draw: st.DrawFn, n_in: int, n_out: int) -> Any:
     targets: st.SearchStrategy[Any] = matrices(n, n_out) | classes
     inline = mapping({"x": matrices(n, n_in), "y": targets})
     return draw(
-        mapping(
-            {"path": paths.filter(lambda p: not p.lower().endswith((".csv", ".npz")))}, **images
-        )
+        mapping({"path": paths.filter(lambda path: not PurePath(path).suffix)}, **images)
         | mapping({"path": paths.map(lambda p: p + ".npz")}, **images)
         | mapping(
             {"path": paths.map(lambda p: p + ".CSV"), "target": texts},
