@@ -53,10 +53,8 @@ def _pair(path: Path, archive: Archive, *names: str) -> Split | None:
         if len(keys) == 2:
             x, y = (_numbers(path, archive, f"{axis}_{name}") for axis in "xy")
             if not x.ndim or not y.ndim or len(x) != len(y):
-                raise DataError(
-                    f"{path}: x_{name} {x.shape} and y_{name} {y.shape} "
-                    "differ in their number of examples"
-                )
+                shapes = f"x_{name} {x.shape} and y_{name} {y.shape}"
+                raise DataError(f"{path}: {shapes} differ in their number of examples")
             return Split(x, y)
     return None
 

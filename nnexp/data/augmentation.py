@@ -66,8 +66,8 @@ def with_shifts(examples: Examples, shape: tuple[int, int]) -> Examples:
            [3, 4, 0, 0]])
     """
     h, w = shape
-    framed = np.pad(examples.x.reshape(-1, h, w), ((0, 0), (1, 1), (1, 1)))
-    x = np.concatenate([framed[:, i : i + h, j : j + w] for i, j in _PLACES]).reshape(-1, h * w)
+    frame = np.pad(examples.x.reshape(-1, h, w), ((0, 0), (1, 1), (1, 1)))
+    x = np.concatenate([frame[:, i : i + h, j : j + w] for i, j in _PLACES]).reshape(-1, h * w)
     y = np.tile(examples.y, (len(_PLACES), 1))
     labels = None if examples.labels is None else np.tile(examples.labels, len(_PLACES))
     return Examples(x, y, examples.scale, labels)
@@ -80,8 +80,8 @@ def _sample(images: Array, rows: Array, columns: Array) -> Array:
     """
     n, h, w = images.shape
     # A frame of zeros, two pixels wide, is what lies outside.
-    framed = np.zeros((n, h + 4, w + 4), images.dtype)
-    framed[:, 2:-2, 2:-2] = images
+    frame = np.zeros((n, h + 4, w + 4), images.dtype)
+    frame[:, 2:-2, 2:-2] = images
     np.clip(rows, -2, h, out=rows)
     np.clip(columns, -2, w, out=columns)
     rows += 2
@@ -92,7 +92,7 @@ def _sample(images: Array, rows: Array, columns: Array) -> Array:
     at *= w + 4
     at += column
     at += (np.arange(n, dtype=np.int32) * ((h + 4) * (w + 4)))[:, None, None]
-    flat = framed.ravel()
+    flat = frame.ravel()
 
     def between(start: int) -> Array:
         left, right = (flat[i:].take(at, mode="clip") for i in (start, start + 1))

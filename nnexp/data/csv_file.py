@@ -82,11 +82,11 @@ for every run and every seed."""
         splits = [Split(x[rows], y[rows]) for rows in np.split(order, [first, last])]
         if not self.standardize:
             return splits
-        fitted = splits[0].x
-        mean, spread = fitted.mean(axis=0), fitted.std(axis=0)
+        x_train = splits[0].x
+        mean, spread = x_train.mean(axis=0), x_train.std(axis=0)
         # Rounding leaves the standard deviation of a constant such as 0.1 a little above 0.
-        constant = (fitted == fitted[0]).all(axis=0)
-        mean[constant], spread[constant] = fitted[0, constant], 1
+        constant = (x_train == x_train[0]).all(axis=0)
+        mean[constant], spread[constant] = x_train[0, constant], 1
         return [Split((split.x - mean) / spread, split.y) for split in splits]
 
 

@@ -122,10 +122,10 @@ def _classes(splits: Splits, targets: list[Array], n_out: int) -> tuple[str, ...
         return splits.classes
     y = targets[0]
     if n_out == 1 and y.size == len(y) and (y.ndim == 2 or y.dtype.kind == "f"):
-        labelled = all(np.isin(y, (0, 1)).all() for y in targets)
+        has_classes = all(np.isin(y, (0, 1)).all() for y in targets)
     else:
-        labelled = all(y.ndim == 1 or _is_one_hot(y) for y in targets)
-    if splits.regression or not labelled:
+        has_classes = all(y.ndim == 1 or _is_one_hot(y) for y in targets)
+    if splits.regression or not has_classes:
         return None
     if n_out > MAX_CLASSES:
         message = f"{splits.name} has classes: end layers with at most {MAX_CLASSES:,}"
@@ -153,9 +153,8 @@ def _targets(
     if y.ndim == 1 and classes is None:
         y = y[:, None]
     if y.ndim > 2:
-        raise DataError(
-            f"{where}: expected targets of the shape (n,) or (n, outputs), got {y.ndim} dimensions"
-        )
+        expected = "expected targets of the shape (n,) or (n, outputs)"
+        raise DataError(f"{where}: {expected}, got {y.ndim} dimensions")
     if y.ndim == 2 and (n := y.shape[1]) != n_out:
         raise MisfitError("layers", f"{where} has {n} targets per example: end layers with {n}")
     numbers = _finite(where, "a target", y, dtype)
@@ -173,10 +172,8 @@ def _targets(
         return numbers.reshape(-1, 1), labels
     size = len(labels) * n_out * numbers.itemsize
     if size > MAX_BYTES:
-        raise DataError(
-            f"{where}: {len(labels):,} targets of {n_out:,} outputs are {size:,} bytes; "
-            f"at most {MAX_BYTES:,} are made"
-        )
-    targets = np.zeros((len(labels), n_out), dtype)
-    targets[np.arange(len(labels)), labels] = 1
-    return targets, labels
+        targets = f"{len(labels):,} targets of {n_out:,} outputs are {size:,} bytes"
+        raise DataError(f"{where}: {targets}; at most {MAX_BYTES:,} are made")
+    one_hot = np.zeros((len(labels), n_out), dtype)
+    one_hot[np.arange(len(labels)), labels] = 1
+    return one_hot, labels

@@ -22,7 +22,6 @@ from nnexp.nn.types import Array
 from nnexp.text import shorten
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_GZIP = b"\x1f\x8b"
 _PIECE = 1 << 16
 
 MNIST = Path(__file__).parent / "mnist"
@@ -115,8 +114,8 @@ def read_idx(path: Path, rows: int | None = None) -> Array:
     """
     try:
         with reading(path), open_regular(path) as raw:
-            packed = raw.peek(2)[:2] == _GZIP
-            return _parse(path, _Gunzip(raw) if packed else raw, size_of(raw), rows)
+            is_gzip = raw.peek(2)[:2] == b"\x1f\x8b"
+            return _parse(path, _Gunzip(raw) if is_gzip else raw, size_of(raw), rows)
     except (EOFError, zlib.error) as error:
         raise DataError(f"{path}: damaged or truncated gzip file ({error})") from error
 
@@ -140,30 +139,29 @@ def _parse(path: Path, stream: BinaryIO | _Gunzip, stored: int, rows: int | None
     size = prod(shape) * dtype.itemsize
     data = read_whole(stream, size)
     if len(data) < size:
-        raise DataError(
-            f"{path}: truncated: expected {size:,} bytes after its header, got {len(data):,}"
-        )
+        expected = f"expected {size:,} bytes after its header, got {len(data):,}"
+        raise DataError(f"{path}: truncated: {expected}")
     if shape[0] == n and stream.read(1):
         raise DataError(f"{path}: longer than the {size:,} bytes that its header says")
     values = np.frombuffer(data, dtype).reshape(shape)
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 
-def find(folder: Path, part: str, kind: str) -> Path:
-    """Find the one file of a folder that holds `part` (train, t10k) `kind` (images, labels)."""
+def _find(folder: Path, name: str) -> Path:
+    """Return the one file of a folder whose name begins so, as in train-images."""
     with reading(folder):
         missing = "no such file" if folder.is_dir() else "no such folder"
-        files = sorted(folder.glob(f"*{part}-{kind}[-.]idx*"))
+        files = sorted(folder.glob(f"*{name}[-.]idx*"))
     if len(files) != 1:
         names = shorten(", ".join(file.name for file in files[:4]), 200)
         got = f"{len(files):,} such files: {names}" if files else missing
-        raise DataError(f"{folder}: expected one file {part}-{kind}-idx... (.gz or not), got {got}")
+        raise DataError(f"{folder}: expected one file {name}-idx... (.gz or not), got {got}")
     return files[0]
 
 
 def read_pair(folder: Path, part: str, rows: int | None = None) -> Split:
     """Read the images and labels of `part` (train or t10k) from a folder."""
-    images, labels = find(folder, part, "images"), find(folder, part, "labels")
+    images, labels = (_find(folder, f"{part}-{kind}") for kind in ("images", "labels"))
     x, y = read_idx(images, rows), read_idx(labels, rows)
     if y.ndim != 1:
         raise DataError(f"{labels}: has {y.ndim} dimensions; labels have one")
