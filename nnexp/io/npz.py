@@ -1,7 +1,7 @@
 """Arrays of numbers from .npz and other files, read within bounds.
 
 np.load would read more than numbers (pickled objects run code) and as much as a header promises:
-a few kilobytes can promise terabytes, or unpack to gigabytes. Here the promise is held against a
+a few kilobytes can promise terabytes, or unpack to gigabytes. Here the promise is checked against a
 bound, and against the size of what is there, before memory is taken.
 """
 
@@ -112,17 +112,17 @@ class Archive:
 
     def word(self, name: str) -> str:
         """Read an array that is one short text."""
-        found = self._read(name, _WORD)
-        if found.shape != ():
+        word = self._read(name, _WORD)
+        if word.shape != ():
             raise DataError(f"{self._path}: {name}: is not a single text")
-        return str(found)
+        return str(word)
 
     def _read(self, name: str, types: re.Pattern[str]) -> np.ndarray:
         where = f"{self._path}: {name}"
         info = self._zipped.getinfo(f"{name}.npy")
         if info.compress_type not in _METHODS:
             # The others of zipfile unpack without a bound.
-            raise DataError(f"{where}: is packed by method {info.compress_type}; 0 or 8 is due")
+            raise DataError(f"{where}: is packed by method {info.compress_type}; expected 0 or 8")
         with self._zipped.open(info) as stream:
             shape, fortran, dtype = _header(where, stream, types)
             # Neighbours of a 0 are counted as well: there are shapes that no array can have.
@@ -131,10 +131,10 @@ class Archive:
                 check_size(where, size, self._size, self._limit)
                 raise DataError(f"{self._path}: has more than {self._limit:,} bytes of data")
             check_size(where, size, min(info.compress_size, self._size))
-            due = prod(shape) * dtype.itemsize
-            data = read_whole(stream, due)
-            if len(data) < due or stream.read(1):
-                raise DataError(f"{where}: damaged: {due:,} bytes of data are due")
+            expected = prod(shape) * dtype.itemsize
+            data = read_whole(stream, expected)
+            if len(data) < expected or stream.read(1):
+                raise DataError(f"{where}: damaged: expected {expected:,} bytes of data")
         self._left -= size
         return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
@@ -150,20 +150,20 @@ def _header(
     if magic[:6] != b"\x93NUMPY" or len(magic) < 10:
         raise DataError(f"{where}: is no .npy file, or a damaged one")
     if magic[6:8] != b"\1\0":
-        raise DataError(f"{where}: .npy version {magic[6]}.{magic[7]} where 1.0 is due")
+        raise DataError(f"{where}: expected .npy version 1.0, got {magic[6]}.{magic[7]}")
     length = int.from_bytes(magic[8:], "little")
     if length > _HEADER:
         raise DataError(f"{where}: damaged: a header of {length:,} bytes")
     try:
-        known = literal_eval(stream.read(length).decode("latin1").strip())
-        shape, fortran, descr = known["shape"], known["fortran_order"], known["descr"]
+        header = literal_eval(stream.read(length).decode("latin1").strip())
+        shape, fortran, descr = header["shape"], header["fortran_order"], header["descr"]
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise DataError(f"{where}: damaged: its header cannot be read") from error
     if re.search(r"'[<>|=]?O", repr(descr)):
         raise DataError(f"{where}: contains pickled objects, which nnexp never loads; save numbers")
     if not isinstance(descr, str) or not types.fullmatch(descr):
         shown = shorten(str(descr))
-        raise DataError(f"{where}: has the type {shown} where numbers are due")
+        raise DataError(f"{where}: expected numbers, got the type {shown}")
     if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
         raise DataError(f"{where}: damaged: the shape {shorten(str(shape))}")
     return shape, bool(fortran), np.dtype(descr)
@@ -179,7 +179,7 @@ def open_archive(path: Path, limit: int = MAX_BYTES, *, follow: bool = True) -> 
         follow: whether it may be a link.
 
     Raises:
-        DataError: it cannot be read, is damaged, or an array is not what is due; never anything
+        DataError: it cannot be read, is damaged, or an array is not what is expected; never anything
             else, also while its arrays are read.
     """
     try:

@@ -208,10 +208,10 @@ def learning_rates(experiment: Experiment) -> Schedule:
 
 def early_stopping(experiment: Experiment) -> EarlyStopping | None:
     """Return what ends a run early, if anything does."""
-    given = experiment.early_stopping
-    if given is None:
+    stopping = experiment.early_stopping
+    if stopping is None:
         return None
-    return EarlyStopping(given.metric, Patience(given.patience, given.min_delta))
+    return EarlyStopping(stopping.metric, Patience(stopping.patience, stopping.min_delta))
 
 
 def extra_columns(experiment: Experiment, dataset: Dataset) -> list[str]:
