@@ -179,8 +179,8 @@ def open_archive(path: Path, limit: int = MAX_BYTES, *, follow: bool = True) -> 
         follow: whether it may be a link.
 
     Raises:
-        DataError: it cannot be read, is damaged, or an array is not what is expected; never anything
-            else, also while its arrays are read.
+        DataError: it cannot be read, is damaged, or has other arrays than expected; nothing else is
+            raised, also while its arrays are read.
     """
     try:
         with (

@@ -229,7 +229,7 @@ def test_other_forgeries_are_refused(tmp_path: Path) -> None:
         options(tmp_path / "forged.npz").read()
     with refused(forge(tmp_path, b"not an array"), "damaged"):
         options(tmp_path / "forged.npz").read()
-    with refused(forge(tmp_path, npy("{}", version=9)), "x_train: .npy version"):
+    with refused(forge(tmp_path, npy("{}", version=9)), "x_train: expected .npy version"):
         options(tmp_path / "forged.npz").read()
 
 
