@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnexp.config.schema import Experiment
+from nnexp.run.record import Record
 
 COLUMNS = ("epoch", "test_accuracy", "train_seconds", "evaluate_seconds")
 PLAIN = {"name": "a", "data": {"name": "mnist"}, "layers": [784, 30, 10], "eta": 0.5, "epochs": 4}
@@ -31,6 +32,11 @@ def judged(value: float, **more: float) -> Rows:
     """Return the rows of a run of one epoch that is the best on validation."""
     seconds = {"train_seconds": 2.0, "evaluate_seconds": 1.0}
     return [{"epoch": 1, "validation_accuracy": 0.9, "test_accuracy": value, **seconds, **more}]
+
+
+def record_of(**entries: Any) -> Record:
+    """Return run.json with these entries, as a reader has it."""
+    return Record(json.dumps(entries).encode())
 
 
 def write_run(

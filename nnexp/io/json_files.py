@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 from nnexp.io.files import read_bytes
 
 MAX_VALUES = 400_000
-_DIGITS = 4_300
 _HOLDERS = (dict, list)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 
@@ -26,24 +26,27 @@ def read_mapping(path: Path, limit: int) -> dict[str, Any]:
     return parse_mapping(read_bytes(path, limit, follow=False))
 
 
-def parse_mapping(data: bytes) -> dict[str, Any]:
+def parse_mapping(data: bytes, *, finite: bool = True) -> dict[str, Any]:
     """Parse JSON whose outermost value is a mapping.
 
-    A number that is not finite, and an integer of more than 4,300 digits, is None.
+    Args:
+        data: UTF-8.
+        finite: None stands for a number that is not finite; without it, parsing is faster.
 
     Raises:
-        ValueError: it is not JSON, nested too deep to be read, or of more than 400,000 values.
+        ValueError: it is not JSON, nested too deep to be read, of more than 400,000 values, or has
+            an integer of more than 4,300 digits.
         TypeError: it holds no mapping.
     """
-    text = data.decode("utf-8-sig")
+    text = data.removeprefix(BOM_UTF8).decode()
     try:
-        values = json.loads(text, parse_float=_real, parse_constant=_real)
+        values = json.loads(text, parse_float=_real if finite else None, parse_constant=_real)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     except json.JSONDecodeError:
         raise
-    except ValueError:  # an integer of more digits than Python converts
-        values = json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_real)
+    except ValueError as error:
+        raise ValueError("an integer of more than 4,300 digits") from error
     if not isinstance(values, dict):
         raise TypeError("holds no mapping")
     # A value takes two characters at least.
@@ -59,10 +62,6 @@ def count_values(value: Any) -> int:
     4
     """
     return sum(len(holder) for level in _levels(value) for holder in level)
-
-
-def _integer(digits: str) -> int | None:
-    return int(digits) if len(digits) <= _DIGITS else None
 
 
 def _real(text: str) -> float | None:

@@ -8,7 +8,6 @@ file is read beyond its bound.
 
 from __future__ import annotations
 
-import marshal
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +23,7 @@ from nnexp.io.lock import is_held
 from nnexp.names import MAX_CLASS_NAME, MAX_CLASSES, MAX_SEED, SETS, STATUSES
 from nnexp.run.layout import CONFIG, MAX_LOG, MAX_PREDICTIONS, METRICS, PREDICTIONS, RUN
 from nnexp.run.log import Log, Row, clip, read_log
-from nnexp.run.record import Record, read_record
+from nnexp.run.record import Record, pack_config, read_record, unpacked
 from nnexp.stats.summary import Facts, Point, facts
 from nnexp.text import quoted, sanitize_line, shorten
 
@@ -46,7 +45,7 @@ class Run:
     """
 
     folder: Path
-    record: Mapping[str, Any]
+    record: Record
     status: str
     facts: Facts
     _problems: dict[str, None] = field(default_factory=dict, repr=False)
@@ -63,27 +62,26 @@ class Run:
         return sanitize_line(self.folder.name)
 
     @cached_property
-    def _settings(self) -> _Settings | None:
-        """Its config but for the seed; None where it cannot be read."""
-        try:
-            return _settings(_packed(self._own_config)) if self._own_config is not None else None
-        except ValueError as error:
-            self._note(f"{RUN}: config.{error}")
-            return None
-
-    @cached_property
-    def _own_config(self) -> Mapping[str, Any] | None:
-        """The config that run.json has or, of an older format, config.yaml; not yet validated."""
-        recorded: Mapping[str, Any] | None = self.record.get("config")
-        if recorded is not None and self.record.get("format") != 1:
-            return recorded
+    def _packed(self) -> tuple[bytes, Any] | None:
+        """Config and seed that run.json has or, of an older format, config.yaml; not validated."""
+        if self.record.config is not None and self.record.get("format") != 1:
+            return self.record.config
         from nnexp.config import loader
 
         try:
-            return loader.from_file(self.folder / CONFIG)
+            return pack_config(loader.from_file(self.folder / CONFIG))
         except ConfigError as error:
             first = str(error).splitlines()[0]
             self._note(first.removeprefix(sanitize_line(f"{self.folder}/")))
+            return None
+
+    @cached_property
+    def _settings(self) -> _Settings | None:
+        """Its config with the seed 0; None where it cannot be read."""
+        try:
+            return None if self._packed is None else _settings(self._packed[0])
+        except ValueError as error:
+            self._note(f"{RUN}: config.{error}")
             return None
 
     def _note(self, problem: str) -> None:
@@ -92,9 +90,9 @@ class Run:
     @cached_property
     def config(self) -> Mapping[str, Any] | None:
         """Every key of its experiment, as JSON has them; None where they cannot be read."""
-        if self._settings is None:
+        if self._packed is None or self._settings is None:
             return None
-        seed = (self._own_config or {}).get("seed", 0)
+        seed = self._packed[1]
         if type(seed) is not int or not 0 <= seed <= MAX_SEED:
             self._note(f"{RUN}: config.seed: expected an integer from 0, got {quoted(seed)}")
             return None
@@ -110,12 +108,12 @@ class Run:
     @property
     def identity(self) -> str:
         """What it has in common with the other runs of its arm: settings and data."""
-        return _identity(self._settings, self.digest) if self._settings else self.id
+        return _identity(self._settings.packed, self.digest) if self._settings else self.id
 
     @property
     def identity_v1(self) -> str:
         """The same as studies of format 1 have it."""
-        return _identity(self._settings, None) if self._settings else self.id
+        return _identity(self._settings.packed, None) if self._settings else self.id
 
     @property
     def key(self) -> str | None:
@@ -123,7 +121,9 @@ class Run:
         return run_key(self.config, self.digest) if self.config else None
 
     def _own(self, key: str, expected: type) -> Any:
-        value = (self._own_config or {}).get(key)
+        """Return a value of the config, without validating the rest of it."""
+        packed, seed = self._packed or (None, None)
+        value = seed if key == "seed" or packed is None else unpacked(packed).get(key)
         return value if type(value) is expected else None
 
     @property
@@ -249,26 +249,17 @@ class _Settings(NamedTuple):
     experiment: Experiment
 
 
-def _packed(config: Mapping[str, Any]) -> bytes:
-    # The fastest form that tells 1, 1.0 and True apart; version 2 does not depend on references.
-    return marshal.dumps({**config, "seed": 0}, 2)
-
-
 @lru_cache(maxsize=4096)
 def _settings(packed: bytes) -> _Settings:
     """Validate a config: once for all runs of an arm. Raise ValueError where it is none."""
     from nnexp.config import loader
 
-    experiment = loader.from_record(marshal.loads(packed))  # noqa: S302 - packed here
+    experiment = loader.from_record(unpacked(packed))
     return _Settings(packed, experiment.model_dump(mode="json"), experiment)
 
 
-def _identity(settings: _Settings, digest: str | None) -> str:
-    return _identity_of(settings.packed, digest)
-
-
 @lru_cache(maxsize=4096)
-def _identity_of(packed: bytes, digest: str | None) -> str:
+def _identity(packed: bytes, digest: str | None) -> str:
     config = _settings(packed).config
     return identity_v1(config) if digest is None else identity(config, digest)
 
@@ -308,15 +299,15 @@ def open_run(folder: Path | str) -> Run:
         status = "failed"
     recorded = record.facts if _is_vouched(folder, record) else None
     if recorded is not None:
-        return Run(folder, record.entries, status, recorded, dict.fromkeys(problems))
+        return Run(folder, record, status, recorded, dict.fromkeys(problems))
     log = _read(folder, METRICS, problems)
     # Old formats have a row for every epoch.
     expected = record.log[0] if record.log else record.epochs
-    if status == "completed" and len(log) < expected:
+    if status in ("completed", "diverged") and len(log) < expected:
         problems.append(f"{METRICS}: has {len(log):,} of the {expected:,} rows that were written")
-        status = "interrupted"
+        status = "interrupted" if status == "completed" else status
     logs = {METRICS: log}
-    return Run(folder, record.entries, status, _facts(log), dict.fromkeys(problems), logs)
+    return Run(folder, record, status, _facts(log), dict.fromkeys(problems), logs)
 
 
 def open_all(folders: Iterable[Path]) -> tuple[list[Run], list[str]]:

@@ -5,8 +5,9 @@ It may come from a stranger: nothing in it is believed to be of the type it shou
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,82 +49,127 @@ ENTRIES: Mapping[str, type] = {
 }
 _DATA: Mapping[str, type] = {"name": str, "sha256": str, "classes": list}
 _LOG: Mapping[str, type] = {"rows": int, "bytes": int, "crc32": int}
+# What is kept of each run, and what is kept of it once for all runs that have the same.
+_KEPT = (
+    *("format", "status", "name", "seed", "stopped", "started_at", "epochs", "log"),
+    *("never_learned", "config_sha256"),
+)
+_SHARED = ("data", "versions")
 # What older formats call an entry.
 _OLD_ENTRIES = {"unlearnt": "never_learned"}
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """run.json as far as it can be used.
+class Record(Mapping[str, Any]):
+    """run.json: its entries, without those that are of another type than they should be.
+
+    Of thousands of runs not every entry can stay in memory. What tables show is kept, what many
+    runs have in common once; all else is parsed again when it is asked for.
 
     Attributes:
-        entries: those that are of the type they should be.
-        problems: what is wrong with the others, for the user.
-        written_ns: when the file was written.
+        problems: what is wrong with the file, for the user.
+        written_ns: when it was written.
+        config: its config and seed, as `pack_config` returns them; None where there is none.
+        facts: what the log came to; None where it is not recorded.
     """
 
-    entries: Mapping[str, Any]
-    problems: tuple[str, ...]
-    written_ns: int
+    def __init__(self, data: bytes, written_ns: int = 0) -> None:
+        entries, problems = _parse(data, finite=False)  # what is kept is checked where it is used
+        self.problems = tuple(problems)
+        self.written_ns = written_ns
+        self._data = data
+        self._kept = {key: entries[key] for key in _KEPT if key in entries}
+        for key in _SHARED:
+            if key in entries:
+                self._kept[key] = unpacked(_pack(entries[key]))
+        config = entries.get("config")
+        self.config = None if config is None else pack_config(config)
+        self.facts = _facts(entries)
+
+    @cached_property
+    def _entries(self) -> Mapping[str, Any]:
+        return _parse(self._data, finite=True)[0]
+
+    def __getitem__(self, key: str) -> Any:
+        return self._kept[key] if key in self._kept else self._entries[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     @property
     def status(self) -> str | None:
         """What the process that wrote the run said last; it may have died since."""
-        return self.entries.get("status")
+        return self._kept.get("status")
 
     @property
     def epochs(self) -> int:
         """The epochs that were trained; 0 where it is not recorded."""
-        return self.entries.get("epochs") or 0
+        return self._kept.get("epochs") or 0
 
     @property
     def log(self) -> tuple[int, int, int] | None:
         """Rows, bytes and CRC-32 of metrics.csv when the run ended; None where not recorded."""
-        log = self.entries.get("log") or {}
+        log = self._kept.get("log") or {}
         return (log["rows"], log["bytes"], log["crc32"]) if _LOG.keys() <= log.keys() else None
 
-    @property
-    def facts(self) -> Facts | None:
-        """What the log came to; None where it is not recorded."""
-        recorded = self.entries.get("summary")
-        if recorded is None:
-            return None
-        seconds = self.entries.get("seconds_per_epoch")
-        return Facts(
-            self.epochs, clip(seconds) if type(seconds) is float else None, _Summary(recorded)
-        )
+
+def _pack(value: Any) -> bytes:
+    # The fastest form that tells 1, 1.0 and True apart; version 2 does not depend on references.
+    return marshal.dumps(value, 2)
+
+
+@lru_cache(maxsize=4096)
+def unpacked(packed: bytes) -> Any:
+    """Return what was packed, the same object for the same bytes."""
+    return marshal.loads(packed)  # noqa: S302 - packed here
+
+
+def pack_config(config: Mapping[str, Any]) -> tuple[bytes, Any]:
+    """Return a config with the seed 0, packed, which the runs of an arm share; and its seed."""
+    return _pack({**config, "seed": 0}), config.get("seed", 0)
+
+
+def _facts(entries: Mapping[str, Any]) -> Facts | None:
+    recorded, seconds = entries.get("summary"), entries.get("seconds_per_epoch")
+    if recorded is None:
+        return None
+    seconds = clip(seconds) if type(seconds) is float else None
+    return Facts(entries.get("epochs") or 0, seconds, _Summary(recorded))
 
 
 class _Summary(Mapping[str, Mapping[str, Point]]):
-    """The summary of a record: of thousands of runs, only what is asked for is converted."""
+    """The summary of a record, packed until it is asked for."""
 
     def __init__(self, recorded: Mapping[str, Any]) -> None:
-        self._recorded = recorded
+        self._packed = _pack(recorded)
         self._points: dict[str, Mapping[str, Point]] = {}
-        self._metrics = [metric for metric in METRIC_NAMES if metric in recorded]
+
+    @cached_property
+    def _recorded(self) -> Mapping[str, Any]:
+        recorded = marshal.loads(self._packed)  # noqa: S302 - packed here
+        return {metric: recorded[metric] for metric in METRIC_NAMES if metric in recorded}
 
     def __getitem__(self, metric: str) -> Mapping[str, Point]:
-        points = self._points.get(metric)
-        if points is None:
-            if metric not in self._metrics:
-                raise KeyError(metric)
+        if metric not in self._points:
             recorded = self._recorded[metric]
             values = recorded if type(recorded) is dict else {}
-            points = self._points[metric] = {
+            self._points[metric] = {
                 name: Point(clip(values[name]["value"]), values[name]["epoch"])
                 for name in STATISTICS
                 if _is_point(values.get(name))
             }
-        return points
+        return self._points[metric]
 
     def __contains__(self, metric: object) -> bool:
-        return metric in self._metrics
+        return metric in self._recorded
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._metrics)
+        return iter(self._recorded)
 
     def __len__(self) -> int:
-        return len(self._metrics)
+        return len(self._recorded)
 
 
 def _is_point(point: Any) -> bool:
@@ -143,37 +189,36 @@ def read_record(folder: Path) -> Record:
     """
     try:
         data, written = read_dated(f"{folder}/{RUN}", MAX_RECORD, follow=False)
-        deep = may_be_deep(data, MAX_DEPTH)
-        entries, problems = _checked(parse_mapping(data), deep=deep)
+        return Record(data, written)
     except OSError as error:
         raise RunError(f"{folder}: not a run: {RUN}: {error.strerror}") from error
     except TypeError as error:
         raise RunError(f"{folder}: not a run: {RUN} {error}") from error
     except ValueError as error:
         raise RunError(f"{folder}: not a readable run: {RUN} is damaged ({error})") from error
-    return Record(entries, tuple(problems), written)
 
 
-def _checked(values: dict[str, Any], *, deep: bool) -> tuple[dict[str, Any], list[str]]:
+def _parse(data: bytes, *, finite: bool) -> tuple[dict[str, Any], list[str]]:
     """Return the entries that are what they should be, and what is wrong with the others."""
+    values = parse_mapping(data, finite=finite)
     problems: list[str] = []
     version = values.get("format")
     if type(version) is not int or not 1 <= version <= FORMAT:
         problems.append(f"format {quoted(version)}: this version of nnexp reads 1 to {FORMAT}")
     for old in _OLD_ENTRIES.keys() & values.keys():
         values.setdefault(_OLD_ENTRIES[old], values.pop(old))
-    if deep:
+    if may_be_deep(data, MAX_DEPTH):
         for key in [key for key, value in values.items() if is_deep(value, MAX_DEPTH)]:
             del values[key]
             problems.append(f"{RUN}: {shorten(key)}: nested deeper than {MAX_DEPTH} levels")
     _keep_typed(values, ENTRIES, "", problems)
     _keep_typed(values.get("log") or {}, _LOG, "log.", problems)
-    data = values.get("data") or {}
-    _keep_typed(data, _DATA, "data.", problems)
-    names = data.get("classes") or []
+    about = values.get("data") or {}
+    _keep_typed(about, _DATA, "data.", problems)
+    names = about.get("classes") or []
     if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
         problems.append(f"{RUN}: data.classes: expected at most {MAX_CLASSES:,} names")
-        del data["classes"]
+        del about["classes"]
     classes = values.get("never_learned") or []
     if not all(type(number) is int and 0 <= number < MAX_CLASSES for number in classes):
         problems.append(f"{RUN}: never_learned: expected numbers of classes")

@@ -227,10 +227,8 @@ class Search:
                 raise RunError(f"{error}; {advice}") from error
             if run.record.get("status") not in ENDED:
                 continue
-            complete = run.record.get("epochs") == len(run.rows)
-            if run.problems or not complete:
-                problem = run.problems[0] if run.problems else "metrics.csv has lost rows"
-                raise RunError(f"{folder}: {problem}; {advice}")
+            if run.problems:
+                raise RunError(f"{folder}: {run.problems[0]}; {advice}")
             trial = self._judged(run, number)
             if trial is None:
                 raise RunError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_folders import record_of
 
 from nnexp.config.loader import Config, load
 from nnexp.config.schema import Experiment
@@ -143,8 +144,8 @@ def a_run(
     """Return a run that needs no folder for its config and metrics."""
     config = experiment.model_dump(mode="json") if experiment else None
     log = Log(dict.fromkeys(key for row in rows for key in row), rows)
-    record = {**record, "config": config or {}}
-    return Run(folder, record, status, facts(rows), _logs={"metrics.csv": log})
+    written = record_of(**record, config=config or {})
+    return Run(folder, written, status, facts(rows), _logs={"metrics.csv": log})
 
 
 def judged(claim: Claim, runs: Mapping[str, Run]) -> Finding:

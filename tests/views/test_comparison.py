@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from run_folders import write_run
+from run_folders import record_of, write_run
 
 from nnexp.run.find import folders
 from nnexp.run.reader import Run, open_all, open_run
@@ -114,7 +114,7 @@ def test_data_of_different_kinds_are_one_column(make: Make) -> None:
 
 def test_runs_without_a_config_are_groups_of_their_own(make: Make) -> None:
     """What cannot be known to be equal is not averaged."""
-    found = [replace(make("failed", seed, []), record={"config": {}}) for seed in (0, 1)]
+    found = [replace(make("failed", seed, []), record=record_of(config={})) for seed in (0, 1)]
     assert len(groups(found, "test_accuracy")) == 2
     assert len(groups([*found, make("completed", 0, [0.5])], "test_accuracy")) == 3
 
@@ -178,7 +178,7 @@ def test_every_format_can_write_a_comparison_and_a_list(runs: list[Run], name: s
 def test_a_run_is_shown_whatever_its_record_says(runs: list[Run]) -> None:
     """A record without provenance costs the provenance and not the page."""
     run = next(run for run in runs if run.name == "quick")
-    bare = replace(run, record={})
+    bare = replace(run, record=record_of())
     assert "completed, 4 of 4 epochs" in text_page(page(bare).blocks)
     values = [json.loads(FORMATS["json"].write(page(one))) for one in (bare, run)]
     assert values[0]["config"] == values[1]["config"]
@@ -224,7 +224,7 @@ def test_an_arm_with_nothing_to_compare_has_no_p(make: Make) -> None:
 def test_runs_on_changed_data_are_two_groups(make: Make) -> None:
     """The same config on a file that was edited in between is another experiment."""
     first, second = (
-        replace(make("completed", seed, [0.8]), record=record) for seed, record in DATA
+        replace(make("completed", seed, [0.8]), record=record_of(**record)) for seed, record in DATA
     )
     found = groups([first, second], "test_accuracy")
     assert len(found) == 2
@@ -239,6 +239,6 @@ DATA = ((0, {"data": {"sha256": "a" * 64}}), (1, {"data": {"sha256": "b" * 64}})
 )
 def test_foreign_types_in_a_record_are_passed_over(make: Make, record: dict[str, Any]) -> None:
     """What run.json should not hold does not keep the rest from being shown."""
-    run = replace(make("completed", 0, [0.8]), record=record)
+    run = replace(make("completed", 0, [0.8]), record=record_of(**record))
     assert "completed, 1 of" in text_page(page(run).blocks)
     assert json.loads(FORMATS["json"].write(page(run)))["status"] == "completed"
