@@ -40,10 +40,10 @@ def open_regular(path: Path | str, *, follow: bool = True) -> io.BufferedReader:
     Raises:
         OSError: it cannot be opened, or is no regular file; its strerror says why.
     """
-    return open(_open(path, follow=follow), "rb")
+    return open(_open(path, follow=follow)[0], "rb")  # noqa: PTH123 - a descriptor
 
 
-def _open(path: Path | str, *, follow: bool) -> int:
+def _open(path: Path | str, *, follow: bool) -> tuple[int, os.stat_result]:
     try:
         _check_kind(os.stat(path, follow_symlinks=follow).st_mode, path)  # noqa: PTH116 - fast
         # It may have become a link or a named pipe since.
@@ -51,11 +51,12 @@ def _open(path: Path | str, *, follow: bool) -> int:
     except ValueError as error:  # a NUL, or half of a surrogate pair
         raise OSError(errno.EINVAL, "not a name that a file can have", str(path)) from error
     try:
-        _check_kind(os.fstat(descriptor).st_mode, path)
+        status = os.fstat(descriptor)
+        _check_kind(status.st_mode, path)
     except OSError:
         os.close(descriptor)
         raise
-    return descriptor
+    return descriptor, status
 
 
 def _check_kind(mode: int, path: Path | str) -> None:
@@ -80,9 +81,8 @@ def read_bytes(path: Path | str, limit: int, *, follow: bool = True) -> bytes:
 
 def read_dated(path: Path | str, limit: int, *, follow: bool = True) -> tuple[bytes, int]:
     """Read a file as `read_bytes` does; return also when it was written, in nanoseconds."""
-    descriptor = _open(path, follow=follow)
+    descriptor, status = _open(path, follow=follow)
     try:
-        status = os.fstat(descriptor)
         size = status.st_size
         if size > limit:
             raise OSError(errno.EFBIG, f"{size:,} bytes; at most {limit:,} are read")

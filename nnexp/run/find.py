@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
+from time import gmtime, strftime
 
 from nnexp.errors import RunError, did_you_mean
 from nnexp.run.layout import CONFIG, METRICS, RUN
@@ -66,7 +66,7 @@ def _age(folder: Path) -> tuple[str, list[str | int]]:
 def _written(folder: Path) -> str:
     try:
         written = os.lstat(f"{folder}/{CONFIG}").st_mtime
-        return f"{datetime.fromtimestamp(written, UTC):%Y%m%d-%H%M%S}"
+        return strftime("%Y%m%d-%H%M%S", gmtime(written))
     except (OSError, ValueError, OverflowError):
         return ""
 
@@ -138,4 +138,4 @@ def name_in(folder: Path, runs: Path) -> str:
     >>> name_in(Path("runs/study/arm-s0"), Path("runs"))
     'study/arm-s0'
     """
-    return sanitize_line(str(folder.relative_to(runs) if folder.is_relative_to(runs) else folder))
+    return sanitize_line(str(folder).removeprefix(f"{runs}/"))

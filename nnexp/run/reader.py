@@ -285,7 +285,7 @@ def open_run(folder: Path | str) -> Run:
     Raises:
         RunError: it is not a run folder at all: there is no run.json that can be read.
     """
-    folder = Path(folder)
+    folder = folder if isinstance(folder, Path) else Path(folder)
     record = read_record(folder)
     if record.status == "running" and not _is_written(folder):
         # It may have ended since its record was read.

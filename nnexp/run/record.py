@@ -49,12 +49,11 @@ ENTRIES: Mapping[str, type] = {
 }
 _DATA: Mapping[str, type] = {"name": str, "sha256": str, "classes": list}
 _LOG: Mapping[str, type] = {"rows": int, "bytes": int, "crc32": int}
-# What is kept of each run, and what is kept of it once for all runs that have the same.
+# What is kept of each run.
 _KEPT = (
     *("format", "status", "name", "seed", "stopped", "started_at", "epochs", "log"),
-    *("never_learned", "config_sha256"),
+    *("never_learned", "config_sha256", "data"),
 )
-_SHARED = ("data", "versions")
 # What older formats call an entry.
 _OLD_ENTRIES = {"unlearnt": "never_learned"}
 
@@ -78,9 +77,8 @@ class Record(Mapping[str, Any]):
         self.written_ns = written_ns
         self._data = data
         self._kept = {key: entries[key] for key in _KEPT if key in entries}
-        for key in _SHARED:
-            if key in entries:
-                self._kept[key] = unpacked(_pack(entries[key]))
+        if "versions" in entries:
+            self._kept["versions"] = unpacked(_pack(entries["versions"]))
         config = entries.get("config")
         self.config = None if config is None else pack_config(config)
         self.facts = _facts(entries)
@@ -140,36 +138,32 @@ def _facts(entries: Mapping[str, Any]) -> Facts | None:
 
 
 class _Summary(Mapping[str, Mapping[str, Point]]):
-    """The summary of a record, packed until it is asked for."""
+    """The summary of a record: each metric is packed until it is asked for."""
 
     def __init__(self, recorded: Mapping[str, Any]) -> None:
-        self._packed = _pack(recorded)
+        self._packed = {m: _pack(recorded[m]) for m in METRIC_NAMES if m in recorded}
         self._points: dict[str, Mapping[str, Point]] = {}
 
-    @cached_property
-    def _recorded(self) -> Mapping[str, Any]:
-        recorded = marshal.loads(self._packed)  # noqa: S302 - packed here
-        return {metric: recorded[metric] for metric in METRIC_NAMES if metric in recorded}
-
     def __getitem__(self, metric: str) -> Mapping[str, Point]:
-        if metric not in self._points:
-            recorded = self._recorded[metric]
+        points = self._points.get(metric)
+        if points is None:
+            recorded = marshal.loads(self._packed[metric])  # noqa: S302 - packed here
             values = recorded if type(recorded) is dict else {}
-            self._points[metric] = {
+            points = self._points[metric] = {
                 name: Point(clip(values[name]["value"]), values[name]["epoch"])
                 for name in STATISTICS
                 if _is_point(values.get(name))
             }
-        return self._points[metric]
+        return points
 
     def __contains__(self, metric: object) -> bool:
-        return metric in self._recorded
+        return metric in self._packed
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._recorded)
+        return iter(self._packed)
 
     def __len__(self) -> int:
-        return len(self._recorded)
+        return len(self._packed)
 
 
 def _is_point(point: Any) -> bool:
@@ -213,16 +207,26 @@ def _parse(data: bytes, *, finite: bool) -> tuple[dict[str, Any], list[str]]:
             problems.append(f"{RUN}: {shorten(key)}: nested deeper than {MAX_DEPTH} levels")
     _keep_typed(values, ENTRIES, "", problems)
     _keep_typed(values.get("log") or {}, _LOG, "log.", problems)
-    about = values.get("data") or {}
-    _keep_typed(about, _DATA, "data.", problems)
-    names = about.get("classes") or []
-    if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
-        problems.append(f"{RUN}: data.classes: expected at most {MAX_CLASSES:,} names")
-        del about["classes"]
+    if values.get("data"):
+        values["data"], more = _data(_pack(values["data"]))
+        problems += more
     classes = values.get("never_learned") or []
     if not all(type(number) is int and 0 <= number < MAX_CLASSES for number in classes):
         problems.append(f"{RUN}: never_learned: expected numbers of classes")
         del values["never_learned"]
+    return values, problems
+
+
+@lru_cache(maxsize=1024)
+def _data(packed: bytes) -> tuple[dict[str, Any], list[str]]:
+    """Check what is recorded of the data: once for all runs on the same data."""
+    problems: list[str] = []
+    values: dict[str, Any] = marshal.loads(packed)  # noqa: S302 - packed here
+    _keep_typed(values, _DATA, "data.", problems)
+    names = values.get("classes") or []
+    if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
+        problems.append(f"{RUN}: data.classes: expected at most {MAX_CLASSES:,} names")
+        del values["classes"]
     return values, problems
 
 

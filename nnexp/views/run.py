@@ -6,24 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nnexp import names, numbers
-from nnexp.config.loader import dump
-from nnexp.nn.metrics import confusion
-from nnexp.nn.types import Array
 from nnexp.numbers import NONE
 from nnexp.run.find import name_in
 from nnexp.run.layout import DIAGNOSTICS
 from nnexp.run.reader import Run
-from nnexp.stats.diagnosis import Measurements, diagnose, never_learned
-from nnexp.stats.selection import flatten
 from nnexp.stats.summary import Point, Published
 from nnexp.text import sanitize_line, shorten
 from nnexp.views.formats import Block, Page
 from nnexp.views.table import Column, Table, plain_column
+
+if TYPE_CHECKING:
+    from nnexp.nn.types import Array
 
 T = TypeVar("T", list[Any], dict[str, Any])
 
@@ -95,6 +91,8 @@ class Classes:
         """Count the predictions of a run; None where it has none."""
         if run.predictions is None:
             return None
+        import numpy as np  # not for a list of runs
+
         labels, predicted = run.predictions["labels"], run.predictions["predicted"]
         count = max(int(a.max(initial=0)) + 1 for a in (labels, predicted))
         names = run.classes + [str(i) for i in range(len(run.classes), count)]
@@ -105,10 +103,14 @@ class Classes:
 
     def confusion(self) -> Array:
         """The confusion matrix: rows are true classes, columns predicted ones."""
+        from nnexp.nn.metrics import confusion
+
         return confusion(self.labels, self.predicted, len(self.names))
 
 
 def _class_blocks(classes: Classes) -> list[Block]:
+    from nnexp.stats.diagnosis import never_learned
+
     names, examples, recall = classes.names, classes.examples, classes.recall
     columns: list[Column[int]] = [
         Column("class", lambda i: names[i], left=True),
@@ -136,7 +138,7 @@ def _class_values(classes: Classes) -> dict[str, Any]:
         "set": classes.set,
         "names": classes.names,
         "confusion": classes.confusion().tolist() if few else None,
-        "accuracy": np.where(classes.examples, classes.recall, 0.0).tolist(),
+        "accuracy": (classes.recall * (classes.examples > 0)).tolist(),
     }
 
 
@@ -177,6 +179,9 @@ def diagnosis(run: Run) -> list[str]:
     """Say in words why a run learned slowly or badly, as far as its logs tell."""
     if run.experiment is None:
         return []
+    from nnexp.stats.diagnosis import Measurements, diagnose
+    from nnexp.stats.selection import flatten
+
     classes = Classes.of(run)
     return diagnose(
         Measurements(
@@ -193,6 +198,8 @@ def diagnosis(run: Run) -> list[str]:
 
 def page(run: Run) -> Page:
     """Describe a run: config, summary, classes, provenance, diagnosis."""
+    from nnexp.config.loader import dump
+
     config, summary = run.experiment, run.facts.summary
     total = config.epochs if config else "?"
     early = f": {run.stopped}" if run.stopped else ""
@@ -235,8 +242,9 @@ def _statistic(statistic: str) -> Column[Run]:
     """Return a column of a statistic of the metric that each run is judged by."""
 
     def raw(run: Run) -> dict[str, Any]:
-        metric = names.default_metric(run.facts.summary)
-        point = run.facts.summary[metric].get(statistic) if metric else None
+        summary = run.facts.summary
+        metric = names.default_metric(summary)
+        point = summary[metric].get(statistic) if metric else None
         return {"metric": metric, statistic: point.value if point else None}
 
     def show(run: Run) -> str:
