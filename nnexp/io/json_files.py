@@ -26,33 +26,39 @@ def read_mapping(path: Path, limit: int) -> dict[str, Any]:
     return parse_mapping(read_bytes(path, limit, follow=False))
 
 
-def parse_mapping(data: bytes, *, finite: bool = True) -> dict[str, Any]:
-    """Parse JSON whose outermost value is a mapping.
+def parse_mapping(data: bytes) -> dict[str, Any]:
+    """Parse JSON whose outermost value is a mapping; see `parse_value`.
 
-    Args:
-        data: UTF-8.
-        finite: None stands for a number that is not finite; without it, parsing is faster.
+    Raises:
+        ValueError: as `parse_value`.
+        TypeError: it holds no mapping.
+    """
+    values = parse_value(data)
+    if not isinstance(values, dict):
+        raise TypeError("holds no mapping")
+    return values
+
+
+def parse_value(data: bytes) -> Any:
+    """Parse JSON in UTF-8; None stands for a number that is not finite.
 
     Raises:
         ValueError: it is not JSON, nested too deep to be read, of more than 400,000 values, or has
             an integer of more than 4,300 digits.
-        TypeError: it holds no mapping.
     """
     text = data.removeprefix(BOM_UTF8).decode()
     try:
-        values = json.loads(text, parse_float=_real if finite else None, parse_constant=_real)
+        value = _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     except json.JSONDecodeError:
         raise
     except ValueError as error:
         raise ValueError("an integer of more than 4,300 digits") from error
-    if not isinstance(values, dict):
-        raise TypeError("holds no mapping")
     # A value takes two characters at least.
-    if len(text) > 2 * MAX_VALUES and count_values(values) > MAX_VALUES:
+    if len(text) > 2 * MAX_VALUES and count_values(value) > MAX_VALUES:
         raise ValueError(f"more than {MAX_VALUES:,} values")
-    return values
+    return value
 
 
 def count_values(value: Any) -> int:
@@ -67,6 +73,9 @@ def count_values(value: Any) -> int:
 def _real(text: str) -> float | None:
     value = float(text)
     return None if value - value else value  # what is not finite differs from itself
+
+
+_DECODER = json.JSONDecoder(parse_float=_real, parse_constant=_real)
 
 
 def may_be_deep(data: bytes, levels: int) -> bool:

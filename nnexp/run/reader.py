@@ -23,7 +23,7 @@ from nnexp.io.lock import is_held
 from nnexp.names import MAX_CLASS_NAME, MAX_CLASSES, MAX_SEED, SETS, STATUSES
 from nnexp.run.layout import CONFIG, MAX_LOG, MAX_PREDICTIONS, METRICS, PREDICTIONS, RUN
 from nnexp.run.log import Log, Row, clip, read_log
-from nnexp.run.record import Record, pack_config, read_record, unpacked
+from nnexp.run.record import Record, config_of, read_record, without_seed
 from nnexp.stats.summary import Facts, Point, facts
 from nnexp.text import quoted, sanitize_line, shorten
 
@@ -64,12 +64,13 @@ class Run:
     @cached_property
     def _packed(self) -> tuple[bytes, Any] | None:
         """Config and seed that run.json has or, of an older format, config.yaml; not validated."""
-        if self.record.config is not None and self.record.get("format") != 1:
-            return self.record.config
+        recorded = self.record.config
+        if recorded is not None and self.record.get("format") != 1:
+            return recorded
         from nnexp.config import loader
 
         try:
-            return pack_config(loader.from_file(self.folder / CONFIG))
+            return without_seed(loader.from_file(self.folder / CONFIG))
         except ConfigError as error:
             first = str(error).splitlines()[0]
             self._note(first.removeprefix(sanitize_line(f"{self.folder}/")))
@@ -105,7 +106,7 @@ class Run:
             return None
         return self._settings.experiment.model_copy(update={"seed": self.config["seed"]})
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What it has in common with the other runs of its arm: settings and data."""
         return _identity(self._settings.packed, self.digest) if self._settings else self.id
@@ -123,7 +124,10 @@ class Run:
     def _own(self, key: str, expected: type) -> Any:
         """Return a value of the config, without validating the rest of it."""
         packed, seed = self._packed or (None, None)
-        value = seed if key == "seed" or packed is None else unpacked(packed).get(key)
+        try:
+            value = seed if key == "seed" or packed is None else config_of(packed).get(key)
+        except ValueError:
+            return None
         return value if type(value) is expected else None
 
     @property
@@ -155,7 +159,7 @@ class Run:
         reason = self.record.get("stopped")
         return shorten(sanitize_line(reason), 200) if reason else None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The sha256 of its data; empty where it was not recorded."""
         return str((self.record.get("data") or {}).get("sha256") or "")
@@ -186,10 +190,7 @@ class Run:
     def exact_log(self, name: str) -> Log:
         """Return the same rows with every value as it was written."""
         if name not in self._logs:
-            problems: list[str] = []
-            self._logs[name] = _read(self.folder, name, problems)
-            for problem in problems:
-                self._note(problem)
+            self._logs[name] = _read(self.folder, name, self._problems)
         return self._logs[name]
 
     @cached_property
@@ -254,7 +255,7 @@ def _settings(packed: bytes) -> _Settings:
     """Validate a config: once for all runs of an arm. Raise ValueError where it is none."""
     from nnexp.config import loader
 
-    experiment = loader.from_record(unpacked(packed))
+    experiment = loader.from_record(config_of(packed))
     return _Settings(packed, experiment.model_dump(mode="json"), experiment)
 
 
@@ -287,27 +288,27 @@ def open_run(folder: Path | str) -> Run:
     """
     folder = folder if isinstance(folder, Path) else Path(folder)
     record = read_record(folder)
-    if record.status == "running" and not _is_written(folder):
+    status = record.get("status")
+    if status == "running" and not _is_written(folder):
         # It may have ended since its record was read.
         record = read_record(folder)
-        status = "interrupted" if record.status == "running" else record.status
-    else:
-        status = record.status
-    problems = list(record.problems)
+        status = record.get("status")
+        status = "interrupted" if status == "running" else status
+    problems = record.problems
     if status not in STATUSES:
-        problems.append(f"unknown status {quoted(status)}")
+        problems[f"unknown status {quoted(status)}"] = None
         status = "failed"
     recorded = record.facts if _is_vouched(folder, record) else None
     if recorded is not None:
-        return Run(folder, record, status, recorded, dict.fromkeys(problems))
+        return Run(folder, record, status, recorded, problems)
     log = _read(folder, METRICS, problems)
     # Old formats have a row for every epoch.
-    expected = record.log[0] if record.log else record.epochs
+    expected = record.log[0] if record.log else record.get("epochs") or 0
     if status in ("completed", "diverged") and len(log) < expected:
-        problems.append(f"{METRICS}: has {len(log):,} of the {expected:,} rows that were written")
+        lost = f"{METRICS}: has {len(log):,} of the {expected:,} rows that were written"
+        problems[lost] = None
         status = "interrupted" if status == "completed" else status
-    logs = {METRICS: log}
-    return Run(folder, record, status, _facts(log), dict.fromkeys(problems), logs)
+    return Run(folder, record, status, _facts(log), problems, {METRICS: log})
 
 
 def open_all(folders: Iterable[Path]) -> tuple[list[Run], list[str]]:
@@ -338,9 +339,10 @@ def _is_vouched(folder: Path, record: Record) -> bool:
 
     It is where its size is the recorded one, and it was not written later or has the same CRC-32.
     """
-    if record.log is None or record.status != "completed":
+    log = record.log if record.get("status") == "completed" else None
+    if log is None:
         return False
-    _, size, crc = record.log
+    _, size, crc = log
     path = f"{folder}/{METRICS}"
     try:
         there = os.lstat(path)
@@ -359,18 +361,21 @@ def _is_vouched(folder: Path, record: Record) -> bool:
         return False
 
 
-def _read(folder: Path, name: str, problems: list[str]) -> Log:
+def _read(folder: Path, name: str, problems: dict[str, None]) -> Log:
+    lines: list[str] = []
+    log = Log()
     try:
         with open_regular(folder / name, follow=False) as stream:
             size = size_of(stream)
-            if size > MAX_LOG:
-                problems.append(f"{name}: {size:,} bytes; at most {MAX_LOG:,} are read")
-                return Log()
-            return read_log(name, stream, problems)
+            if size <= MAX_LOG:
+                log = read_log(name, stream, lines)
+            else:
+                lines.append(f"{name}: {size:,} bytes; at most {MAX_LOG:,} are read")
     except OSError as error:
         if name == METRICS or not isinstance(error, FileNotFoundError):
-            problems.append(f"{name}: {error.strerror}")
-        return Log()
+            lines.append(f"{name}: {error.strerror}")
+    problems |= dict.fromkeys(lines)
+    return log
 
 
 def _facts(log: Log) -> Facts:

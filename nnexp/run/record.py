@@ -5,15 +5,15 @@ It may come from a stranger: nothing in it is believed to be of the type it shou
 
 from __future__ import annotations
 
-import marshal
+import json
 from collections.abc import Iterator, Mapping
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from nnexp.errors import RunError
 from nnexp.io.files import read_dated
-from nnexp.io.json_files import is_deep, may_be_deep, parse_mapping
+from nnexp.io.json_files import is_deep, may_be_deep, parse_mapping, parse_value
 from nnexp.names import MAX_CLASSES, STATISTICS
 from nnexp.names import METRICS as METRIC_NAMES
 from nnexp.run.layout import FORMAT, MAX_DEPTH, MAX_EPOCH, MAX_RECORD, RUN
@@ -48,122 +48,224 @@ ENTRIES: Mapping[str, type] = {
     "extended": list,
 }
 _DATA: Mapping[str, type] = {"name": str, "sha256": str, "classes": list}
-_LOG: Mapping[str, type] = {"rows": int, "bytes": int, "crc32": int}
-# What is kept of each run.
-_KEPT = (
-    *("format", "status", "name", "seed", "stopped", "started_at", "epochs", "log"),
-    *("never_learned", "config_sha256", "data"),
-)
 # What older formats call an entry.
 _OLD_ENTRIES = {"unlearnt": "never_learned"}
+_NEEDLES = {metric: f'"{metric}": {{'.encode() for metric in METRIC_NAMES}
+_SEED = b'"seed": '
+_DECODER = json.JSONDecoder()
+# Longer lines are not kept.
+_SHORT = 10_000
+# An integer of fewer digits has 64 bits.
+_DIGITS = 20
+_UNSOUND = object()
 
 
 class Record(Mapping[str, Any]):
     """run.json: its entries, without those that are of another type than they should be.
 
-    Of thousands of runs not every entry can stay in memory. What tables show is kept, what many
-    runs have in common once; all else is parsed again when it is asked for.
+    The writer puts each entry on a line. A line is parsed when it is asked for, and equal lines of
+    many runs once, so that thousands of runs are opened in a second; their values are not to be
+    changed. JSON in another layout is parsed and laid out so first.
 
     Attributes:
-        problems: what is wrong with the file, for the user.
-        written_ns: when it was written.
-        config: its config and seed, as `pack_config` returns them; None where there is none.
-        facts: what the log came to; None where it is not recorded.
+        problems: what is wrong with the entries that were asked for, for the user.
+        written_ns: when the file was written.
     """
 
     def __init__(self, data: bytes, written_ns: int = 0) -> None:
-        entries, problems = _parse(data, finite=False)  # what is kept is checked where it is used
-        self.problems = tuple(problems)
+        self.problems: dict[str, None] = {}
         self.written_ns = written_ns
         self._data = data
-        self._kept = {key: entries[key] for key in _KEPT if key in entries}
-        if "versions" in entries:
-            self._kept["versions"] = unpacked(_pack(entries["versions"]))
-        config = entries.get("config")
-        self.config = None if config is None else pack_config(config)
-        self.facts = _facts(entries)
+        self._values: dict[str, Any] = {}
+        if not _has_layout(data):
+            values = parse_mapping(data)
+            for old in _OLD_ENTRIES.keys() & values.keys():
+                values.setdefault(_OLD_ENTRIES[old], values.pop(old))
+            self._data = laid_out(values)
+            self._data = laid_out(dict(self))
+        version = self.get("format")
+        if version not in range(1, FORMAT + 1):
+            problem = f"format {quoted(version)}: this version of nnexp reads 1 to {FORMAT}"
+            self.problems[problem] = None
 
-    @cached_property
-    def _entries(self) -> Mapping[str, Any]:
-        return _parse(self._data, finite=True)[0]
+    def _line(self, key: str) -> bytes | None:
+        """Return the JSON of an entry; None where there is none."""
+        needle = _needle(key)
+        start = self._data.find(needle)
+        if start < 0:
+            return None
+        start += len(needle)
+        return self._data[start : self._data.find(b"\n", start)].removesuffix(b",")
 
     def __getitem__(self, key: str) -> Any:
-        return self._kept[key] if key in self._kept else self._entries[key]
+        value = self.get(key, _UNSOUND)
+        if value is _UNSOUND:
+            raise KeyError(key)
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of an entry, or `default` where there is no sound one."""
+        if key not in self._values:
+            line = self._line(key)
+            value, problems = (_UNSOUND, {}) if line is None else _entry(key, line)
+            self.problems |= problems
+            self._values[key] = value
+        value = self._values[key]
+        return default if value is _UNSOUND else value
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        lines = self._data[2:-3].split(b"\n")
+        keys = (json.loads(line.partition(b'": ')[0] + b'"') for line in lines if line)
+        return iter([key for key in keys if self.get(key, self) is not self])
 
     def __len__(self) -> int:
-        return len(self._entries)
-
-    @property
-    def status(self) -> str | None:
-        """What the process that wrote the run said last; it may have died since."""
-        return self._kept.get("status")
-
-    @property
-    def epochs(self) -> int:
-        """The epochs that were trained; 0 where it is not recorded."""
-        return self._kept.get("epochs") or 0
+        return len(list(iter(self)))
 
     @property
     def log(self) -> tuple[int, int, int] | None:
         """Rows, bytes and CRC-32 of metrics.csv when the run ended; None where not recorded."""
-        log = self._kept.get("log") or {}
-        return (log["rows"], log["bytes"], log["crc32"]) if _LOG.keys() <= log.keys() else None
+        log = self.get("log") or {}
+        rows, size, crc = (log.get(key) for key in ("rows", "bytes", "crc32"))
+        return (rows, size, crc) if type(rows) is type(size) is type(crc) is int else None
+
+    @property
+    def facts(self) -> Facts | None:
+        """What the log came to; None where it is not recorded."""
+        summary, seconds = self._line("summary"), self._line("seconds_per_epoch")
+        if summary is None:
+            return None
+        try:
+            per_epoch = None if seconds is None else clip(float(seconds))
+        except ValueError:
+            per_epoch = None
+        return Facts(self.get("epochs") or 0, per_epoch, _Summary(summary))
+
+    @property
+    def config(self) -> tuple[bytes, Any] | None:
+        """The config with the seed 0 as JSON, the same for the runs of an arm, and the seed."""
+        line = self._line("config") or b""
+        before, *after = line.split(_SEED)
+        if len(after) == 1 and line.startswith(b"{"):  # else it is not what a run writes
+            seed, comma, rest = after[0].partition(b",")
+            if comma and seed.isdigit() and len(seed) < _DIGITS:
+                return b"".join((before, _SEED, b"0,", rest)), int(seed)
+        config = self.get("config")
+        return None if config is None else without_seed(config)
 
 
-def _pack(value: Any) -> bytes:
-    # The fastest form that tells 1, 1.0 and True apart; version 2 does not depend on references.
-    return marshal.dumps(value, 2)
+def without_seed(config: Mapping[str, Any]) -> tuple[bytes, Any]:
+    """Return a config with the seed 0 as JSON, and its seed."""
+    return json.dumps({**config, "seed": 0}).encode(), config.get("seed", 0)
+
+
+def config_of(line: bytes) -> Mapping[str, Any]:
+    """Return a config from its JSON, once for all runs that share it; raise ValueError."""
+    value, problems = _entry("config", line)
+    if not isinstance(value, dict):
+        raise ValueError(*problems)
+    return value
+
+
+@lru_cache(maxsize=256)
+def _needle(key: str) -> bytes:
+    return f"\n{_json(key)}: ".encode("utf-8", "backslashreplace")
+
+
+def laid_out(entries: Mapping[str, Any]) -> bytes:
+    """Return JSON with a line per entry: a person can read it, and `Record` line by line."""
+    lines = (f"{_json(key)}: {_json(value)}" for key, value in entries.items())
+    # An argument that is no UTF-8 arrives as lone surrogates; as escapes, they are JSON.
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode("utf-8", "backslashreplace")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _has_layout(data: bytes) -> bool:
+    """Tell whether JSON has a line per entry: between the braces each line begins with a key."""
+    whole = data.startswith(b'{\n"') and data.endswith(b"\n}\n")
+    return whole and data.count(b'\n"') == data.count(b"\n") - 2
+
+
+def _entry(key: str, line: bytes) -> tuple[Any, dict[str, None]]:
+    """Return the value of an entry and what is wrong with it; a short line is parsed once."""
+    return (_parsed if len(line) <= _SHORT else _parsed.__wrapped__)(key, line)
 
 
 @lru_cache(maxsize=4096)
-def unpacked(packed: bytes) -> Any:
-    """Return what was packed, the same object for the same bytes."""
-    return marshal.loads(packed)  # noqa: S302 - packed here
+def _parsed(key: str, line: bytes) -> tuple[Any, dict[str, None]]:
+    problems: dict[str, None] = {}
+    try:
+        values = {key: parse_value(line)}
+    except ValueError as error:
+        return _UNSOUND, {f"{RUN}: {shorten(key)}: is damaged ({error})": None}
+    if may_be_deep(line, MAX_DEPTH) and is_deep(values[key], MAX_DEPTH):
+        problem = f"{RUN}: {shorten(key)}: nested deeper than {MAX_DEPTH} levels"
+        return _UNSOUND, {problem: None}
+    _keep_typed(values, ENTRIES, "", problems)
+    value = values.get(key, _UNSOUND)
+    if value is _UNSOUND or value is None:
+        return value, problems
+    if key == "data":
+        _keep_typed(value, _DATA, "data.", problems)
+        names = value.get("classes") or []
+        if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
+            problems[f"{RUN}: data.classes: expected at most {MAX_CLASSES:,} names"] = None
+            del value["classes"]
+    if key == "never_learned" and not all(
+        type(number) is int and 0 <= number < MAX_CLASSES for number in value
+    ):
+        return _UNSOUND, {f"{RUN}: {key}: expected numbers of classes": None}
+    return value, problems
 
 
-def pack_config(config: Mapping[str, Any]) -> tuple[bytes, Any]:
-    """Return a config with the seed 0, packed, which the runs of an arm share; and its seed."""
-    return _pack({**config, "seed": 0}), config.get("seed", 0)
-
-
-def _facts(entries: Mapping[str, Any]) -> Facts | None:
-    recorded, seconds = entries.get("summary"), entries.get("seconds_per_epoch")
-    if recorded is None:
-        return None
-    seconds = clip(seconds) if type(seconds) is float else None
-    return Facts(entries.get("epochs") or 0, seconds, _Summary(recorded))
+def _keep_typed(
+    values: dict[str, Any], types: Mapping[str, type], prefix: str, problems: dict[str, None]
+) -> None:
+    """Delete the entries that are not of the type they should be; name them in `problems`."""
+    for key in values.keys() & types.keys():
+        value = values[key]
+        if value is not None and type(value) is not types[key]:
+            message = f"expected {_WORDS[types[key]]}, got {quoted(values.pop(key))}"
+            problems[f"{RUN}: {prefix}{key}: {message}"] = None
 
 
 class _Summary(Mapping[str, Mapping[str, Point]]):
-    """The summary of a record: each metric is packed until it is asked for."""
+    """The summary of a record: of each metric only what is asked for is parsed."""
 
-    def __init__(self, recorded: Mapping[str, Any]) -> None:
-        self._packed = {m: _pack(recorded[m]) for m in METRIC_NAMES if m in recorded}
+    def __init__(self, line: bytes) -> None:
+        self._line = line
         self._points: dict[str, Mapping[str, Point]] = {}
 
     def __getitem__(self, metric: str) -> Mapping[str, Point]:
-        points = self._points.get(metric)
-        if points is None:
-            recorded = marshal.loads(self._packed[metric])  # noqa: S302 - packed here
-            values = recorded if type(recorded) is dict else {}
-            points = self._points[metric] = {
-                name: Point(clip(values[name]["value"]), values[name]["epoch"])
-                for name in STATISTICS
-                if _is_point(values.get(name))
-            }
-        return points
+        if metric not in self._points:
+            if metric not in self:
+                raise KeyError(metric)
+            self._points[metric] = self._read(metric)
+        return self._points[metric]
+
+    def _read(self, metric: str) -> Mapping[str, Point]:
+        needle = _NEEDLES[metric]
+        start = self._line.index(needle) + len(needle) - 1
+        try:
+            values, _ = _DECODER.raw_decode(self._line[start:].decode())
+        except (ValueError, RecursionError):
+            return {}
+        return {
+            name: Point(clip(values[name]["value"]), values[name]["epoch"])
+            for name in STATISTICS
+            if _is_point(values.get(name))
+        }
 
     def __contains__(self, metric: object) -> bool:
-        return metric in self._packed
+        return metric in _NEEDLES and _NEEDLES[str(metric)] in self._line
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._packed)
+        return (metric for metric in _NEEDLES if metric in self)
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return sum(1 for _ in self)
 
 
 def _is_point(point: Any) -> bool:
@@ -190,55 +292,3 @@ def read_record(folder: Path) -> Record:
         raise RunError(f"{folder}: not a run: {RUN} {error}") from error
     except ValueError as error:
         raise RunError(f"{folder}: not a readable run: {RUN} is damaged ({error})") from error
-
-
-def _parse(data: bytes, *, finite: bool) -> tuple[dict[str, Any], list[str]]:
-    """Return the entries that are what they should be, and what is wrong with the others."""
-    values = parse_mapping(data, finite=finite)
-    problems: list[str] = []
-    version = values.get("format")
-    if type(version) is not int or not 1 <= version <= FORMAT:
-        problems.append(f"format {quoted(version)}: this version of nnexp reads 1 to {FORMAT}")
-    for old in _OLD_ENTRIES.keys() & values.keys():
-        values.setdefault(_OLD_ENTRIES[old], values.pop(old))
-    if may_be_deep(data, MAX_DEPTH):
-        for key in [key for key, value in values.items() if is_deep(value, MAX_DEPTH)]:
-            del values[key]
-            problems.append(f"{RUN}: {shorten(key)}: nested deeper than {MAX_DEPTH} levels")
-    _keep_typed(values, ENTRIES, "", problems)
-    _keep_typed(values.get("log") or {}, _LOG, "log.", problems)
-    if values.get("data"):
-        values["data"], more = _data(_pack(values["data"]))
-        problems += more
-    classes = values.get("never_learned") or []
-    if not all(type(number) is int and 0 <= number < MAX_CLASSES for number in classes):
-        problems.append(f"{RUN}: never_learned: expected numbers of classes")
-        del values["never_learned"]
-    return values, problems
-
-
-@lru_cache(maxsize=1024)
-def _data(packed: bytes) -> tuple[dict[str, Any], list[str]]:
-    """Check what is recorded of the data: once for all runs on the same data."""
-    problems: list[str] = []
-    values: dict[str, Any] = marshal.loads(packed)  # noqa: S302 - packed here
-    _keep_typed(values, _DATA, "data.", problems)
-    names = values.get("classes") or []
-    if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
-        problems.append(f"{RUN}: data.classes: expected at most {MAX_CLASSES:,} names")
-        del values["classes"]
-    return values, problems
-
-
-def _keep_typed(
-    values: dict[str, Any], types: Mapping[str, type], prefix: str, problems: list[str]
-) -> None:
-    """Delete the entries that are not of the type they should be; name them in `problems`."""
-    wrong = [
-        key
-        for key, expected in types.items()
-        if key in values and type(values[key]) is not expected and values[key] is not None
-    ]
-    for key in wrong:
-        message = f"expected {_WORDS[types[key]]}, got {quoted(values.pop(key))}"
-        problems.append(f"{RUN}: {prefix}{key}: {message}")

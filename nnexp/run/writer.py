@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +45,7 @@ from nnexp.run.layout import (
     RUN,
 )
 from nnexp.run.log import line
+from nnexp.run.record import laid_out
 from nnexp.run.state import Checkpoint, read_checkpoint
 
 # A commit may take a fiftieth of the time: on a slow disk, epochs that are shorter share one.
@@ -240,11 +240,7 @@ class RunWriter:
                 files.replace(self.folder / CONFIG, config.encode())
 
     def _write_record(self, limit: int = MAX_RECORD) -> None:
-        """Replace run.json: an entry per line, so that a person can read it, and fast to parse."""
-        lines = (f"{_json(key)}: {_json(value)}" for key, value in self._record.items())
-        text = "{\n" + ",\n".join(lines) + "\n}\n"
-        # An argument that is no UTF-8 arrives as lone surrogates; as escapes, they are JSON.
-        data = text.encode("utf-8", "backslashreplace")
+        data = laid_out(self._record)
         if len(data) > limit or count_values(self._record) > MAX_VALUES * limit // MAX_RECORD:
             raise RunError(
                 f"{self.folder / RUN}: would be too large to be read back: the config, the names "
@@ -406,7 +402,3 @@ def _crc(descriptor: int, size: int) -> int | None:
     for piece in _pieces(descriptor, size):
         crc, length = zlib.crc32(piece, crc), length + len(piece)
     return crc if length == size else None
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -16,7 +16,7 @@ from run_folders import judged, strict, write_run
 from nnexp.cli.compare import SORTS
 from nnexp.run.find import folders
 from nnexp.run.layout import STUDY
-from nnexp.run.reader import open_all
+from nnexp.run.reader import open_all, open_run
 
 if TYPE_CHECKING:
     from conftest import Nnexp
@@ -193,7 +193,7 @@ def test_two_runs_are_compared_example_by_example(nnexp: Nnexp, gallery: Path) -
     paths = [next(gallery.glob(pattern)) for pattern in ("*-quick-s0", "*-small-s0")]
     words = ["compare", *map(str, paths), "--mcnemar", "--format"]
     record = strict(nnexp(*words, "json").stdout)
-    archives = [np.load(path / "predictions.npz") for path in paths]
+    archives = [open_run(path).predictions or {} for path in paths]
     quick, small = (archive["labels"] == archive["predicted"] for archive in archives)
     assert [record["first"], record["second"]] == [path.name for path in paths]
     assert record["n"] == len(quick)

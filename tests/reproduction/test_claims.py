@@ -144,7 +144,7 @@ def a_run(
     """Return a run that needs no folder for its config and metrics."""
     config = experiment.model_dump(mode="json") if experiment else None
     log = Log(dict.fromkeys(key for row in rows for key in row), rows)
-    written = record_of(**record, config=config or {})
+    written = record_of(**{**record, "config": config or {}})
     return Run(folder, written, status, facts(rows), _logs={"metrics.csv": log})
 
 
