@@ -115,7 +115,7 @@ class Record(Mapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         lines = self._data[2:-3].split(b"\n")
-        keys = (json.loads(line.partition(b'": ')[0] + b'"') for line in lines if line)
+        keys = filter(None, map(_key, lines))
         return iter([key for key in keys if self.get(key, self) is not self])
 
     def __len__(self) -> int:
@@ -151,6 +151,14 @@ class Record(Mapping[str, Any]):
                 return b"".join((before, _SEED, b"0,", rest)), int(seed)
         config = self.get("config")
         return None if config is None else without_seed(config)
+
+
+def _key(line: bytes) -> str | None:
+    """Return the key that a line begins with; None where it is damaged."""
+    try:
+        return str(parse_value(line.partition(b'": ')[0] + b'"'))
+    except ValueError:
+        return None
 
 
 def without_seed(config: Mapping[str, Any]) -> tuple[bytes, Any]:
