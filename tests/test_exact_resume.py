@@ -237,7 +237,9 @@ def test_an_error_of_the_past_is_none_of_the_present(
     monkeypatch.setattr(writer, "_PACE", 0)
     with monkeypatch.context() as full:
         disk = _FullDisk(full)
-        with pytest.raises(RunError, match="No space left on device; make room, and `nnexp resum"):
+        with pytest.raises(
+            RunError, match="No space left on device; make room, then continue with"
+        ):
             train(progress=disk)
     (folder,) = Path("runs").iterdir()
     failed = open_run(folder)

@@ -44,7 +44,7 @@ def test_a_signal_waits_until_what_is_held_is_done() -> None:
     done = []
 
     def log(found: Interrupts, *, signalled: bool) -> None:
-        with found.held():
+        with found.deferred():
             if signalled:
                 signal.raise_signal(signal.SIGTERM)
             done.append("whole")
@@ -62,7 +62,7 @@ def test_a_second_signal_does_not_wait(clock: list[float], held: bool) -> None:
     done = []
 
     def log(found: Interrupts) -> None:
-        with found.held():
+        with found.deferred():
             signal.raise_signal(signal.SIGTERM)
             done.append("whole")
 
@@ -92,7 +92,7 @@ def test_a_signal_without_a_handler_is_left_alone(handler: signal.Handlers) -> N
     with Interrupts() as found:
         assert signal.getsignal(signal.SIGINT) is handler
         if handler is signal.SIG_IGN:
-            with found.held():
+            with found.deferred():
                 signal.raise_signal(signal.SIGINT)
                 signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is handler

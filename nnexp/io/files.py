@@ -122,7 +122,7 @@ def _remedy(error: OSError, *, begun: bool) -> str:
         return "it has vanished"
     if not begun:
         return f"{'make room, or ' if full else ''}choose another place with --runs-dir"
-    return f"{'make room' if full else 'mend that'}, and `nnexp resume` goes on"
+    return f"{'make room' if full else 'correct that'}, then continue with `nnexp resume`"
 
 
 def write(descriptor: int, data: bytes) -> None:

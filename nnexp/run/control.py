@@ -91,7 +91,7 @@ class Interrupts:
             self._handlers[number](number, None)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def deferred(self) -> Iterator[None]:
         """Let the first signal wait until the context ends, so that what is in it is done whole."""
         self._waits = True
         try:

@@ -33,8 +33,8 @@ def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
         yield root
         return
     try:
-        with os.scandir(root) as found:
-            entries = sorted(e.name for e in found if e.is_dir(follow_symlinks=False))
+        with os.scandir(root) as listing:
+            entries = sorted(e.name for e in listing if e.is_dir(follow_symlinks=False))
     except PermissionError:
         yield root
         return
@@ -46,13 +46,13 @@ def folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
             yield from (folder,) if is_run(folder) else folders(folder, depth - 1)
 
 
-def by_age(found: Iterable[Path]) -> list[Path]:
+def by_age(paths: Iterable[Path]) -> list[Path]:
     """Sort run folders by the time they were begun, wherever they lie.
 
     The time is that of the name, or else of the config, which is written first and not again.
     Numbers count as such: of one second's runs, s2 comes before s10.
     """
-    return sorted(found, key=_age)
+    return sorted(paths, key=_age)
 
 
 def _age(folder: Path) -> tuple[str, list[str | int]]:
@@ -86,21 +86,21 @@ def resolve(name: str, runs: Path) -> list[Path]:
     """
     path = Path(name)
     if _is_folder(path):
-        found = list(folders(path))
-        if not found:
-            raise RunError(f"{name}: there is no run in this folder")
-        return found
+        matches = list(folders(path))
+        if not matches:
+            raise RunError(f"{name}: no run is in this folder")
+        return matches
     if any(c in name for c in "*?["):
         pattern = Path(name)
         root = Path(pattern.anchor or ".")
         try:
-            matches = sorted(root.glob(str(pattern.relative_to(pattern.anchor))))
+            paths = sorted(root.glob(str(pattern.relative_to(pattern.anchor))))
         except (OSError, ValueError, RecursionError) as error:
-            raise RunError(f"{name}: not a pattern that can be used: {error}") from error
-        found = [run for match in matches if _is_folder(match) for run in folders(match)]
-        if not found:
-            raise RunError(f"{name}: no run folder fits this pattern")
-        return found
+            raise RunError(f"{name}: not a valid pattern: {error}") from error
+        matches = [run for match in paths if _is_folder(match) for run in folders(match)]
+        if not matches:
+            raise RunError(f"{name}: no run matches this pattern")
+        return matches
     there = by_age(folders(runs))
     if name == LATEST and there:
         return [next(filter(is_run, reversed(there)), there[-1])]
@@ -108,28 +108,29 @@ def resolve(name: str, runs: Path) -> list[Path]:
         inside = list(folders(runs / name))
         if inside:
             return inside
-    found = [folder for folder in there if folder.name.startswith(name)]
-    exact = [folder for folder in found if folder.name == name]
-    if exact or len(found) == 1:
-        return exact or found
-    if found:
-        raise RunError(f"{name}: fits {len(found)} runs; say which:\n{_listed(found, runs)}")
+    matches = [folder for folder in there if folder.name.startswith(name)]
+    exact = [folder for folder in matches if folder.name == name]
+    if exact or len(matches) == 1:
+        return exact or matches
+    if matches:
+        raise _several(f"{name}: matches", matches, runs)
     if not there:
-        raise RunError(f"{name}: no such run; there are no runs under {runs}")
+        raise RunError(f"{name}: no run matches; there are no runs under {runs}")
     hint = did_you_mean(name, [folder.name for folder in there])
-    raise RunError(f"{name}: no such run under {runs}{hint or '; `nnexp list` shows them'}")
+    raise RunError(f"{name}: no run matches under {runs}{hint or '; `nnexp list` shows them'}")
 
 
 def resolve_one(name: str, runs: Path) -> Path:
     """Return the one run folder a word stands for; raise RunError where it is none or several."""
-    found = resolve(name, runs)
-    if len(found) > 1:
-        raise RunError(f"{name}: holds {len(found)} runs; say which:\n{_listed(found, runs)}")
-    return found[0]
+    matches = resolve(name, runs)
+    if len(matches) > 1:
+        raise _several(f"{name}: holds", matches, runs)
+    return matches[0]
 
 
-def _listed(found: list[Path], runs: Path) -> str:
-    return "\n".join(f"  {name_in(folder, runs)}" for folder in found[:10])
+def _several(words: str, matches: list[Path], runs: Path) -> RunError:
+    names = "\n".join(f"  {name_in(folder, runs)}" for folder in matches[:10])
+    return RunError(f"{words} {len(matches)} runs; name one of them:\n{names}")
 
 
 def name_in(folder: Path, runs: Path) -> str:

@@ -1,4 +1,4 @@
-"""The rows of a log, as training measures them and as a .csv file has them.
+"""The rows of a log: as training measures them, as a .csv file has them, and how that is written.
 
 A log is kept by columns: 12 bytes a number, however many epochs a run has.
 """
@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import islice
 from math import inf, nan
+from pathlib import Path
+from shlex import quote
 from typing import Any, BinaryIO, overload
 
+from nnexp.errors import ResumeError
+from nnexp.io import files
 from nnexp.names import CLOCKS
 from nnexp.run.layout import MAX_CELLS, MAX_EPOCH, MAX_LINE, MAX_ROWS, TEXT_COLUMNS
 
@@ -21,6 +29,9 @@ Row = dict[str, Any]
 # A cost beyond it has diverged; up to it, squares and cubes are finite.
 MAX_VALUE = 1e100
 _MOST_LINES = 3
+NEW = os.O_RDWR | os.O_CREAT
+_PIECE = 1 << 20
+_MAX_HEAD = 1 << 24
 # Lines that are parsed at once.
 _BLOCK = 5_000
 
@@ -230,3 +241,112 @@ def _columns(
 
 def _are_epochs(numbers: Sequence[float]) -> bool:
     return bool(numbers) and all(1 <= n <= MAX_EPOCH and n % 1 == 0 for n in numbers)
+
+
+@dataclass
+class LogFile:
+    """A CSV file whose rows are committed: the checkpoint has them before the file does.
+
+    Attributes:
+        size: bytes that are committed.
+        crc: their CRC-32.
+        tail: rows that are not.
+        rows: how many it has, committed or not.
+    """
+
+    path: Path
+    descriptor: int
+    columns: tuple[str, ...] = ()
+    size: int = 0
+    crc: int = 0
+    tail: list[str] = field(default_factory=list)
+    rows: int = 0
+
+    @classmethod
+    def open(cls, path: Path, flags: int = NEW) -> LogFile:
+        """Open a log to read and write it."""
+        return cls(path, files.open_log(path, flags))
+
+    def begin(self, columns: Sequence[str]) -> None:
+        """Write the header of a new log with the next commit."""
+        if self.holds_more_than(""):
+            raise self.refusal()
+        self.columns = tuple(columns)
+        self.tail.append(line(columns))
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Write a row with the next commit."""
+        self.tail.append(line([row.get(column) for column in self.columns]))
+        self.rows += 1
+
+    def uncommitted(self) -> dict[str, Any]:
+        """Return what the checkpoint must know to write the tail again."""
+        return {"size": self.size, "crc": self.crc, "tail": "".join(self.tail)}
+
+    def commit(self) -> None:
+        """Write what is not committed; wait until the disk has it."""
+        data = "".join(self.tail).encode()
+        crc = zlib.crc32(data, self.crc)
+        files.write_at(self.descriptor, self.path, self.size, data)
+        # At once: an interrupt in between would leave them at odds.
+        self.size, self.crc, self.tail = self.size + len(data), crc, []
+
+    def redo(self, size: int, crc: int, tail: str) -> None:
+        """Make the file what it was to be after the commit that a checkpoint began.
+
+        Of the tail any part may be missing, or be zeros, as a power cut leaves it.
+
+        Raises:
+            RunError: anything else is different.
+        """
+        data = tail.encode()
+        rest = os.pread(self.descriptor, len(data) + 1, size)
+        alike = all(there in (0, byte) for there, byte in zip(rest, data, strict=False))
+        if _crc(self.descriptor, size) != crc or len(rest) > len(data) or not alike:
+            raise self.refusal()
+        self.size, self.crc, self.tail = size, crc, [tail]
+        self.commit()
+        self.rows = -1  # the header
+        for piece in _pieces(self.descriptor, self.size):
+            self.rows += piece.count(b"\n")
+        head = os.pread(self.descriptor, _MAX_HEAD, 0).partition(b"\n")[0]
+        self.columns = tuple(next(csv.reader([head.decode()]), ()))
+
+    def holds_more_than(self, text: str) -> bool:
+        """Tell whether the file is longer than a text."""
+        return os.fstat(self.descriptor).st_size > len(text.encode())
+
+    def refusal(self) -> ResumeError:
+        """Return the error that says that the file is another than was written."""
+        message = f"{self.path}: is not what was written: the run cannot be resumed"
+        if b"\r\n" in os.pread(self.descriptor, _PIECE, 0):
+            message += (
+                "; it has line ends of Windows (CRLF), as git may convert them: "
+                f"sed -i 's/\\r$//' {quote(str(self.path))}"
+            )
+        return ResumeError(message)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):  # what counts is on the disk
+                os.close(descriptor)
+
+
+def _pieces(descriptor: int, size: int) -> Iterator[bytes]:
+    """Yield the first bytes of a file, as many as there are."""
+    position = 0
+    while position < size and (
+        piece := os.pread(descriptor, min(_PIECE, size - position), position)
+    ):
+        yield piece
+        position += len(piece)
+
+
+def _crc(descriptor: int, size: int) -> int | None:
+    """Return the CRC-32 of the first bytes of a file; None where it has not so many."""
+    crc = length = 0
+    for piece in _pieces(descriptor, size):
+        crc, length = zlib.crc32(piece, crc), length + len(piece)
+    return crc if length == size else None

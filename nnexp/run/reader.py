@@ -12,18 +12,26 @@ import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from nnexp.config.identity import identity, identity_v1, run_key
+from nnexp.config.identity import run_key
 from nnexp.errors import ConfigError, DataError, NnexpError
 from nnexp.io.files import open_regular, size_of
 from nnexp.io.lock import is_held
 from nnexp.names import MAX_CLASS_NAME, MAX_CLASSES, MAX_SEED, SETS, STATUSES
 from nnexp.run.layout import CONFIG, MAX_LOG, MAX_PREDICTIONS, METRICS, PREDICTIONS, RUN
 from nnexp.run.log import Log, Row, clip, read_log
-from nnexp.run.record import Record, config_of, read_record, without_seed
+from nnexp.run.record import (
+    Record,
+    Settings,
+    config_of,
+    identity_of,
+    read_record,
+    settings_of,
+    without_seed,
+)
 from nnexp.stats.summary import Facts, Point, facts
 from nnexp.text import quoted, sanitize_line, shorten
 
@@ -77,10 +85,10 @@ class Run:
             return None
 
     @cached_property
-    def _settings(self) -> _Settings | None:
+    def _settings(self) -> Settings | None:
         """Its config with the seed 0; None where it cannot be read."""
         try:
-            return None if self._packed is None else _settings(self._packed[0])
+            return None if self._packed is None else settings_of(self._packed[0])
         except ValueError as error:
             self._note(f"{RUN}: config.{error}")
             return None
@@ -109,12 +117,12 @@ class Run:
     @cached_property
     def identity(self) -> str:
         """What it has in common with the other runs of its arm: settings and data."""
-        return _identity(self._settings.packed, self.digest) if self._settings else self.id
+        return identity_of(self._settings.packed, self.digest) if self._settings else self.id
 
     @property
     def identity_v1(self) -> str:
         """The same as studies of format 1 have it."""
-        return _identity(self._settings.packed, None) if self._settings else self.id
+        return identity_of(self._settings.packed, None) if self._settings else self.id
 
     @property
     def key(self) -> str | None:
@@ -242,29 +250,6 @@ class Run:
             self._note(f"{CONFIG}: {error.strerror}")
 
 
-class _Settings(NamedTuple):
-    """A config, validated, and its experiment; `packed` stands for both."""
-
-    packed: bytes
-    config: dict[str, Any]
-    experiment: Experiment
-
-
-@lru_cache(maxsize=4096)
-def _settings(packed: bytes) -> _Settings:
-    """Validate a config: once for all runs of an arm. Raise ValueError where it is none."""
-    from nnexp.config import loader
-
-    experiment = loader.from_record(config_of(packed))
-    return _Settings(packed, experiment.model_dump(mode="json"), experiment)
-
-
-@lru_cache(maxsize=4096)
-def _identity(packed: bytes, digest: str | None) -> str:
-    config = _settings(packed).config
-    return identity_v1(config) if digest is None else identity(config, digest)
-
-
 def _without_path(config: Mapping[str, Any]) -> dict[str, Any]:
     data = {key: value for key, value in config["data"].items() if key != "path"}
     return {**config, "data": data}
@@ -353,10 +338,10 @@ def _is_vouched(folder: Path, record: Record) -> bool:
         with open_regular(Path(path), follow=False) as stream:
             if size_of(stream) > MAX_LOG:
                 return False
-            found = 0
+            checksum = 0
             while piece := stream.read(_PIECE):
-                found = zlib.crc32(piece, found)
-            return found == crc
+                checksum = zlib.crc32(piece, checksum)
+            return checksum == crc
     except OSError:
         return False
 

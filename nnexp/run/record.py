@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nnexp.config.identity import identity, identity_v1
 from nnexp.errors import RunError
 from nnexp.io.files import read_dated
 from nnexp.io.json_files import is_deep, may_be_deep, parse_mapping, parse_value
@@ -20,6 +21,9 @@ from nnexp.run.layout import FORMAT, MAX_DEPTH, MAX_EPOCH, MAX_RECORD, RUN
 from nnexp.run.log import clip
 from nnexp.stats.summary import Facts, Point
 from nnexp.text import quoted, shorten
+
+if TYPE_CHECKING:
+    from nnexp.config.schema import Experiment
 
 _WORDS: Mapping[type, str] = {str: "a text", int: "an integer", dict: "a mapping", list: "a list"}
 ENTRIES: Mapping[str, type] = {
@@ -172,6 +176,30 @@ def config_of(line: bytes) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(*problems)
     return value
+
+
+class Settings(NamedTuple):
+    """A config with the seed 0: as JSON, as a validated mapping, and as an experiment."""
+
+    packed: bytes
+    config: dict[str, Any]
+    experiment: Experiment
+
+
+@lru_cache(maxsize=4096)
+def settings_of(packed: bytes) -> Settings:
+    """Validate a config: once for all runs of an arm. Raise ValueError where it is none."""
+    from nnexp.config import loader
+
+    experiment = loader.from_record(config_of(packed))
+    return Settings(packed, experiment.model_dump(mode="json"), experiment)
+
+
+@lru_cache(maxsize=4096)
+def identity_of(packed: bytes, digest: str | None) -> str:
+    """Return the identity of the runs of an arm; without a digest that of studies of format 1."""
+    config = settings_of(packed).config
+    return identity_v1(config) if digest is None else identity(config, digest)
 
 
 @lru_cache(maxsize=256)

@@ -50,7 +50,7 @@ def resume(
         epochs: a new number of epochs, for a run that may be complete; recorded as an extension.
         data_path: where the data are now, if they have moved; their digest must be the same.
         argv: the command, for the record.
-        progress: is told how the run proceeds.
+        progress: follows the run.
         data: keeps data sets that several runs share.
         ending: may end the run before its last epoch, as when it was begun.
 
@@ -92,7 +92,7 @@ def _check_origin(run: Run) -> None:
             f"{run.folder}: is of format {written!r}; this version of nnexp resumes formats "
             f"{_OLDEST_FORMAT} to {FORMAT}; {_anew(run)}"
         )
-    version = _mapping(run.record.get("versions")).get("nnexp")
+    version = (run.record.get("versions") or {}).get("nnexp")
     if version != nnexp.__version__ and not {version, nnexp.__version__} <= {*_SAME_BYTES}:
         raise ResumeError(
             f"{run.folder}: was begun by nnexp {version}; this is {nnexp.__version__}, which may "
@@ -132,8 +132,8 @@ def _relocation(path: str) -> str:
 
 
 def _was_extended(record: Mapping[str, Any], epochs: int) -> bool:
-    extended = _list(record.get("extended"))
-    return bool(extended) and _mapping(extended[-1]).get("from") == epochs
+    extended = record.get("extended") or []
+    return bool(extended) and isinstance(extended[-1], dict) and extended[-1].get("from") == epochs
 
 
 def _check_status(run: Run, epochs: int | None) -> None:
@@ -242,21 +242,13 @@ def _record(
     record = {key: value for key, value in run.record.items() if key not in _ENDING} | {
         "status": "running",
         "seconds": state.seconds,
-        "resumed": [*_list(run.record.get("resumed")), resumption][-MAX_RESUMED:],
+        "resumed": [*(run.record.get("resumed") or ()), resumption][-MAX_RESUMED:],
         "config": experiment.model_dump(mode="json"),
     }
     if experiment.epochs != before.epochs:
         extension = {"from": before.epochs, "to": experiment.epochs, "at": now()}
-        record["extended"] = [*_list(run.record.get("extended")), extension]
+        record["extended"] = [*(run.record.get("extended") or ()), extension]
     return record
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _seconds(run: Run, log: Log) -> float:

@@ -94,11 +94,11 @@ def run(
         runs: the folder of runs.
         folder: name of the run's folder, which must be free; by default it is dated.
         argv: the command, for the record.
-        progress: is told how the run proceeds.
+        progress: follows the run.
         ending: may end the run before its last epoch.
 
     Raises:
-        FileExistsError: there is a run of the given name.
+        FileExistsError: there is a run of this name.
         RunError: the run folder cannot be written.
     """
     experiment = config.experiment
@@ -136,7 +136,7 @@ def proceed(
     with writer, provenance.one_thread(), Interrupts() as interrupts:
         try:
             status = session.train(interrupts)
-            with interrupts.held():
+            with interrupts.deferred():
                 return session.close(status)
         except KeyboardInterrupt:
             if interrupts.at_once or writer.finished:
@@ -198,7 +198,7 @@ class _Session:
             on_progress=self.progress.advance,
         )
         for record in records:
-            with interrupts.held():
+            with interrupts.deferred():
                 row = metric_row(record, sets, extra)
                 state.note(record)
                 self.last = record.evaluations

@@ -101,7 +101,7 @@ class State:
         network: its parameters are those of this moment, maybe in the middle of an epoch.
         velocity: of the momentum; None without it.
         random: the generator of each stream.
-        schedule: told the scores of all epochs so far, as is `stopping`.
+        schedule: it has observed the scores of all epochs so far, as has `stopping`.
         log: the rows of metrics.csv so far.
         epoch: the last epoch that was trained; 0 before the first.
         parameters: those after that epoch.

@@ -12,13 +12,9 @@ import csv
 import hashlib
 import io
 import os
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from shlex import quote
 from time import perf_counter
 from typing import Any, Self
 
@@ -44,7 +40,7 @@ from nnexp.run.layout import (
     PARAMETERS,
     RUN,
 )
-from nnexp.run.log import line
+from nnexp.run.log import NEW, LogFile, line
 from nnexp.run.record import laid_out
 from nnexp.run.state import Checkpoint, read_checkpoint
 
@@ -52,11 +48,8 @@ from nnexp.run.state import Checkpoint, read_checkpoint
 _PACE = 50
 # Rows that may wait for one.
 _MAX_TAIL = 20_000
-_NEW = os.O_RDWR | os.O_CREAT
 # What comes of values of other kinds than were written.
 _MISFIT = (LookupError, TypeError, ValueError, AttributeError, OverflowError, csv.Error)
-_PIECE = 1 << 20
-_MAX_HEAD = 1 << 24
 
 
 def now() -> str:
@@ -72,7 +65,7 @@ def dated(name: str, seed: int) -> str:
 class RunWriter:
     """A run folder being written by this process, which alone holds its lock."""
 
-    def __init__(self, folder: Path, record: Mapping[str, Any], logs: dict[str, _Log]) -> None:
+    def __init__(self, folder: Path, record: Mapping[str, Any], logs: dict[str, LogFile]) -> None:
         self.folder = folder
         self._record = dict(record)
         self.checkpoint: Checkpoint | None = None
@@ -114,7 +107,7 @@ class RunWriter:
             hidden = files.hide(runs, stem)
             writer = cls(hidden, record, {})
             try:
-                log = writer._logs[METRICS] = _Log.open(hidden / METRICS)
+                log = writer._logs[METRICS] = LogFile.open(hidden / METRICS)
                 hold(log.descriptor)
                 log.begin(columns)
                 log.commit()
@@ -144,7 +137,7 @@ class RunWriter:
             RunError: it cannot be read or written.
         """
         with guarded(folder):
-            writer = cls(folder, {}, {METRICS: _Log.open(folder / METRICS, os.O_RDWR)})
+            writer = cls(folder, {}, {METRICS: LogFile.open(folder / METRICS, os.O_RDWR)})
             try:
                 if not hold(writer._logs[METRICS].descriptor):
                     raise BusyError(f"{folder}: is being written by another process")
@@ -177,8 +170,8 @@ class RunWriter:
                 metrics.redo(**logs[METRICS])
                 for name in (DIAGNOSTICS, PARAMETERS):
                     if name in logs:
-                        flags = os.O_RDWR if logs[name]["size"] else _NEW
-                        self._logs[name] = _Log.open(self.folder / name, flags)
+                        flags = os.O_RDWR if logs[name]["size"] else NEW
+                        self._logs[name] = LogFile.open(self.folder / name, flags)
                         self._logs[name].redo(**logs[name])
         except _MISFIT as error:
             message = f"{self.folder / CHECKPOINT}: is not a checkpoint of a run: {error!r}"
@@ -193,7 +186,7 @@ class RunWriter:
         """
         if name not in self._logs:
             with guarded(self.folder):
-                self._logs[name] = _Log.open(self.folder / name)
+                self._logs[name] = LogFile.open(self.folder / name)
                 self._logs[name].begin(tuple(row))
         self._logs[name].append(row)
 
@@ -300,105 +293,3 @@ def config_text(experiment: Experiment, runs: Path) -> str:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass
-class _Log:
-    """A CSV file whose rows are committed: known to the checkpoint before they are in the file.
-
-    Attributes:
-        size: bytes that are committed.
-        crc: their CRC-32.
-        tail: rows that are not.
-        rows: how many it has, committed or not.
-    """
-
-    path: Path
-    descriptor: int
-    columns: tuple[str, ...] = ()
-    size: int = 0
-    crc: int = 0
-    tail: list[str] = field(default_factory=list)
-    rows: int = 0
-
-    @classmethod
-    def open(cls, path: Path, flags: int = _NEW) -> _Log:
-        return cls(path, files.open_log(path, flags))
-
-    def begin(self, columns: Sequence[str]) -> None:
-        if self.holds_more_than(""):
-            raise self.refusal()
-        self.columns = tuple(columns)
-        self.tail.append(line(columns))
-
-    def append(self, row: Mapping[str, Any]) -> None:
-        self.tail.append(line([row.get(column) for column in self.columns]))
-        self.rows += 1
-
-    def uncommitted(self) -> dict[str, Any]:
-        """Return what the checkpoint must know to write the tail again."""
-        return {"size": self.size, "crc": self.crc, "tail": "".join(self.tail)}
-
-    def commit(self) -> None:
-        data = "".join(self.tail).encode()
-        crc = zlib.crc32(data, self.crc)
-        files.write_at(self.descriptor, self.path, self.size, data)
-        # At once: an interrupt in between would leave them at odds.
-        self.size, self.crc, self.tail = self.size + len(data), crc, []
-
-    def redo(self, size: int, crc: int, tail: str) -> None:
-        """Make the file what it was to be after the commit that a checkpoint began.
-
-        Of the tail any part may be missing, or be zeros, as a power cut leaves it.
-
-        Raises:
-            RunError: anything else is different.
-        """
-        data = tail.encode()
-        rest = os.pread(self.descriptor, len(data) + 1, size)
-        alike = all(there in (0, byte) for there, byte in zip(rest, data, strict=False))
-        if _crc(self.descriptor, size) != crc or len(rest) > len(data) or not alike:
-            raise self.refusal()
-        self.size, self.crc, self.tail = size, crc, [tail]
-        self.commit()
-        self.rows = -1  # the header
-        for piece in _pieces(self.descriptor, self.size):
-            self.rows += piece.count(b"\n")
-        head = os.pread(self.descriptor, _MAX_HEAD, 0).partition(b"\n")[0]
-        self.columns = tuple(next(csv.reader([head.decode()]), ()))
-
-    def holds_more_than(self, text: str) -> bool:
-        return os.fstat(self.descriptor).st_size > len(text.encode())
-
-    def refusal(self) -> ResumeError:
-        message = f"{self.path}: is not what was written: the run cannot be resumed"
-        if b"\r\n" in os.pread(self.descriptor, _PIECE, 0):
-            message += (
-                "; it has line ends of Windows (CRLF), as git may convert them: "
-                f"sed -i 's/\\r$//' {quote(str(self.path))}"
-            )
-        return ResumeError(message)
-
-    def close(self) -> None:
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            with suppress(OSError):  # what counts is on the disk
-                os.close(descriptor)
-
-
-def _pieces(descriptor: int, size: int) -> Iterator[bytes]:
-    """Yield the first bytes of a file, as many as there are."""
-    position = 0
-    while position < size and (
-        piece := os.pread(descriptor, min(_PIECE, size - position), position)
-    ):
-        yield piece
-        position += len(piece)
-
-
-def _crc(descriptor: int, size: int) -> int | None:
-    """Return the CRC-32 of the first bytes of a file; None where it has not so many."""
-    crc = length = 0
-    for piece in _pieces(descriptor, size):
-        crc, length = zlib.crc32(piece, crc), length + len(piece)
-    return crc if length == size else None

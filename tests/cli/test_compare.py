@@ -185,7 +185,7 @@ def test_words_that_stand_for_nothing_are_named_and_the_others_used(
     """One wrong word among several costs a note and not the comparison."""
     result = nnexp("compare", "runs/*quick*", "nonsense", "--json")
     assert [row["name"] for row in strict(result.stdout)] == ["quick"]
-    assert result.stderr.startswith("note: nonsense: no such run under runs")
+    assert result.stderr.startswith("note: nonsense: no run matches under runs")
 
 
 def test_two_runs_are_compared_example_by_example(nnexp: Nnexp, gallery: Path) -> None:
@@ -228,9 +228,9 @@ def test_what_cannot_be_compared_by_example_is_refused(
     ("words", "said"),
     [
         ([], "nnexp: runs: there are no runs yet; start one with: nnexp train"),
-        (["latest"], "nnexp: latest: no such run; there are no runs under runs"),
-        (["mine"], "nnexp: mine: there is no run in this folder"),
-        (["mine/*"], "nnexp: mine/*: no run folder fits this pattern"),
+        (["latest"], "nnexp: latest: no run matches; there are no runs under runs"),
+        (["mine"], "nnexp: mine: no run is in this folder"),
+        (["mine/*"], "nnexp: mine/*: no run matches this pattern"),
     ],
 )
 def test_nothing_to_compare_is_exit_code_1(

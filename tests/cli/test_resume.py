@@ -239,8 +239,8 @@ REFUSED: dict[Spoil, str] = {
     one_row_more: "{run}/metrics.csv: is not what was written: the run cannot be resumed",
     lost_rows: "{run}/metrics.csv: cannot be written: No such file or directory; it has vanished",
     linked_rows: (
-        "{run}/metrics.csv: cannot be written: Too many levels of symbolic links; mend that, and "
-        "`nnexp resume` goes on"
+        "{run}/metrics.csv: cannot be written: Too many levels of symbolic links; correct that, "
+        "then continue with `nnexp resume`"
     ),
     damaged_record: (f"{{run}}: its config is damaged: run.json: config.data: is missing; {ANEW}"),
 }

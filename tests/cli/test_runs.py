@@ -98,8 +98,8 @@ def test_runs_of_two_studies_are_told_apart(nnexp: Nnexp, copy: Path) -> None:
     assert {"a/arm-s0", "b/arm-s0", one.name} <= set(listed)
     assert "runs/a/arm-s0" in nnexp("show", "a/arm-s0", "--json").stdout.replace("\\", "")
     refused = nnexp("show", "arm-s0", code=1).stderr
-    assert refused == "nnexp: arm-s0: holds 2 runs; say which:\n  a/arm-s0\n  b/arm-s0\n"
-    assert "no such run" not in nnexp("compare", "a", "b").stderr
+    assert refused == "nnexp: arm-s0: holds 2 runs; name one of them:\n  a/arm-s0\n  b/arm-s0\n"
+    assert "no run matches" not in nnexp("compare", "a", "b").stderr
 
 
 def test_unsound_runs_are_named_beside_the_list(nnexp: Nnexp, copy: Path) -> None:
@@ -178,9 +178,9 @@ def test_show_works_without_a_file(nnexp: Nnexp, copy: Path, lost: str) -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("2", "2: fits 5 runs; say which:"),
-        ("runs", "runs: holds 5 runs; say which:"),
-        ("nonsense", "nonsense: no such run under runs; `nnexp list` shows them"),
+        ("2", "2: matches 5 runs; name one of them:"),
+        ("runs", "runs: holds 5 runs; name one of them:"),
+        ("nonsense", "nonsense: no run matches under runs; `nnexp list` shows them"),
     ],
 )
 def test_show_asks_for_one_run(nnexp: Nnexp, copy: Path, word: str, message: str) -> None:

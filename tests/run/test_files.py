@@ -28,10 +28,10 @@ def failing(number: int) -> Fail:
 @pytest.mark.parametrize(
     ("number", "begun", "said"),
     [
-        (errno.ENOSPC, True, "make room, and `nnexp resume` goes on"),
+        (errno.ENOSPC, True, "make room, then continue with `nnexp resume`"),
         (errno.ENOSPC, False, "make room, or choose another place with --runs-dir"),
-        (errno.EDQUOT, True, "make room, and `nnexp resume` goes on"),
-        (errno.EIO, True, "mend that, and `nnexp resume` goes on"),
+        (errno.EDQUOT, True, "make room, then continue with `nnexp resume`"),
+        (errno.EIO, True, "correct that, then continue with `nnexp resume`"),
         (errno.EROFS, False, "choose another place with --runs-dir"),
         (errno.ENOENT, True, "it has vanished"),
     ],

@@ -92,13 +92,13 @@ def test_an_absolute_glob_is_a_glob(runs: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("2026", "2026: fits 4 runs; say which:\n  20260101-000000-a-s0\n"),
-        ("20260101-000001-b-s1", "no such run under runs; did you mean 20260101-000001-b-s0?"),
-        ("nothing", "nothing: no such run under runs; `nnexp list` shows them"),
-        ("runs/*x*", "runs/*x*: no run folder fits this pattern"),
+        ("2026", "2026: matches 4 runs; name one of them:\n  20260101-000000-a-s0\n"),
+        ("20260101-000001-b-s1", "no run matches under runs; did you mean 20260101-000001-b-s0?"),
+        ("nothing", "nothing: no run matches under runs; `nnexp list` shows them"),
+        ("runs/*x*", "runs/*x*: no run matches this pattern"),
         ("runs/**a", "runs/**a: no"),
-        ("a" * 300, "no such run under runs"),
-        ("empty", "empty: there is no run in this folder"),
+        ("a" * 300, "no run matches under runs"),
+        ("empty", "empty: no run is in this folder"),
     ],
 )
 def test_a_word_that_stands_for_none_or_several_says_so(
@@ -114,14 +114,15 @@ def test_a_word_that_stands_for_none_or_several_says_so(
 @pytest.mark.parametrize("word", ["latest", "2026"])
 def test_without_runs_there_is_nothing_to_stand_for(folder: Path, word: str) -> None:
     """Where nothing has been run yet, the message names the folder that was looked into."""
-    with pytest.raises(RunError, match=f"{word}: no such run; there are no runs under runs"):
+    with pytest.raises(RunError, match=f"{word}: no run matches; there are no runs under runs"):
         resolve(word, Path("runs"))
 
 
 def test_where_one_run_is_due_several_are_refused(runs: Path) -> None:
     """`show` of a folder of runs asks for one of them."""
     assert resolve_one("latest", runs).name == LATE
-    with pytest.raises(RunError, match="runs: holds 4 runs; say which:\n  20260101-000000-a-s0\n"):
+    listed = "runs: holds 4 runs; name one of them:\n  20260101-000000-a-s0\n"
+    with pytest.raises(RunError, match=listed):
         resolve_one("runs", runs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -308,3 +309,25 @@ def test_a_complete_run_that_has_lost_rows_is_not_complete(run: Path, cut: int) 
     found = open_run(run)
     assert found.status == "interrupted"
     assert "metrics.csv: has 3 of the 4 rows that were written" in found.problems
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2])
+def test_a_record_in_another_layout_is_the_same_record(run: Path, indent: int | None) -> None:
+    """The writer's is a line per entry; one that a program has written anew is as good."""
+    before = open_run(run)
+    path = run / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=indent))
+    after = open_run(run)
+    assert dict(after.record) == dict(before.record)
+    assert (after.config, after.identity, after.key) == (before.config, before.identity, before.key)
+    for metric, points in before.facts.summary.items():
+        assert after.facts.summary[metric] == points
+
+
+def test_a_damaged_line_of_the_record_costs_one_entry(run: Path) -> None:
+    """What stands on the other lines is used, and the entry is named where it is asked for."""
+    path = run / "run.json"
+    path.write_text(re.sub(r'"data": .*', '"data": {"name": ,', path.read_text()))
+    found = open_run(run)
+    assert (found.status, found.digest) == ("completed", "")
+    assert found.problems[0].startswith("run.json: data: is damaged (Expecting value")
