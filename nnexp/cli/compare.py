@@ -73,7 +73,9 @@ def compare(
     per_run: bool,
     format_: str,
 ) -> None:
-    """Compare runs: one row for each group of runs that differ only in seed, and a verdict.
+    """Compare runs, and say which differences are real.
+
+    There is a row for each group of runs that differ only in seed, and a verdict.
 
     RUN is a run's folder, a folder of runs, a quoted glob, the unique beginning of a run's name, or
     `latest`; without any, all runs are compared. Columns show only what differs. Each group (arm)

@@ -29,7 +29,7 @@ class UserPath(click.Path):
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         try:
             return path.expanduser()
-        except RuntimeError as error:  # there is no such user
+        except RuntimeError as error:  # no user of this name
             self.fail(f"{str(path)!r}: {error}", param, ctx)
 
 

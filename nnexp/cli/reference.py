@@ -63,7 +63,9 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @click.command(epilog="Example: nnexp explain cross-entropy")
 @click.argument("term", nargs=-1, shell_complete=_complete)
 def explain(term: tuple[str, ...]) -> None:
-    """Explain a TERM: what it means, its place in the book, and its config key.
+    """Explain a TERM of the field or of nnexp.
+
+    It says what the term means, its place in the book, and its config key.
 
     Without TERM, list all terms. Other words for a term are understood as well: lr, lambda, MSE.
     """
@@ -85,7 +87,10 @@ def explain(term: tuple[str, ...]) -> None:
 @click.command(epilog="Example: nnexp schema > nnexp.schema.json")
 @click.option("--study", is_flag=True, help="Print the schema of a study file instead.")
 def schema(study: bool) -> None:
-    """Print the JSON Schema of a config, with which an editor completes and checks its keys."""
+    """Print the JSON Schema of a config.
+
+    With it an editor completes and checks the keys.
+    """
     from nnexp.config.study_file import json_schema, study_schema
 
     content = study_schema() if study else json_schema()

@@ -36,7 +36,9 @@ def resume(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Continue interrupted RUNS: all under the runs folder, if none is named.
+    """Continue interrupted RUNS.
+
+    If none is named, all under the runs folder are continued.
 
     A resumed run ends with the same bytes as one that was never interrupted. It is refused where
     its config, its data or the version of nnexp have changed. Data may have moved: see --set.

@@ -31,7 +31,9 @@ from nnexp.views.formats import FORMATS
 def list_(
     runs_dir: Path, name: str | None, tags: tuple[str, ...], status: str | None, format_: str
 ) -> None:
-    """List the runs, the newest first, each with its status, epochs and accuracy in percent.
+    """List the runs, the newest first.
+
+    Each has its status, its epochs and its accuracy in percent.
 
     The accuracy is that of the test set or, where it was not monitored, of the validation or
     training set. A run without an accuracy is listed with its cost.
@@ -62,7 +64,9 @@ def list_(
 @runs_dir_option
 @page_format_options
 def show(run: str, runs_dir: Path, format_: str) -> None:
-    """Show a RUN: config, summary, recall and confusion matrix, provenance, diagnosis.
+    """Show one RUN in full.
+
+    The page has config, summary, recall, confusion matrix, provenance and diagnosis.
 
     RUN is a run's folder, the unique beginning of its name, or `latest`.
     """
@@ -99,7 +103,9 @@ def show(run: str, runs_dir: Path, format_: str) -> None:
     help="The picture's file: .png, .svg or .pdf.",
 )
 def plot(runs: tuple[str, ...], runs_dir: Path, metrics: tuple[str, ...], output: Path) -> None:
-    """Plot the curves of RUNS: one line for each group of runs that differ only in seed.
+    """Plot the curves of RUNS.
+
+    There is one line for each group of runs that differ only in seed.
 
     The line is the mean over the seeds, its band reaches from the lowest to the highest seed, and a
     dashed line is the published figure.

@@ -51,7 +51,9 @@ def sweep(
     yes: bool,
     quiet: bool,
 ) -> None:
-    """Train every run of STUDY, a file that names arms, a grid and seeds.
+    """Train every run of a STUDY.
+
+    STUDY is a file that names arms, a grid and seeds.
 
     The runs are in a folder of the study's name. Complete runs are not trained again, interrupted
     ones are resumed: the command can be repeated, also from two terminals at once.

@@ -41,7 +41,9 @@ def tune(
     yes: bool,
     quiet: bool,
 ) -> None:
-    """Search the settings of every arm of STUDY, then compare the arms as they were tuned.
+    """Search the best settings of each arm of a STUDY.
+
+    Then the arms are compared as they were tuned.
 
     The key `tune` of STUDY says what is searched. Every arm has the same number of trials, judged
     on the validation set alone; the best settings are then trained with the fresh seeds of

@@ -216,8 +216,9 @@ def to_config(document: Document) -> Config:
             if absolute.suffix != path.suffix:  # a link, whose own ending names the format
                 absolute = path.parent.resolve() / path.name
             message = path_problem(absolute)
+            message += f", got {quoted(source)}" if message else ""
         except (OSError, RuntimeError, ValueError) as error:
-            absolute, message = None, f"leads nowhere: {error}"
+            absolute, message = None, f"{quoted(source)} leads nowhere: {error}"
     experiment = _validate(document, message)
     if absolute is not None:
         located = experiment.data.model_copy(update={"path": str(absolute)})
@@ -237,7 +238,7 @@ def _validate(document: Document, path_message: str = "") -> Experiment:
         mistakes += messages(error, values)
     if path_message:
         mistakes = [(key, message) for key, message in mistakes if key[0] != "data"]
-        mistakes.append((("data", "path"), f"{quoted(values['data']['path'])} {path_message}"))
+        mistakes.append((("data", "path"), path_message))
     mistakes += broken_rules(values, {str(key[0]) for key, _ in mistakes})
     document.refuse(mistakes)
     return experiment.model_copy(update={"name": experiment.name or word(Path(document.file).stem)})

@@ -50,4 +50,4 @@ def path_problem(path: Path) -> str:
     if path.name.lower().endswith(tuple(suffixes)) or path.is_dir() or missing_folder:
         return ""
     folders = [f"a folder of {reader.folder}" for reader in READERS.values() if reader.folder]
-    return f"is not allowed: expected a file ending in {one_of(suffixes)}, or {one_of(folders)}"
+    return f"expected a file ending in {one_of(suffixes)}, or {one_of(folders)}"

@@ -191,7 +191,7 @@ class Run:
     def log(self, name: str) -> Sequence[Row]:
         """Return the rows of a .csv file of the folder, with infinity for values beyond 1e100.
 
-        There are none where there is no such file.
+        Without the file there are none.
         """
         return self.exact_log(name).clipped()
 

@@ -27,7 +27,7 @@ _FEW = 6
 _LINKS = {"better": "is better than", "worse": "is worse than"}
 _STATISTICS = {
     "last": "after the last epoch",
-    "best-epoch": "after the epoch that was best on the validation set",
+    "best-epoch": "at the best epoch (validation)",
     "peak": "at its peak, which is optimistic",
 }
 _ONE_EACH = (
