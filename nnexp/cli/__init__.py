@@ -20,9 +20,8 @@ from nnexp.cli.output import say
 from nnexp.cli.reference import explain, schema
 from nnexp.cli.resume import resume
 from nnexp.cli.runs import list_, plot, show
-from nnexp.cli.sweep import sweep
+from nnexp.cli.studies import sweep, tune
 from nnexp.cli.train import train
-from nnexp.cli.tune import tune
 from nnexp.errors import NnexpError, did_you_mean
 
 

@@ -53,9 +53,10 @@ class Settings:
 
     Attributes:
         jobs: how many runs at a time.
-        runs: the folder of the runs.
+        runs: the folder that the runs are in, or below.
         data: their data, loaded in this process.
         argv: the command, for the records.
+        engine: its name.
         address: of a scheduler.
     """
 
@@ -63,6 +64,7 @@ class Settings:
     runs: Path
     data: DataCache
     argv: tuple[str, ...] = ()
+    engine: str = "local"
     address: str | None = None
 
 
@@ -86,20 +88,20 @@ ENGINES = {
 }
 
 
-def start(name: str, settings: Settings) -> AbstractContextManager[Engine]:
+def start(settings: Settings) -> AbstractContextManager[Engine]:
     """Return an engine, which runs for as long as its context lasts.
 
     Raises:
         RunError: a package it needs is not installed.
     """
-    entry = ENGINES[name]
+    entry = ENGINES[settings.engine]
     try:
         make: Callable[[Settings], AbstractContextManager[Engine]] = resolve_name(entry.function)
     except ImportError as error:
         if not entry.extra or str(error.name).startswith("nnexp"):  # a bug
             raise
         raise RunError(
-            f"--engine {name} needs {error.name}, which is not installed: "
+            f"--engine {settings.engine} needs {error.name}, which is not installed: "
             f"pip install 'nnexp[{entry.extra}]'"
         ) from error
     return make(settings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -29,7 +30,6 @@ def run_jobs(
     jobs: Sequence[Job],
     settings: Settings,
     *,
-    engine: str = "local",
     watcher: Watcher | None = None,
     fail_fast: bool = False,
     first: Callable[[], None] = lambda: None,
@@ -39,8 +39,7 @@ def run_jobs(
 
     Args:
         jobs: to be run; without any, no engine is started.
-        settings: of the engine.
-        engine: its name.
+        settings: of the engine, which runs no more of them at a time than there are.
         watcher: follows the runs.
         fail_fast: end all when one fails or diverges.
         first: called once the engine has started, before anything is written.
@@ -52,7 +51,7 @@ def run_jobs(
     if not jobs:
         first()
         return []
-    with start(engine, settings) as running:
+    with start(replace(settings, jobs=min(settings.jobs, len(jobs)))) as running:
         first()
         return run_all(jobs, running, watcher=watcher, fail_fast=fail_fast, then=then)
 

@@ -179,18 +179,13 @@ def claim(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
 
 
 def search_all(
-    searches: Sequence[Search],
-    jobs: int,
-    *,
-    argv: tuple[str, ...] = (),
-    watcher: Watcher | None = None,
+    searches: Sequence[Search], settings: Settings, watcher: Watcher | None = None
 ) -> None:
     """Make the trials that are missing, those of different arms at the same time.
 
     Args:
         searches: whose trials are made.
-        jobs: how many at a time.
-        argv: the command, for the records.
+        settings: of the engine that trains them.
         watcher: follows the runs; when a run has ended, its trial is in the search.
 
     Raises:
@@ -216,7 +211,6 @@ def search_all(
         return job
 
     first = [job for search in searches if (job := following(search))]
-    settings = Settings(min(jobs, len(searches)), searches[0].runs, searches[0].data, argv)
     run_jobs(first, settings, watcher=watcher, then=then)
 
 

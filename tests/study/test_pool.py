@@ -86,7 +86,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     (root / "vanished.csv").unlink()
     runs, told = root / "runs", Told()
     jobs = [Job(config, runs) for config in configs.values()]
-    with start("local", Settings(2, runs, DataCache(), ("nnexp", "test"))) as engine:
+    with start(Settings(2, runs, DataCache(), ("nnexp", "test"))) as engine:
         done = run_all(jobs, engine, watcher=told)
     return Study(configs, runs, {name_of(d): d for d in done}, told)
 

@@ -140,7 +140,7 @@ def test_the_documented_executor_gives_the_same_bytes(
     jobs = jobs_of(study, "runs", data)
     resumed = interrupt(jobs[0])
     rows = (resumed / "metrics.csv").read_bytes()
-    done = run_jobs(jobs, Settings(2, Path("runs"), data), engine="mpi")
+    done = run_jobs(jobs, Settings(2, Path("runs"), data, engine="mpi"))
     assert sorted(one.epochs for one in done) == [1, 1, 9, 12, 12, 12]
     assert (resumed / "metrics.csv").read_bytes().startswith(rows)
     assert contents(Path("runs")) == judged

@@ -32,7 +32,7 @@ from nnexp.run.control import Progress
 from nnexp.run.log import Row
 from nnexp.run.reader import open_run
 from nnexp.stats.summary import Point
-from nnexp.study.engine import Watcher
+from nnexp.study.engine import Settings, Watcher
 from nnexp.study.jobs import Done, Job, perform
 from nnexp.study.record import claim_folder, read_study, record_of
 from nnexp.study.search import MIN_COMPLETE, Pruning, Search, State, Trial, medians, propose
@@ -333,7 +333,7 @@ def test_the_result_does_not_depend_on_the_number_of_jobs(
         runs = tmp_path / str(jobs)
         found = searches(undisturbed.path, runs)
         watcher = Ends()
-        search_all(found, jobs, watcher=watcher)
+        search_all(found, Settings(jobs, runs, found[0].data), watcher)
         assert contents(runs / "trials") == contents(undisturbed.runs / "trials")
         assert sorted(watcher.names) == sorted(
             f"{s.arm.name}-t{n}-s0" for s in found for n in range(8)
