@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from shutil import get_terminal_size
@@ -65,43 +65,30 @@ class _Bar(Progress):
     def epoch(self, row: Row) -> None:
         self._done += 1
         self._label()
-        values = (
-            [f"cost {numbers.number('train_cost', row['train_cost'])}"]
-            if row.get("train_cost") is not None
-            else []
-        )
+        values = []
+        if row.get("train_cost") is not None:
+            values.append(f"cost {numbers.number('train_cost', row['train_cost'])}")
         accuracies = [m for m in row if m.endswith("accuracy") and row[m] is not None]
-        metric = names.default_metric(accuracies)
-        if metric:
+        if metric := names.default_metric(accuracies):
             values.append(f"{metric.partition('_')[0]} {numbers.quantity(metric, row[metric])}")
         self._drawn.set_postfix_str(", ".join(values))
 
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """What many runs are, when their progress is shown.
-
-    Attributes:
-        noun: what each of them is.
-        total: how many there are, in the end.
-        work: of all of them, in the unit of `size`.
-        size: the work of one.
-        done: how many had ended before, and their work.
-        words: how one ended.
-        notable: whether that is to be read above the bars.
-    """
+    """What many runs are, when their progress is shown; work is in the unit of `size`."""
 
     noun: str
     total: int
     work: float
     size: Callable[[Job], float]
-    done: tuple[int, float]
-    words: Callable[[Done], str]
-    notable: Callable[[Done], bool]
+    words: Callable[[Done], str]  # how a run ended
+    notable: Callable[[Done], bool]  # whether that is printed where not every end is
+    ended: int = 0  # before the command
+    ended_work: float = 0
 
 
-@contextmanager
-def overview(jobs: Sequence[Job], lines: int, *, quiet: bool) -> Iterator[Watcher]:
+def overview(jobs: Sequence[Job], lines: int, *, quiet: bool) -> AbstractContextManager[Watcher]:
     """Show the progress of many runs for as long as the context lasts.
 
     On a terminal there are bars; elsewhere a line for each run that has ended. What did not end
@@ -112,14 +99,16 @@ def overview(jobs: Sequence[Job], lines: int, *, quiet: bool) -> Iterator[Watche
         error = f": {done.error}" if done.error else ""
         return f"{done.status} {done.folder or done.job.name}{error}"
 
+    def is_bad(done: Done) -> bool:
+        return done.status != "completed"
+
     work = sum(job.cost() for job in jobs)
-    scope = _Scope("runs", len(jobs), work, Job.cost, (0, 0), words, _is_bad)
-    with _shown(scope, lines, quiet=quiet) as watcher:
-        yield watcher
+    return _shown(_Scope("runs", len(jobs), work, Job.cost, words, is_bad), lines, quiet=quiet)
 
 
-@contextmanager
-def trials(searches: Sequence[Search], lines: int, *, quiet: bool) -> Iterator[Watcher]:
+def trials(
+    searches: Sequence[Search], lines: int, *, quiet: bool
+) -> AbstractContextManager[Watcher]:
     """Show the progress of the trials of searches; one that was pruned counts whole."""
 
     def words(done: Done) -> str:
@@ -131,23 +120,17 @@ def trials(searches: Sequence[Search], lines: int, *, quiet: bool) -> Iterator[W
         epochs = numbers.plural(trial.epochs, "epoch")
         return f"{search.arm.name}: {settings}: {trial.state} after {epochs}{best}"
 
-    total = sum(search.tune.trials for search in searches)
-    work = sum(search.tune.trials * search.epochs for search in searches)
-    before = sum(len(s.trials) for s in searches), sum(len(s.trials) * s.epochs for s in searches)
-
-    def size(job: Job) -> float:
-        return job.config.experiment.epochs
-
-    scope = _Scope("trials", total, work, size, before, words, lambda done: True)
-    if quiet:
-        yield Watcher()
-        return
-    with _shown(scope, lines, quiet=False) as watcher:
-        yield watcher
-
-
-def _is_bad(done: Done) -> bool:
-    return done.status != "completed"
+    scope = _Scope(
+        "trials",
+        total=sum(search.tune.trials for search in searches),
+        work=sum(search.tune.trials * search.epochs for search in searches),
+        size=lambda job: job.config.experiment.epochs,
+        words=words,
+        notable=lambda done: not quiet,
+        ended=sum(len(search.trials) for search in searches),
+        ended_work=sum(len(search.trials) * search.epochs for search in searches),
+    )
+    return _shown(scope, lines, quiet=quiet)
 
 
 @contextmanager
@@ -167,7 +150,7 @@ class _Lines(Watcher):
 
     def __init__(self, scope: _Scope, *, quiet: bool) -> None:
         self._scope, self._quiet = scope, quiet
-        self._ended, self._waits = scope.done[0], False
+        self._ended, self._waits = scope.ended, False
 
     def waiting(self, jobs: int) -> None:
         if not (self._quiet or self._waits):
@@ -176,18 +159,16 @@ class _Lines(Watcher):
 
     def ended(self, done: Done) -> None:
         self._ended += 1
-        if not self._quiet:
-            say(f"{self._ended}/{self._scope.total} {self._scope.words(done)}", err=True)
-        elif _is_bad(done):
-            say(self._scope.words(done), err=True)
+        if not self._quiet or self._scope.notable(done):
+            place = "" if self._quiet else f"{self._ended}/{self._scope.total} "
+            say(f"{place}{self._scope.words(done)}", err=True)
 
 
 class _Bars(Watcher):
     """A bar for the whole, and one for each running job below it."""
 
     def __init__(self, scope: _Scope, lines: int) -> None:
-        self._scope = scope
-        self._ended = scope.done[0]
+        self._scope, self._ended = scope, scope.ended
         self._parts: dict[str, float] = {}
         self._lines: dict[str, Any] = {}
         self._free = list(range(lines, 0, -1))
@@ -199,7 +180,7 @@ class _Bars(Watcher):
         return _draw(
             f"{{desc}} {{bar:{length}}} {{percentage:3.0f}} % {{elapsed}}<{{remaining}}{{postfix}}",
             total=self._scope.work,
-            initial=self._scope.done[1],
+            initial=self._scope.ended_work,
             smoothing=0,
             desc=self._label,
         )

@@ -166,9 +166,9 @@ def tune(
     from nnexp.run.assembly import DataCache
     from nnexp.study.engine import Settings
     from nnexp.study.jobs import Done, plan, split
-    from nnexp.study.record import claim_folder, record_of
+    from nnexp.study.record import claim_folder, claim_search, record_of
     from nnexp.study.sweep import run_jobs
-    from nnexp.study.tuning import CONFIRM, claim, confirmation, expected, prepare, search_all
+    from nnexp.study.tuning import CONFIRM, confirmation, expected, prepare, search_all
     from nnexp.views.plan import tune_plan
     from nnexp.views.tune import page
 
@@ -177,7 +177,7 @@ def tune(
     folder, data = runs_dir / loaded.name, DataCache()
     searches = prepare(loaded, folder, data, many=yes)
     setup = searches[0].tune
-    say_note(*claim(setup, folder, write=not dry_run))
+    say_note(*claim_search(setup, folder, write=not dry_run))
     if dry_run:
         plans = [expected(loaded, search) for search in searches]
         say(tune_plan(loaded, setup, plans, jobs), nl=False)

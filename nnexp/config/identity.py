@@ -16,7 +16,8 @@ OLD_KEYS = {"temperature": "softmax_scale", "expand": "augment"}
 
 # Keys that came after the first studies of format 2, as `--set` names them, each with the value by
 # which versions without the key act. With that value a key is in no digest, so that what study.json
-# records stays true: whoever adds a key to configs or data adds it here.
+# records stays true: whoever adds a key to configs or data adds it here. A key of `tune`, as in
+# `tune.seed`, is in no tune.json with that value.
 LATER_KEYS: dict[str, Any] = {}
 
 _WORDS = ("name", "description", "tags", "reference")
@@ -56,7 +57,7 @@ def identity(config: Mapping[str, Any], digest: str) -> str:
         config: every key with its value.
         digest: sha256 of the data. Where it is empty, the path of the data stands for it.
     """
-    return _sha256([_early(settings(config)), digest or config["data"].get("path")])
+    return _sha256([without_later_keys(settings(config)), digest or config["data"].get("path")])
 
 
 def run_key(config: Mapping[str, Any], digest: str) -> str:
@@ -67,17 +68,19 @@ def run_key(config: Mapping[str, Any], digest: str) -> str:
 def identity_v1(config: Mapping[str, Any]) -> str:
     """Return the identity as studies of format 1 have it: with the path and the old keys."""
     old = {new: key for key, new in OLD_KEYS.items()}
-    return _sha256({old.get(k, k): value for k, value in _early(_decisive(config)).items()})
+    return _sha256(
+        {old.get(k, k): value for k, value in without_later_keys(_decisive(config)).items()}
+    )
 
 
 def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in _NO_SETTINGS}
 
 
-def _early(values: Mapping[str, Any], holder: str = "") -> dict[str, Any]:
+def without_later_keys(values: Mapping[str, Any], holder: str = "") -> dict[str, Any]:
     """Return a config without the later keys whose value changes nothing."""
     return {
-        key: _early(value, f"{holder}{key}.") if isinstance(value, Mapping) else value
+        key: without_later_keys(value, f"{holder}{key}.") if isinstance(value, Mapping) else value
         for key, value in values.items()
         if (name := holder + key) not in LATER_KEYS or LATER_KEYS[name] != value
     }

@@ -1,18 +1,25 @@
-"""study.json: which runs of a folder are which arm of a study, and how they are to be compared."""
+"""What a study's folder records: study.json says what its runs are, tune.json how it is searched.
+
+study.json names the runs of each arm, and how the arms are compared. tune.json has the rules by
+which trials are made and judged: those of other rules are another search.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict, replace
+from importlib.metadata import version
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from nnexp.config.identity import identity
-from nnexp.config.study import Study
+import nnexp
+from nnexp.config.identity import LATER_KEYS, identity, with_new_keys, without_later_keys
+from nnexp.config.study import Study, Tune
 from nnexp.errors import RunError
 from nnexp.io import files
 from nnexp.io.files import guarded
@@ -27,8 +34,10 @@ from nnexp.text import quoted
 
 # Format 1 identifies arms with the absolute path of their data, where format 2 has their digest.
 FORMAT, FORMATS = 2, (1, 2)
+TUNE, TUNE_FORMAT = "tune.json", 1
 MAX_BYTES, MAX_DEPTH = 32_000_000, 20
 
+T = TypeVar("T")
 _PLAN = TypeAdapter(StudyPlan)
 
 
@@ -64,26 +73,42 @@ def read_study(folder: Path) -> StudyPlan | None:
     Raises:
         RunError: it cannot be read.
     """
-    path = folder / STUDY
+    advice = "the next `nnexp sweep` writes it anew"
+    read = _read(folder / STUDY, FORMATS, _plan, advice)
+    if read is None:
+        return None
+    format_, plan = read
+    return plan if format_ == FORMAT else _identified(plan, folder)
+
+
+def _read(
+    path: Path, formats: Collection[int], parse: Callable[[dict[str, Any]], T], advice: str
+) -> T | None:
+    """Read a JSON file of a study's folder; None where there is none."""
     try:
         values = read_mapping(path, MAX_BYTES)
-        version = values.get("format")
-        if version not in FORMATS:
-            message = f"format {quoted(version)} is not one that this version of nnexp reads"
-            raise RunError(f"{path}: {message}: {', '.join(map(str, FORMATS))}")
+        if (format_ := values.get("format")) not in formats:
+            message = f"format {quoted(format_)} is not one that this version of nnexp reads"
+            raise RunError(f"{path}: {message}: {', '.join(map(str, formats))}")
         if is_deep(values, MAX_DEPTH):
             raise ValueError("nested too deep")
-        plan = _plan(values)
+        return parse(values)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RunError(f"{path}: is damaged; the next `nnexp sweep` writes it anew") from error
-    return plan if version == FORMAT else _identified(plan, folder)
+        raise RunError(f"{path}: is damaged; {advice}") from error
 
 
-def _plan(values: dict[str, Any]) -> StudyPlan:
+def _write(path: Path, values: dict[str, Any]) -> None:
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    with guarded(path.parent, begun=False):
+        files.make_folder(path.parent)
+        files.replace(path, text.encode(), owned=False)
+
+
+def _plan(values: dict[str, Any]) -> tuple[int, StudyPlan]:
     arms = {name: {**arm, "identities": [arm["identity"]]} for name, arm in values["arms"].items()}
     plan = _PLAN.validate_python(values | {"arms": arms})
     at = OLD_STATISTICS.get(plan.at, plan.at)
@@ -95,7 +120,7 @@ def _plan(values: dict[str, Any]) -> StudyPlan:
         or not 0 <= (plan.margin or 0) < inf
     ):
         raise ValueError("out of range")
-    return replace(plan, at=at)
+    return values["format"], replace(plan, at=at)
 
 
 def _identified(plan: StudyPlan, folder: Path) -> StudyPlan:
@@ -162,7 +187,51 @@ def claim_folder(folder: Path, record: StudyPlan, *, chosen: bool = False) -> No
     for name, arm in record.arms.items():
         rest = {k: v for k, v in values["arms"][name].items() if k != "identities"}
         values["arms"][name] = {"identity": arm.identities[0]} | rest
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    with guarded(folder, begun=False):
-        folder.mkdir(parents=True, exist_ok=True)
-        files.replace(folder / STUDY, text.encode(), owned=False)
+    _write(folder / STUDY, values)
+
+
+def claim_search(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
+    """Write tune.json, which says how the trials of a folder are judged; return notes.
+
+    Args:
+        tune: how.
+        folder: of the study.
+        write: False only looks whether the folder can be used.
+
+    Raises:
+        RunError: the trials there are of another search, or the file cannot be read or written.
+    """
+    rules = without_later_keys(tune.model_dump(exclude={"trials"}), "tune.")
+    versions = {"nnexp": nnexp.__version__, "optuna": version("optuna")}
+    advice = (
+        "the trials are not: if the study is still the one they are of, delete this file, and run "
+        "the command again"
+    )
+    read = _read(folder / TUNE, (TUNE_FORMAT,), _rules, advice)
+    if read is None:
+        if write:
+            values = {"format": TUNE_FORMAT, "tune": rules, "versions": versions}
+            _write(folder / TUNE, values)
+        return []
+    before, began = read
+    pairs = {key: [_rule(each, key) for each in (before, rules)] for key in before | rules}
+    lines = [
+        f"  {k}: {quoted(old)} -> {quoted(new)}" for k, (old, new) in pairs.items() if old != new
+    ]
+    if lines:
+        raise RunError(
+            "\n".join([f"{folder}: holds trials of another search:", *lines])
+            + "\ngive this study another name, or another place with --runs-dir"
+        )
+    old, new = began.get("optuna"), versions["optuna"]
+    return [] if old == new else [f"begun with Optuna {old}; the next settings are chosen by {new}"]
+
+
+def _rules(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    rules = dict(values["tune"])
+    rules["space"] = with_new_keys(rules["space"])
+    return rules, dict(values["versions"])
+
+
+def _rule(rules: dict[str, Any], key: str) -> Any:
+    return rules.get(key, LATER_KEYS.get(f"tune.{key}"))

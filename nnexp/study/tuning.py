@@ -7,10 +7,8 @@ where they were interrupted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -19,27 +17,21 @@ from typing import Any
 
 import numpy as np
 
-import nnexp
-from nnexp.config.identity import identity, with_new_keys
+from nnexp.config.identity import identity
 from nnexp.config.rules import metric_problem
 from nnexp.config.space import Choices, Space
 from nnexp.config.study import MANY, Arm, Study, Tune, check_metric, confirm_seeds
 from nnexp.errors import OptionError, RunError
-from nnexp.io import files
-from nnexp.io.files import guarded
-from nnexp.io.json_files import read_mapping
 from nnexp.run.assembly import DataCache
 from nnexp.study.engine import Settings, Watcher
 from nnexp.study.estimate import estimate
 from nnexp.study.jobs import Done, Job
 from nnexp.study.search import MONITOR, Search, configured, quiet_optuna
 from nnexp.study.sweep import run_jobs
-from nnexp.text import quoted
 
 # Sets that the confirming runs evaluate whatever the arms say.
 CONFIRMED = ("validation", "test")
-TRIALS, CONFIRM, TUNE = "trials", "confirm", "tune.json"
-FORMAT, MAX_BYTES = 1, 1_000_000
+TRIALS, CONFIRM = "trials", "confirm"
 _CORNERS = 256
 # What a trial may not change: what it is called, what it is judged by, and the budget.
 _FIXED = ("name", "description", "tags", "reference", "seed", "epochs", "monitor", "monitor_every")
@@ -131,51 +123,6 @@ def _refuse_twins(study: Study, tune: Tune) -> None:
         if twin is not arm:
             message = f"{twin.name} and {arm.name} differ in nothing but what is searched"
             raise study.error(("arms", arm.arm), message)
-
-
-def claim(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
-    """Write tune.json, which says how the trials of a folder are judged; return notes.
-
-    Args:
-        tune: how.
-        folder: of the study.
-        write: False only looks whether the folder can be used.
-
-    Raises:
-        RunError: the trials there are of another search, or the file cannot be read or written.
-    """
-    rules = tune.model_dump(exclude={"trials"})
-    versions = {"nnexp": nnexp.__version__, "optuna": version("optuna")}
-    path = folder / TUNE
-    try:
-        there = read_mapping(path, MAX_BYTES)
-        if there.get("format") != FORMAT:
-            message = f"format {quoted(there.get('format'))} is not the one of this version"
-            raise RunError(f"{path}: {message}: {FORMAT}")
-        before, began = dict(there["tune"]), dict(there["versions"])
-        before["space"] = with_new_keys(before["space"])
-    except FileNotFoundError:
-        if write:
-            record = {"format": FORMAT, "tune": rules, "versions": versions}
-            text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-            with guarded(folder):
-                files.make_folder(folder)
-                files.replace(path, text.encode(), owned=False)
-        return []
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        message = "is damaged; the trials are not: if the study is still the one they are of, "
-        raise RunError(f"{path}: {message}delete this file, and run the command again") from error
-    changed = [key for key in rules if before.get(key) != rules[key]]
-    if changed:
-        lines = [f"  {key}: {quoted(before.get(key))} -> {quoted(rules[key])}" for key in changed]
-        raise RunError(
-            "\n".join([f"{folder}: holds trials of another search:", *lines])
-            + "\ngive this study another name, or another place with --runs-dir"
-        )
-    old, new = began.get("optuna"), versions["optuna"]
-    return [] if old == new else [f"begun with Optuna {old}; the next settings are chosen by {new}"]
 
 
 def search_all(

@@ -22,8 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnexp.cli import cli
+from nnexp.config.identity import LATER_KEYS
 from nnexp.config.space import Choices, Integers, Log, Space, Uniform
-from nnexp.config.study import Study, load_study
+from nnexp.config.study import Study, Tune, load_study
 from nnexp.errors import NnexpError, RunError
 from nnexp.nn.metrics import Evaluation, evaluate
 from nnexp.nn.types import Examples
@@ -34,9 +35,9 @@ from nnexp.run.reader import open_run
 from nnexp.stats.summary import Point
 from nnexp.study.engine import Settings, Watcher
 from nnexp.study.jobs import Done, Job, perform
-from nnexp.study.record import claim_folder, read_study, record_of
+from nnexp.study.record import claim_folder, claim_search, read_study, record_of
 from nnexp.study.search import MIN_COMPLETE, Pruning, Search, State, Trial, medians, propose
-from nnexp.study.tuning import claim, confirmation, prepare, search_all
+from nnexp.study.tuning import confirmation, prepare, search_all
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 TEXT = """\
@@ -554,8 +555,8 @@ def test_a_folder_that_holds_another_search_is_refused(tmp_path: Path) -> None:
     """More trials are the same search; another space, metric, seed or rule of pruning is not."""
     tune = load_study(write(tmp_path)).tune
     assert tune
-    assert claim(tune, tmp_path / "study") == []
-    assert claim(tune.model_copy(update={"trials": 30}), tmp_path / "study") == []
+    assert claim_search(tune, tmp_path / "study") == []
+    assert claim_search(tune.model_copy(update={"trials": 30}), tmp_path / "study") == []
     path = tmp_path / "study" / "tune.json"
     before = path.read_bytes()
     for key, value in (
@@ -565,10 +566,10 @@ def test_a_folder_that_holds_another_search_is_refused(tmp_path: Path) -> None:
         ("epochs", 7),
     ):
         with pytest.raises(RunError, match=f"another search:\n  {key}: "):
-            claim(tune.model_copy(update={key: value}), tmp_path / "study")
+            claim_search(tune.model_copy(update={key: value}), tmp_path / "study")
     assert path.read_bytes() == before
     path.write_text(before.decode().replace(optuna.__version__, "1.2.3"))
-    (note,) = claim(tune, tmp_path / "study")
+    (note,) = claim_search(tune, tmp_path / "study")
     assert "Optuna 1.2.3" in note
 
 
@@ -577,10 +578,41 @@ def test_a_search_of_a_key_that_has_a_new_name_goes_on(tmp_path: Path) -> None:
     tune = load_study(write(tmp_path)).tune
     assert tune
     tune = tune.model_copy(update={"space": {"softmax_scale": Choices([1, 2])}})
-    claim(tune, tmp_path)
+    claim_search(tune, tmp_path)
     path = tmp_path / "tune.json"
     path.write_text(path.read_text().replace("softmax_scale", "temperature"))
-    assert claim(tune, tmp_path) == []
+    assert claim_search(tune, tmp_path) == []
+
+
+def test_a_rule_of_a_later_version_refuses_only_what_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search from before a key of `tune` continues with the value by which it was made alone."""
+    tune = load_study(write(tmp_path)).tune
+    assert tune
+    path = tmp_path / "tune.json"
+    claim_search(tune, tmp_path)
+    text = path.read_text()
+    monkeypatch.setitem(LATER_KEYS, "tune.seed", 0)  # as if it had come after that search
+    path.write_text(text.replace(',\n    "seed": 0', ""))
+    assert path.read_text() != text
+    assert claim_search(tune, tmp_path) == []
+    with pytest.raises(RunError, match="another search:\n  seed: 0 -> 3"):
+        claim_search(tune.model_copy(update={"seed": 3}), tmp_path)
+    # What a version without the key can continue, it can read; the rest it refuses.
+    path.unlink()
+    claim_search(tune, tmp_path)
+    assert "seed" not in path.read_text()
+    path.write_text(text.replace('"seed": 0', '"seed": 0,\n    "sampler": "grid"'))
+    with pytest.raises(RunError, match="another search:\n  sampler: 'grid' -> nothing"):
+        claim_search(tune, tmp_path)
+
+
+def test_every_key_of_tune_is_in_the_first_tune_json_or_a_later_key() -> None:
+    """Whoever adds a key says by which value earlier versions act: see LATER_KEYS."""
+    first = {"space", "trials", "metric", "epochs", "prune", "seed"}
+    later = {key.removeprefix("tune.") for key in LATER_KEYS if key.startswith("tune.")}
+    assert set(Tune.model_fields) == first | later
 
 
 @pytest.mark.parametrize(
@@ -592,7 +624,7 @@ def test_a_damaged_tune_json_is_named(tmp_path: Path, text: str) -> None:
     assert tune
     (tmp_path / "tune.json").write_text(text)
     with pytest.raises(RunError, match=r"tune\.json: (is damaged|format 9)"):
-        claim(tune, tmp_path)
+        claim_search(tune, tmp_path)
     assert (tmp_path / "tune.json").read_text() == text
 
 
