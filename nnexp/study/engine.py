@@ -26,60 +26,35 @@ Report = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What runs jobs.
-
-    Attributes:
-        executor: takes the tasks.
-        prepare: (job, its number) -> the arguments of the task; called in this process.
-        task: called in a worker; returns the result of the job.
-        finish: (job, result of its task) -> Done; called in this process.
-        reports: yields the reports of running jobs since the last call.
-        stop: ends the workers at once; their runs end as interrupted.
-        lost: the message for tasks that were lost with their workers.
-    """
+    """What runs jobs: all is called in this process, but the task, in a worker."""
 
     executor: Executor
-    prepare: Callable[[Job, int], tuple[Any, ...]]
+    prepare: Callable[[Job, int], tuple[Any, ...]]  # (job, its number) -> arguments of the task
     task: Callable[..., Any]
-    finish: Callable[[Job, Any], Done]
-    reports: Callable[[], Iterator[Report]]
-    stop: Callable[[], None]
-    lost: str
+    finish: Callable[[Job, Any], Done]  # (job, what its task returned)
+    reports: Callable[[], Iterator[Report]]  # those of running jobs since the last call
+    stop: Callable[[], None]  # ends the workers at once; their runs end as interrupted
+    lost: str  # the message for tasks that were lost with their workers
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an engine is started with.
+    """What an engine is started with."""
 
-    Attributes:
-        jobs: how many runs at a time.
-        runs: the folder that the runs are in, or below.
-        data: their data, loaded in this process.
-        argv: the command, for the records.
-        engine: its name.
-        address: of a scheduler.
-    """
-
-    jobs: int
-    runs: Path
-    data: DataCache
-    argv: tuple[str, ...] = ()
+    jobs: int  # how many at a time
+    runs: Path  # the folder that the runs are in, or below
+    data: DataCache  # of this process
+    argv: tuple[str, ...] = ()  # the command, for the records
     engine: str = "local"
-    address: str | None = None
+    address: str | None = None  # of a scheduler
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An engine by name.
+    """How an engine is started: its module is imported then."""
 
-    Attributes:
-        function: (settings) -> the context of an Engine, as "module:function"; its module is
-            imported when the engine is started.
-        extra: of nnexp, which installs the packages it needs.
-    """
-
-    function: str
-    extra: str = ""
+    function: str  # "module:function": (settings) -> the context of an Engine
+    extra: str = ""  # of nnexp, which installs the packages it needs
 
 
 ENGINES = {

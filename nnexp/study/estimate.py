@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from statistics import median
 from time import perf_counter
@@ -42,7 +43,8 @@ def estimate(jobs: Iterable[Job], data: DataCache) -> list[float]:
     with provenance.one_thread():
         for job in jobs:
             experiment = job.config.experiment
-            kind = _kind(experiment)
+            same = [getattr(experiment, name) for name in _SAME]
+            kind = repr((same, [bool(getattr(experiment, name)) for name in _ON_OR_OFF]))
             cost = job.cost() / experiment.epochs
             if kind not in timed and (perf_counter() < end or not rates):
                 timed[kind] = seconds_per_epoch(experiment, data.load(job.config))
@@ -62,11 +64,6 @@ def together(seconds: Iterable[float], jobs: int) -> float:
     return max(sum(each) / jobs, *each, 0.0)
 
 
-def _kind(experiment: Experiment) -> str:
-    same = [getattr(experiment, name) for name in _SAME]
-    return repr((same, [bool(getattr(experiment, name)) for name in _ON_OR_OFF]))
-
-
 @np.errstate(all="ignore")
 def seconds_per_epoch(experiment: Experiment, dataset: Dataset) -> float:
     """Time some steps and some evaluations; return the seconds of an epoch of them."""
@@ -82,8 +79,7 @@ def seconds_per_epoch(experiment: Experiment, dataset: Dataset) -> float:
 
     def train_some(n: int) -> float:
         began = perf_counter()
-        for _ in sgd.epoch(examples, order[:n], eta=1e-6):
-            pass
+        deque(sgd.epoch(examples, order[:n], eta=1e-6), maxlen=0)
         return perf_counter() - began
 
     def evaluate_some(monitored: Examples) -> float:

@@ -31,19 +31,12 @@ BUSY, FREE = "busy", "free"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run to train.
-
-    Attributes:
-        config: the experiment, with its seed.
-        runs: the folder that its folder is to be in.
-        digest: sha256 of its data; empty where any will do.
-        ending: may end the run before its last epoch; it travels to the worker with the job.
-    """
+    """One run to train."""
 
     config: Config
-    runs: Path
-    digest: str = ""
-    ending: Ending = never
+    runs: Path  # the folder that its folder is to be in
+    digest: str = ""  # sha256 of its data; empty where any will do
+    ending: Ending = never  # travels to the worker with the job
 
     @property
     def name(self) -> str:
@@ -73,21 +66,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The result of a job: the folder and status of its run, or the error that prevented it.
-
-    Attributes:
-        job: that was done.
-        folder: of its run.
-        status: of the run; failed; or busy, when another process is training it.
-        error: why it failed.
-        epochs: how many were trained for it now; 0 where it was complete.
-    """
+    """The result of a job: the folder and status of its run, or the error that prevented it."""
 
     job: Job
     folder: Path | None
-    status: str
+    status: str  # of the run; failed; or busy, when another process is training it
     error: str = ""
-    epochs: int = 0
+    epochs: int = 0  # that were trained for it now
 
 
 def plan(configs: Iterable[Config], runs: Path, data: DataCache) -> list[Job]:

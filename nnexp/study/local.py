@@ -208,9 +208,13 @@ def share(shared: Path, experiment: Experiment, dataset: Dataset) -> None:
         hidden.mkdir(parents=True)
         sets: dict[str, Any] = {}
         for name, examples in dataset.sets.items():
-            arrays = {"x": examples.x, "y": examples.y, "labels": examples.labels}
-            sums = {key: _write(hidden / f"{name}-{key}.npy", a) for key, a in arrays.items()}
+            arrays = {"x": examples.x, "y": examples.y}
+            if examples.labels is not None:
+                arrays["labels"] = examples.labels
+            sums = {key: _sum(array) for key, array in arrays.items()}
             sets[name] = {"scale": examples.scale, "sha256": sums}
+            for key, array in arrays.items():
+                np.save(hidden / f"{name}-{key}.npy", array, allow_pickle=False)
         words = {key: getattr(dataset, key) for key in ("name", "classes", "digest", "image")}
         (hidden / _META).write_text(json.dumps(words | {"sets": sets}))
         hidden.rename(folder)
@@ -243,39 +247,23 @@ def _meta(folder: Path) -> Any:
     return json.loads((folder / _META).read_text())
 
 
-def _write(path: Path, array: Array | None) -> str | None:
-    if array is None:
-        return None
-    np.save(path, array, allow_pickle=False)
-    return _sum(array)
-
-
 def _sum(array: Array) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def _map(folder: Path) -> Dataset:
     meta = _meta(folder)
-    sets = {}
-    for name, entry in meta["sets"].items():
-        x, y, labels = (
-            _mapped(folder / f"{name}-{key}.npy", entry["sha256"][key])
-            for key in ("x", "y", "labels")
-        )
-        if x is None or y is None:
-            raise ValueError(name)
-        sets[name] = Examples(x, y, entry["scale"], labels)
-    classes, image = meta["classes"], meta["image"]
-    return Dataset(
-        meta["name"], sets, classes and tuple(classes), meta["digest"], image and tuple(image)
-    )
+    classes, image = (meta[key] and tuple(meta[key]) for key in ("classes", "image"))
+    sets = {name: _examples(folder / name, **entry) for name, entry in meta["sets"].items()}
+    return Dataset(meta["name"], sets, classes, meta["digest"], image)
 
 
-def _mapped(path: Path, digest: str | None) -> Array | None:
-    if digest is None:
-        return None
-    mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # noqa: TID251 - nnexp wrote it
-    array: Array = np.asarray(mapped)
-    if _sum(array) != digest:
-        raise ValueError(path)
-    return array
+def _examples(stem: Path, scale: float, sha256: dict[str, str]) -> Examples:
+    arrays: dict[str, Array] = {}
+    for key, digest in sha256.items():
+        path = stem.with_name(f"{stem.name}-{key}.npy")
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # noqa: TID251 - nnexp wrote it
+        arrays[key] = np.asarray(mapped)
+        if _sum(arrays[key]) != digest:
+            raise ValueError(path)
+    return Examples(**arrays, scale=scale)

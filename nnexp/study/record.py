@@ -42,12 +42,7 @@ _PLAN = TypeAdapter(StudyPlan)
 
 
 def record_of(study: Study, data: DataCache, effort: int = 0) -> StudyPlan:
-    """Return what is to be recorded of a study.
-
-    Args:
-        study: with its arms.
-        data: their data.
-        effort: the trials that the settings of each arm were chosen from.
+    """Return what is to be recorded of a study whose settings were chosen from `effort` trials.
 
     Raises:
         ConfigError: data cannot be read, or do not fit.
@@ -141,12 +136,7 @@ def check_folder(folder: Path, record: StudyPlan, *, chosen: bool = False) -> bo
     """Refuse a folder that holds another study; return whether it says all of this one already.
 
     It is the same study as long as it has an arm in common, so that arms and seeds can be added.
-
-    Args:
-        folder: of the runs.
-        record: of the study.
-        chosen: whether the settings of the arms were chosen by a search: then all arms that are
-            in both must be the same.
+    Where the settings were `chosen` by a search, all arms that are in both must be the same.
 
     Raises:
         RunError: it is another study.
@@ -166,8 +156,8 @@ def check_folder(folder: Path, record: StudyPlan, *, chosen: bool = False) -> bo
             f"{folder}: holds runs of other settings of {', '.join(changed[:6])}, chosen by a "
             "search that was shorter, or of other epochs; move it away, and run the command again"
         )
-    common = {each for arm in there.arms.values() for each in arm.identities}
-    if all(common.isdisjoint(arm.identities) for arm in record.arms.values()):
+    before = {each for arm in there.arms.values() for each in arm.identities}
+    if all(before.isdisjoint(arm.identities) for arm in record.arms.values()):
         raise RunError(
             f"{folder}: holds another study, whose arms {', '.join(list(there.arms)[:6])} have "
             "other settings or data; give this one another name, or another place with --runs-dir"
@@ -191,12 +181,7 @@ def claim_folder(folder: Path, record: StudyPlan, *, chosen: bool = False) -> No
 
 
 def claim_search(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
-    """Write tune.json, which says how the trials of a folder are judged; return notes.
-
-    Args:
-        tune: how.
-        folder: of the study.
-        write: False only looks whether the folder can be used.
+    """Write tune.json into a study's folder, or only look whether that can be used; return notes.
 
     Raises:
         RunError: the trials there are of another search, or the file cannot be read or written.

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from math import ceil, inf, isfinite
 from pathlib import Path
 from statistics import median
@@ -48,21 +49,15 @@ _LONGEST = 80
 class Trial:
     """What a trial tried and what came of it.
 
-    Attributes:
-        settings: the value of each key of the space.
-        state: of a diverged trial nothing counts but that it is worse than any other.
-        values: of the metric, with their epochs.
-        number: from 0.
-        folder: of its run.
-        epochs: how many were trained.
+    Of a diverged trial nothing counts but that it is worse than any other.
     """
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any]  # the value of each key of the space
     state: State
-    values: Sequence[Point]
-    number: int
+    values: Sequence[Point]  # of the metric
+    number: int  # from 0
     folder: Path
-    epochs: int
+    epochs: int  # that were trained
 
     def best(self, metric: str) -> Point | None:
         """Return the best epoch, the first of equals: what the trial counts as."""
@@ -132,26 +127,16 @@ def medians(trials: Iterable[Trial], epochs: int) -> dict[int, float]:
     complete = [trial.values for trial in trials if trial.state == "complete"]
     if len(complete) < MIN_COMPLETE:
         return {}
-    by_epoch = {}
-    for epoch in range(ceil(epochs / 4), epochs):
-        values = [p.value for points in complete for p in points if p.epoch == epoch]
-        finite = [value for value in values if isfinite(value)]
-        if finite:
-            by_epoch[epoch] = median(finite)
-    return by_epoch
+    values: dict[int, list[float]] = {epoch: [] for epoch in range(ceil(epochs / 4), epochs)}
+    for point in chain.from_iterable(complete):
+        if point.epoch in values and isfinite(point.value):
+            values[point.epoch].append(point.value)
+    return {epoch: median(each) for epoch, each in values.items() if each}
 
 
 @dataclass
 class Search:
-    """The search of one arm's settings, trial by trial.
-
-    Attributes:
-        arm: whose settings are searched.
-        tune: how.
-        runs: the folder of the trials' run folders.
-        data: where the trials' data are kept.
-        trials: those that have ended.
-    """
+    """The search of one arm's settings: its trials, with their folders in `runs`, in order."""
 
     study: Study
     arm: Arm
@@ -164,6 +149,10 @@ class Search:
     def epochs(self) -> int:
         """The epochs of a trial that is not ended early."""
         return self.tune.epochs or self.arm.config.experiment.epochs
+
+    @property
+    def _first(self) -> dict[str, Any]:
+        return {key: space.samples()[0] for key, space in self.tune.space.items()}
 
     def following(self) -> Job | None:
         """Take note of the trials that are there, and return the next one to train, or None.
@@ -216,8 +205,7 @@ class Search:
 
     def _read(self, number: int) -> Trial | None:
         """Return a trial if its run has ended; a damaged folder is named, not passed over."""
-        first = {key: space.samples()[0] for key, space in self.tune.space.items()}
-        for folder in candidates(self.job(first, number)):
+        for folder in candidates(self.job(self._first, number)):
             if not os.path.lexists(folder):
                 return None
             advice = "move it away, and the next `nnexp tune` makes the same trial again"
@@ -273,10 +261,10 @@ class Search:
     @cached_property
     def _full(self) -> dict[str, list[tuple[Any, Any]]]:
         """The values of each list, with what they are in a config that has every key."""
-        first = {key: space.samples()[0] for key, space in self.tune.space.items()}
 
         def full(key: str, value: Any) -> Any:
-            return _part(configured(self.study, self.arm, first | {key: value}).values(), key)
+            settings = self._first | {key: value}
+            return _part(configured(self.study, self.arm, settings).values(), key)
 
         return {
             key: [(value, full(key, value)) for value in space.values]
@@ -286,13 +274,9 @@ class Search:
 
 
 def configured(study: Study, arm: Arm, settings: Mapping[str, Any], **more: Any) -> Config:
-    """Return an arm's config with settings from the space; problems name the study's lines.
+    """Return an arm's config with settings from the space, by dotted keys, and further keys.
 
-    Args:
-        study: whose tune.space the settings are from.
-        arm: what they are added to.
-        settings: dotted key -> value.
-        more: further keys of the config.
+    Problems name the study's lines.
 
     Raises:
         ConfigError: no run can have these settings.
@@ -322,12 +306,6 @@ def propose(
 
     Tree-structured Parzen estimator (Bergstra et al., Algorithms for Hyper-Parameter Optimization,
     NeurIPS 2011) over all keys at once, as Optuna has it; the first ten trials are drawn at random.
-
-    Args:
-        spaces: key -> its values, as in a study's tune.space.
-        trials: so far, in their order.
-        metric: what is to be high or, if a cost, low.
-        seed: of the search.
 
     Raises:
         NnexpError: Optuna is not installed.

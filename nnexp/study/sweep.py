@@ -38,12 +38,12 @@ def run_jobs(
     """Run jobs, and those that follow from them, on an engine; see `run_all`.
 
     Args:
-        jobs: to be run; without any, no engine is started.
-        settings: of the engine, which runs no more of them at a time than there are.
+        jobs: without any, no engine is started.
+        settings: of the engine, which runs no more at a time than there are jobs.
         watcher: follows the runs.
         fail_fast: end all when one fails or diverges.
         first: called once the engine has started, before anything is written.
-        then: (result of a job) -> a job that follows from it.
+        then: (result of a job) -> a job that follows from it, or None.
 
     Raises:
         RunError: a folder cannot be written, a worker was killed, or the engine cannot do it.

@@ -40,13 +40,7 @@ _INSIDE = (0.271828, 0.381966, 0.618034)
 
 
 def prepare(study: Study, folder: Path, data: DataCache, *, many: bool = False) -> list[Search]:
-    """Return the search of each arm, none of them begun, or refuse what the user can mend.
-
-    Args:
-        study: with its tune.
-        folder: of the study.
-        data: keeps the data sets.
-        many: allow more than 10,000 runs.
+    """Return the search of each arm, none of them begun; `many` allows more than 10,000 runs.
 
     Raises:
         ConfigError: what is searched, or how, makes no sense, or no run can have such settings.
@@ -130,10 +124,7 @@ def search_all(
 ) -> None:
     """Make the trials that are missing, those of different arms at the same time.
 
-    Args:
-        searches: whose trials are made.
-        settings: of the engine that trains them.
-        watcher: follows the runs; when a run has ended, its trial is in the search.
+    When the watcher hears that a run has ended, its trial is in the search.
 
     Raises:
         ConfigError: the space holds settings that no run can have.
@@ -163,23 +154,14 @@ def search_all(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be trained for an arm, and about how many seconds it takes at most.
-
-    Attributes:
-        arm: its name.
-        done: trials that have ended.
-        epochs: of a trial.
-        trials: seconds of those that are missing.
-        then: epochs of a confirming run.
-        runs: seconds of the confirming runs.
-    """
+    """What is to be trained for an arm, and about how many seconds it takes at most."""
 
     arm: str
-    done: int
-    epochs: int
-    trials: float
-    then: int
-    runs: float
+    done: int  # trials that have ended
+    epochs: int  # of a trial
+    trials: float  # seconds of those that are missing
+    then: int  # epochs of a confirming run
+    runs: float  # seconds of the confirming runs
 
 
 def expected(study: Study, search: Search) -> Plan:
