@@ -116,6 +116,16 @@ def find_runs(names: tuple[str, ...], runs_dir: Path) -> list[Run]:
     return runs
 
 
+class _Logged:
+    """The metrics that any of the runs has logged; each is looked for when it is asked for."""
+
+    def __init__(self, runs: list[Run]) -> None:
+        self._runs = runs
+
+    def __contains__(self, metric: object) -> bool:
+        return any(metric in run.facts.summary for run in self._runs)
+
+
 def choose_metric(runs: list[Run], metric: str | None, option: str = "--metric") -> str:
     """Return the metric asked for, or the one the runs are judged by.
 
@@ -123,12 +133,13 @@ def choose_metric(runs: list[Run], metric: str | None, option: str = "--metric")
         OptionError: no run has logged it.
         RunError: no run has logged anything.
     """
-    logged = [name for name in METRICS if any(name in run.facts.summary for run in runs)]
+    logged = _Logged(runs)
     chosen = metric or default_metric(logged)
     if chosen is None:
         raise RunError("none of the runs has logged a metric")
     if chosen not in logged:
-        allowed = one_of(logged) if logged else "nothing"
-        hint = did_you_mean(chosen, logged)
+        names = [name for name in METRICS if name in logged]
+        allowed = one_of(names) if names else "nothing"
+        hint = did_you_mean(chosen, names)
         raise OptionError(f"{option} {chosen}: not logged by these runs; they have {allowed}{hint}")
     return chosen

@@ -79,27 +79,18 @@ class Record(Mapping[str, Any]):
     def __init__(self, data: bytes, written_ns: int = 0) -> None:
         self.problems: dict[str, None] = {}
         self.written_ns = written_ns
-        self._data = data
         self._values: dict[str, Any] = {}
-        if not _has_layout(data):
+        lines = _lines(data)
+        if lines is None:
             values = parse_mapping(data)
             for old in _OLD_ENTRIES.keys() & values.keys():
                 values.setdefault(_OLD_ENTRIES[old], values.pop(old))
-            self._data = laid_out(values)
-            self._data = laid_out(dict(self))
+            lines = _lines(laid_out(values)) or {}
+        self._lines = lines
         version = self.get("format")
         if version not in range(1, FORMAT + 1):
             problem = f"format {quoted(version)}: this version of nnexp reads 1 to {FORMAT}"
             self.problems[problem] = None
-
-    def _line(self, key: str) -> bytes | None:
-        """Return the JSON of an entry; None where there is none."""
-        needle = _needle(key)
-        start = self._data.find(needle)
-        if start < 0:
-            return None
-        start += len(needle)
-        return self._data[start : self._data.find(b"\n", start)].removesuffix(b",")
 
     def __getitem__(self, key: str) -> Any:
         value = self.get(key, _UNSOUND)
@@ -110,7 +101,7 @@ class Record(Mapping[str, Any]):
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of an entry, or `default` where there is no sound one."""
         if key not in self._values:
-            line = self._line(key)
+            line = self._lines.get(_name(key))
             value, problems = (_UNSOUND, {}) if line is None else _entry(key, line)
             self.problems |= problems
             self._values[key] = value
@@ -118,8 +109,7 @@ class Record(Mapping[str, Any]):
         return default if value is _UNSOUND else value
 
     def __iter__(self) -> Iterator[str]:
-        lines = self._data[2:-3].split(b"\n")
-        keys = filter(None, map(_key, lines))
+        keys = filter(None, map(_key, self._lines))
         return iter([key for key in keys if self.get(key, self) is not self])
 
     def __len__(self) -> int:
@@ -135,7 +125,7 @@ class Record(Mapping[str, Any]):
     @property
     def facts(self) -> Facts | None:
         """What the log came to; None where it is not recorded."""
-        summary, seconds = self._line("summary"), self._line("seconds_per_epoch")
+        summary, seconds = self._lines.get(b"summary"), self._lines.get(b"seconds_per_epoch")
         if summary is None:
             return None
         try:
@@ -147,7 +137,7 @@ class Record(Mapping[str, Any]):
     @property
     def config(self) -> tuple[bytes, Any] | None:
         """The config with the seed 0 as JSON, the same for the runs of an arm, and the seed."""
-        line = self._line("config") or b""
+        line = self._lines.get(b"config", b"")
         before, *after = line.split(_SEED)
         if len(after) == 1 and line.startswith(b"{"):  # else it is not what a run writes
             seed, comma, rest = after[0].partition(b",")
@@ -157,10 +147,16 @@ class Record(Mapping[str, Any]):
         return None if config is None else without_seed(config)
 
 
-def _key(line: bytes) -> str | None:
-    """Return the key that a line begins with; None where it is damaged."""
+@lru_cache(maxsize=256)
+def _name(key: str) -> bytes:
+    """Return a key as it stands in JSON, between its quotes."""
+    return _json(key)[1:-1].encode("utf-8", "backslashreplace")
+
+
+def _key(name: bytes) -> str | None:
+    """Return the key that stands in JSON as this; None where it is damaged."""
     try:
-        return str(parse_value(line.partition(b'": ')[0] + b'"'))
+        return str(parse_value(b'"%b"' % name))
     except ValueError:
         return None
 
@@ -202,11 +198,6 @@ def identity_of(packed: bytes, digest: str | None) -> str:
     return identity_v1(config) if digest is None else identity(config, digest)
 
 
-@lru_cache(maxsize=256)
-def _needle(key: str) -> bytes:
-    return f"\n{_json(key)}: ".encode("utf-8", "backslashreplace")
-
-
 def laid_out(entries: Mapping[str, Any]) -> bytes:
     """Return JSON with a line per entry: a person can read it, and `Record` line by line."""
     lines = (f"{_json(key)}: {_json(value)}" for key, value in entries.items())
@@ -218,10 +209,17 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _has_layout(data: bytes) -> bool:
-    """Tell whether JSON has a line per entry: between the braces each line begins with a key."""
-    whole = data.startswith(b'{\n"') and data.endswith(b"\n}\n")
-    return whole and data.count(b'\n"') == data.count(b"\n") - 2
+def _lines(data: bytes) -> dict[bytes, bytes] | None:
+    """Return the JSON of each entry by its key; None where the entries are not a line each."""
+    if not (data.startswith(b'{\n"') and data.endswith(b"\n}\n")):
+        return None
+    lines = data[3:-3].split(b',\n"')
+    if len(lines) != data.count(b"\n") - 2:
+        return None
+    try:
+        return dict(line.split(b'": ', 1) for line in lines)
+    except ValueError:  # a line without a key
+        return None
 
 
 def _entry(key: str, line: bytes) -> tuple[Any, dict[str, None]]:
