@@ -291,5 +291,6 @@ def test_dask_is_asked_for_only_where_it_is_needed(
     monkeypatch.delattr("nnexp.study.dask.cluster")
     refused = nnexp("sweep", study, "--engine", "dask", code=1)
     assert "pip install 'nnexp[cluster]'" in refused.stderr
-    usage = nnexp("sweep", study, "--address", "tcp://127.0.0.1:1", code=2)
-    assert "--address needs --engine dask" in usage.stderr
+    for command in ("sweep", "tune"):
+        usage = nnexp(command, study, "--address", "tcp://127.0.0.1:1", code=2)
+        assert "--address needs --engine dask" in usage.stderr

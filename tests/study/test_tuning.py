@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -326,19 +327,44 @@ class Ends(Watcher):
         self.names.append(done.job.name)
 
 
-def test_the_result_does_not_depend_on_the_number_of_jobs(
-    undisturbed: Undisturbed, tmp_path: Path
+@pytest.mark.parametrize(("engine", "jobs"), [("local", 1), ("local", 2), ("dask", 2)])
+def test_the_trials_depend_neither_on_the_engine_nor_on_the_number_of_jobs(
+    undisturbed: Undisturbed, tmp_path: Path, engine: str, jobs: int
 ) -> None:
-    """With one process or two, the trials are those that were made in this one."""
-    for jobs in (1, 2):
-        runs = tmp_path / str(jobs)
-        found = searches(undisturbed.path, runs)
-        watcher = Ends()
-        search_all(found, Settings(jobs, runs, found[0].data), watcher)
-        assert contents(runs / "trials") == contents(undisturbed.runs / "trials")
-        assert sorted(watcher.names) == sorted(
-            f"{s.arm.name}-t{n}-s0" for s in found for n in range(8)
-        )
+    """Whoever trains them, they are those that were made in this process, to the byte."""
+    begun = searches(undisturbed.path, tmp_path)
+    watcher = Ends()
+    search_all(begun, Settings(jobs, tmp_path, begun[0].data, engine=engine), watcher)
+    assert contents(tmp_path / "trials") == contents(undisturbed.runs / "trials")
+    assert sorted(watcher.names) == sorted(f"{s.arm.name}-t{n}-s0" for s in begun for n in range(8))
+
+
+@pytest.mark.parametrize("engines", [("local", "dask"), ("dask", "local")])
+def test_a_search_that_another_engine_continues_comes_to_the_same(
+    undisturbed: Undisturbed, tmp_path: Path, engines: tuple[str, str]
+) -> None:
+    """Interrupted on one and continued on the other: the same trials, winners and confirming runs.
+
+    Only the command that each run was trained by is another.
+    """
+    words = ["tune", str(undisturbed.path), "--runs-dir", str(tmp_path), "--jobs", "2", "--engine"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "nnexp", *words, engines[0]],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None and len(list(tmp_path.glob("*/trials/[!.]*/run.json"))) < 5:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert process.returncode == 130, said
+    assert "keeps what was trained; the same command resumes it" in said
+    begun = len(list(tmp_path.glob("*/trials/[!.]*/run.json")))
+    assert 5 <= begun < 16
+    result = CliRunner().invoke(cli, [*words, engines[1], "--quiet"])
+    assert result.exit_code == 0, result.output
+    assert contents(tmp_path / "study") == contents(undisturbed.runs)
 
 
 def test_a_search_that_is_killed_at_any_moment_comes_to_the_same(
