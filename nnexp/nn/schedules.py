@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import cos, inf, pi
-from typing import Any
 
 
 @dataclass
@@ -42,6 +41,10 @@ class Schedule:
 
     Attributes:
         eta: returns η of an epoch (from 1), or None to end the training before it.
+
+    >>> step = SCHEDULES["step"](1.0, 6, every=2, factor=0.1)
+    >>> [round(step.eta(epoch), 3) for epoch in range(1, 7)]
+    [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
     """
 
     eta: Callable[[int], float | None]
@@ -75,13 +78,3 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
     # η / 2^k after k times `patience` epochs without a better validation accuracy  (Nielsen)
     "halve": _Halve,
 }
-
-
-def schedule(name: str, eta: float, epochs: int, **settings: Any) -> Schedule:
-    """Return a schedule by name.
-
-    >>> step = schedule("step", 1.0, 6, every=2, factor=0.1)
-    >>> [round(step.eta(epoch), 3) for epoch in range(1, 7)]
-    [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
-    """
-    return SCHEDULES[name](eta, epochs, **settings)

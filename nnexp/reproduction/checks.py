@@ -51,6 +51,12 @@ def outputs(run: Run) -> list[float]:
     return [value for row in run.log(PARAMETERS) if (value := row.get("a[0,0]")) is not None]
 
 
+def _half(run: Run) -> int:
+    """Return the epoch after which a neuron's output is below half of its first; else the last."""
+    values = outputs(run)
+    return next((i for i, a in enumerate(values, 1) if a < values[0] / 2), len(values))
+
+
 def _gap(run: Run) -> float:
     """Return how many points the training accuracy ends above the test accuracy."""
     return (last(run, "train_accuracy") - last(run, "test_accuracy")) * 100
@@ -64,9 +70,8 @@ def _fall(run: Run, epochs: int) -> float:
 
 def published_output(run: Run, *, quick: bool) -> Finding:
     """Check a neuron's output against the book's, and how soon its error is halved."""
-    values = outputs(run)
+    values, half = outputs(run), _half(run)
     figure = Published.of(run.config).figures.get("output", nan)
-    half = next((i for i, a in enumerate(values, 1) if a < values[0] / 2), len(values))
     speed = half <= 60 if quick else half >= 150
     return Finding(
         f"output {values[-1]:.4f}, half the error after {half} epochs",
@@ -104,11 +109,11 @@ def xent_no_slowdown(*runs: Run) -> Finding:
 
 def linear(*runs: Run) -> Finding:
     """Check that linear neurons learn without a slowdown."""
-    easy, hard = map(outputs, runs)
-    half = next((i for i, a in enumerate(hard, 1) if a < hard[0] / 2), len(hard))
+    easy, hard = (outputs(run)[-1] for run in runs)
+    half = _half(runs[1])
     return Finding(
-        f"outputs {easy[-1]:.1e} and {hard[-1]:.1e}",
-        abs(easy[-1]) < 0.01 and abs(hard[-1]) < 0.01 and half <= 10,
+        f"outputs {easy:.1e} and {hard:.1e}",
+        abs(easy) < 0.01 and abs(hard) < 0.01 and half <= 10,
         "With a linear output the quadratic cost's gradient carries no σ'(z): the badly wrong "
         f"neuron has halved its error after {half} epochs, and both end at 0 to 4 digits.",
     )

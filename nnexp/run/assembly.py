@@ -18,7 +18,7 @@ from nnexp.names import SETS
 from nnexp.nn.backprop import forward
 from nnexp.nn.metrics import Diagnostics
 from nnexp.nn.network import INITIALIZERS, Network
-from nnexp.nn.schedules import Patience, Schedule, schedule
+from nnexp.nn.schedules import SCHEDULES, Patience, Schedule
 from nnexp.nn.sgd import Techniques
 from nnexp.nn.training import EarlyStopping, EpochRecord, streams
 from nnexp.nn.types import DTYPES, Examples
@@ -203,7 +203,7 @@ def learning_rates(experiment: Experiment) -> Schedule:
     chosen = experiment.schedule
     name = chosen if isinstance(chosen, str) else chosen.name
     settings = {} if isinstance(chosen, str) else chosen.model_dump(exclude={"name"})
-    return schedule(name, experiment.eta, experiment.epochs, **settings)
+    return SCHEDULES[name](experiment.eta, experiment.epochs, **settings)
 
 
 def early_stopping(experiment: Experiment) -> EarlyStopping | None:

@@ -159,17 +159,18 @@ def unpaired(a: Sequence[float], b: Sequence[float]) -> Estimate:
     mean, sd, interval = fmean(a) - fmean(b), None, None
     if min(len(a), len(b)) > 1:
         sd = sqrt(variance(a) + variance(b))
-        interval = _welch(mean, variance(a) / len(a), len(a), variance(b) / len(b), len(b))
+        interval = _welch(a, b)
     p, floor = _permute(a, b)
     return Estimate(False, min(len(a), len(b)), mean, sd, interval, p, floor)
 
 
-def _welch(mean: float, va: float, na: int, vb: float, nb: int) -> Interval:
-    """Return mean ± t √(va + vb), with Satterthwaite's degrees of freedom."""
+def _welch(a: Sequence[float], b: Sequence[float]) -> Interval:
+    """Return ā - b̄ ± t √(va + vb), with Satterthwaite's degrees of freedom."""
+    mean, va, vb = fmean(a) - fmean(b), variance(a) / len(a), variance(b) / len(b)
     if va + vb == 0:
         return Interval(mean, mean)
     share = va / (va + vb)
-    df = 1 / (share**2 / (na - 1) + (1 - share) ** 2 / (nb - 1))
+    df = 1 / (share**2 / (len(a) - 1) + (1 - share) ** 2 / (len(b) - 1))
     half = t_quantile(df, ALPHA / 2) * sqrt(va + vb)
     return Interval(mean - half, mean + half)
 

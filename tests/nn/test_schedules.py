@@ -11,7 +11,7 @@ import pytest
 
 from nnexp.nn.metrics import Evaluation
 from nnexp.nn.network import Network
-from nnexp.nn.schedules import SCHEDULES, Patience, Schedule, schedule
+from nnexp.nn.schedules import SCHEDULES, Patience, Schedule
 from nnexp.nn.sgd import Techniques
 from nnexp.nn.training import EarlyStopping, EpochRecord, score, train
 from nnexp.nn.types import Examples
@@ -48,7 +48,7 @@ def test_a_formula_gives_the_sequence_worked_by_hand(
     name: str, settings: dict[str, float], etas: list[float]
 ) -> None:
     """η of each of 8 epochs depends on the epoch alone, in whatever order it is asked for."""
-    ours = schedule(name, 8.0, 8, **settings)
+    ours = SCHEDULES[name](8.0, 8, **settings)
     epochs = range(1, len(etas) + 1)
     for value in (None, 0.5, nan):
         ours.observe(value)
@@ -71,13 +71,13 @@ def test_halving_worked_by_hand() -> None:
     #       waited:       0    0    1    2|0    0    1   1    2|0   0
     scores = [0.5, 0.6, 0.6, 0.55, 0.7, 0.7, None, 0.69, 0.8, 0.0, 0.8, 0.8, 0.8, 0.8]
     etas = [8, 8, 8, 8, 4, 4, 4, 4, 2, 2, 2, 1, 1, 0.5]
-    assert replay(schedule("halve", 8.0, 14, patience=2, stop=128), scores) == etas
+    assert replay(SCHEDULES["halve"](8.0, 14, patience=2, stop=128), scores) == etas
 
 
 @pytest.mark.parametrize(("stop", "halvings"), [(128, 7), (2, 1), (100, 7), (3, 2)])
 def test_halving_ends_when_eta_has_fallen_to_its_part(stop: int, halvings: int) -> None:
     """With stop 128, as in the book, η/64 is the last that is used: seven halvings end it."""
-    ours = schedule("halve", 0.3, 999, patience=3, stop=stop)
+    ours = SCHEDULES["halve"](0.3, 999, patience=3, stop=stop)
     etas = replay(ours, [0.9] * (1 + 3 * halvings) + [0.95])
     assert etas[:-1] == [0.3] + [0.3 / 2**k for k in range(halvings) for _ in range(3)]
     assert etas[-1] is None
@@ -86,9 +86,9 @@ def test_halving_ends_when_eta_has_fallen_to_its_part(stop: int, halvings: int) 
 def test_every_schedule_begins_with_eta() -> None:
     """The first epoch of each has the config's η."""
     settings = {"every": 2, "factor": 0.5, "patience": 1, "stop": 8}
-    for name, function in SCHEDULES.items():
+    for function in SCHEDULES.values():
         own = {key: settings[key] for key in signature(function).parameters.keys() & settings}
-        assert schedule(name, 0.7, 5, **own).eta(1) == 0.7
+        assert function(0.7, 5, **own).eta(1) == 0.7
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_cost_improves_by_falling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_that_ends_with_its_epochs_was_not_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience or a schedule that ends with the last epoch is no reason."""
-    halving = schedule("halve", 0.5, 4, patience=3, stop=2)
+    halving = SCHEDULES["halve"](0.5, 4, patience=3, stop=2)
     records = follow(monkeypatch, [0.5] * 4, stopping=watch(3), ours=halving)
     assert [record.stopped for record in records] == [None] * 4
     assert halving.eta(5) == 0.5
@@ -175,7 +175,7 @@ def test_a_run_that_ends_with_its_epochs_was_not_stopped(monkeypatch: pytest.Mon
 
 def test_epochs_that_are_not_evaluated_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluating every third epoch, patience counts evaluations."""
-    halving = schedule("halve", 8.0, 18, patience=2, stop=128)
+    halving = SCHEDULES["halve"](8.0, 18, patience=2, stop=128)
     records = follow(monkeypatch, [0.5, 0.4, 0.4, 0.4, 0.4, 0.4], every=3, ours=halving)
     assert [bool(record.evaluations) for record in records] == [False, False, True] * 6
     assert [record.eta for record in records] == [8] * 9 + [4] * 6 + [2] * 3
@@ -185,7 +185,7 @@ def test_epochs_that_are_not_evaluated_do_not_count(monkeypatch: pytest.MonkeyPa
 
 def test_the_smallest_eta_ends_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the schedule has no further η the run stops with that reason, after its epoch."""
-    halving = schedule("halve", 8.0, 20, patience=2, stop=4)
+    halving = SCHEDULES["halve"](8.0, 20, patience=2, stop=4)
     records = follow(monkeypatch, [0.5] * 20, ours=halving)
     assert [record.eta for record in records] == [8, 8, 8, 4, 4]
     assert records[-1].stopped == "the schedule has come to its smallest eta"
@@ -193,7 +193,7 @@ def test_the_smallest_eta_ends_the_training(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_schedule_without_accuracy_follows_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     """For regression, halving follows the validation cost."""
-    halving = schedule("halve", 8.0, 6, patience=1, stop=128)
+    halving = SCHEDULES["halve"](8.0, 6, patience=1, stop=128)
     costs = [3.0, 2, 2, 1, 1, 0.5]
     records = follow(monkeypatch, costs, ours=halving, accuracy=False)
     assert [record.eta for record in records] == [8, 8, 8, 4, 4, 2]
