@@ -30,6 +30,10 @@ class RunError(NnexpError):
     """A run folder cannot be found, read or written."""
 
 
+class LostError(RunError):
+    """A folder is no longer the one that this process began to write in."""
+
+
 class BusyError(RunError):
     """A run is being written by another process."""
 

@@ -38,10 +38,12 @@ def end_by_signal() -> None:
 @contextmanager
 def keeps(folder: Path) -> Iterator[None]:
     """Say where the runs are when a command that trains many is interrupted or fails."""
-    from nnexp.errors import RunError
+    from nnexp.errors import LostError, RunError
 
     try:
         yield
+    except LostError:
+        raise
     except (KeyboardInterrupt, RunError):
         if folder.exists():
             say(f"{folder} keeps what was trained; the same command resumes it", err=True)

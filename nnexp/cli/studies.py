@@ -165,7 +165,7 @@ def tune(
     from nnexp.numbers import plural
     from nnexp.run.assembly import DataCache
     from nnexp.study.engine import Settings
-    from nnexp.study.jobs import Done, plan, split
+    from nnexp.study.jobs import Done, Home, plan, split
     from nnexp.study.record import claim_folder, claim_search, record_of
     from nnexp.study.sweep import run_jobs
     from nnexp.study.tuning import CONFIRM, confirmation, expected, prepare, search_all
@@ -183,9 +183,9 @@ def tune(
         say(tune_plan(loaded, setup, plans, jobs), nl=False)
         return
     end_by_signal()
-    settings = Settings(jobs, folder, data, argv(), engine, address)
     done: list[Done] = []
-    with keeps(folder):
+    with keeps(folder), Home.of(folder) as home:
+        settings = Settings(jobs, folder, data, argv(), engine, address, home)
         if not quiet:
             arms = "1 arm" if len(searches) == 1 else f"each of {len(searches)} arms"
             say(f"{folder}: {plural(setup.trials, 'trial')} of {arms}", err=True)
@@ -194,6 +194,7 @@ def tune(
         tuned = confirmation(loaded, searches)
         if tuned.arms:
             runs = folder / CONFIRM
+            home.check()
             claim_folder(runs, record_of(tuned, data, setup.trials), chosen=True)
             done, missing = split(plan((config for _, config in tuned.runs), runs, data), runs)
             with overview(missing, jobs, quiet=quiet) as watcher:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,6 +82,7 @@ def run(
     argv: Sequence[str] = (),
     progress: Progress | None = None,
     ending: Ending = never,
+    check: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Train one experiment into a new run folder.
 
@@ -96,6 +97,7 @@ def run(
         argv: the command, for the record.
         progress: follows the run.
         ending: may end the run before its last epoch.
+        check: raises where the folder of runs is no longer the right one.
 
     Raises:
         FileExistsError: there is a run of this name.
@@ -119,6 +121,7 @@ def run(
             record | provenance.collect(list(argv)),
             columns,
             suffix=folder is None,
+            check=check,
         )
         return proceed(experiment, dataset, state, writer, progress, ending)
 

@@ -12,7 +12,7 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -85,6 +85,7 @@ class RunWriter:
         columns: Sequence[str] = (*COLUMNS, *CLOCK_COLUMNS),
         *,
         suffix: bool = True,
+        check: Callable[[], None] = lambda: None,
     ) -> RunWriter:
         """Claim a new folder of this name, with a suffix where it is taken.
 
@@ -97,12 +98,14 @@ class RunWriter:
             record: the first entries of run.json.
             columns: of metrics.csv.
             suffix: False refuses a name that is taken.
+            check: raises where this is no longer the right folder of runs; called first and last.
 
         Raises:
             FileExistsError: the name is taken, and there is to be no suffix.
             RunError: the folder cannot be made or written.
         """
         with guarded(runs, begun=False):
+            check()
             files.make_folder(runs)
             hidden = files.hide(runs, stem)
             writer = cls(hidden, record, {})
@@ -116,6 +119,7 @@ class RunWriter:
                 writer._record |= {"started_at": now(), "pid": os.getpid()}
                 writer._record["config_sha256"] = _sha256(config)
                 writer._write_record(limit=MAX_RECORD // 2)
+                check()
                 writer.folder = files.claim(hidden, runs / stem, suffix=suffix)
                 log.path = writer.folder / METRICS
                 files.sync_folder(runs)

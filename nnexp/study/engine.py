@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nnexp.run.assembly import DataCache
-    from nnexp.study.jobs import Done, Job
+    from nnexp.study.jobs import Done, Home, Job
 
 # The number of a job, and how many of its epochs are done.
 Report = tuple[int, int]
@@ -47,6 +47,7 @@ class Settings:
     argv: tuple[str, ...] = ()  # the command, for the records
     engine: str = "local"
     address: str | None = None  # of a scheduler
+    home: Home | None = None  # `runs`, where the command holds it already
 
 
 @dataclass(frozen=True, slots=True)

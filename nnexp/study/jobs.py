@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, pairwise
 from pathlib import Path
@@ -17,7 +17,9 @@ from typing import Any
 
 from nnexp.config.identity import run_key
 from nnexp.config.loader import Config
-from nnexp.errors import BusyError, ResumeError, RunError
+from nnexp.errors import BusyError, LostError, ResumeError, RunError
+from nnexp.io import files
+from nnexp.io.files import guarded
 from nnexp.run.assembly import DataCache
 from nnexp.run.control import Ending, Progress, never
 from nnexp.run.find import folders
@@ -30,6 +32,39 @@ BUSY, FREE = "busy", "free"
 
 
 @dataclass(frozen=True, slots=True)
+class Home:
+    """A study's folder: the one that was there when the command began, and no other of its path."""
+
+    path: Path
+    device: int
+    inode: int
+
+    @classmethod
+    @contextmanager
+    def of(cls, path: Path) -> Iterator[Home]:
+        """Give the folder at a path, and hold it open, so that no other can have its inode."""
+        with guarded(path, begun=False):
+            files.make_folder(path)
+            # Windows opens no folder, and lets nobody remove one that is in use.
+            descriptor = os.open(path, os.O_RDONLY) if os.name == "posix" else None
+        try:
+            status = path.stat() if descriptor is None else os.fstat(descriptor)
+            yield cls(path, status.st_dev, status.st_ino)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def check(self) -> None:
+        """Raise LostError if it is there no more: what is there instead belongs to others."""
+        with suppress(OSError):
+            status = self.path.stat()
+            if (status.st_dev, status.st_ino) == (self.device, self.inode):
+                return
+        message = "has been moved, removed or replaced while the command ran, which ends here"
+        raise LostError(f"{self.path}: {message}; what is there now was left as it is")
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One run to train."""
 
@@ -37,11 +72,17 @@ class Job:
     runs: Path  # the folder that its folder is to be in
     digest: str = ""  # sha256 of its data; empty where any will do
     ending: Ending = never  # travels to the worker with the job
+    home: Home | None = None  # of the command that trains it
 
     @property
     def name(self) -> str:
         """The name of its folder, if that is free."""
         return f"{self.config.experiment.name}-s{self.config.experiment.seed}"
+
+    def check_home(self) -> None:
+        """Raise LostError if the folder of the command that trains it is there no more."""
+        if self.home:
+            self.home.check()
 
     @property
     def key(self) -> str:
@@ -117,9 +158,13 @@ def places(job: Job) -> Iterator[tuple[Path, str]]:
     A folder that holds another run, or one that cannot be read, is passed over. Whoever cannot use
     a place asks for the next: another process may have been faster, so that the same folder is
     yielded again with what it has become.
+
+    Raises:
+        LostError: the folder that they are in was exchanged.
     """
     key = job.key
     for folder in candidates(job):
+        job.check_home()
         if not os.path.lexists(folder):
             yield folder, FREE
         run = _open(folder)
@@ -149,7 +194,8 @@ def perform(
                 if job.digest not in ("", dataset.digest):
                     message = f"the data {dataset.name} have changed since the command began"
                     raise RunError(f"{folder}: {message}; run it again")
-                outcome = train(job.config, dataset, job.runs, folder=folder.name, **words)
+                name, check = folder.name, job.check_home
+                outcome = train(job.config, dataset, job.runs, folder=name, check=check, **words)
             else:
                 path = getattr(job.config.experiment.data, "path", None)
                 outcome = resume(folder, data_path=path, data=data, **words)

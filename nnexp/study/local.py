@@ -63,6 +63,7 @@ def local(settings: Settings) -> Iterator[Engine]:
 
     def prepare(job: Job, number: int) -> tuple[Any, ...]:
         experiment = job.config.experiment
+        job.check_home()
         if data_key(experiment) not in written:
             written.add(data_key(experiment))
             with suppress(NnexpError):  # which the worker words when it reads them itself

@@ -169,7 +169,7 @@ def train(
 
 
 def _train_in(runs: Path, order: Order, data: DataCache, progress: Progress | None) -> Delivery:
-    job = replace(order.job, runs=runs)
+    job = replace(order.job, runs=runs, home=None)
     copies: dict[Path, str] = {}
     for folder, (name, parcel) in zip(candidates(job), order.sent, strict=False):
         unpack(parcel, folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future
+from contextlib import nullcontext
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from queue import Empty, SimpleQueue
@@ -17,7 +18,7 @@ from typing import Any
 
 from nnexp.errors import NnexpError, RunError
 from nnexp.study.engine import Engine, Settings, Watcher, start
-from nnexp.study.jobs import BUSY, Done, Job
+from nnexp.study.jobs import BUSY, Done, Home, Job
 
 _TICK = 0.2
 _AGAIN = 1.0
@@ -53,7 +54,22 @@ def run_jobs(
         return []
     with start(replace(settings, jobs=min(settings.jobs, len(jobs)))) as running:
         first()
-        return run_all(jobs, running, watcher=watcher, fail_fast=fail_fast, then=then)
+        with nullcontext(settings.home) if settings.home else Home.of(settings.runs) as home:
+
+            def at_home(job: Job | None) -> Job | None:
+                return job and replace(job, home=home)
+
+            try:
+                return run_all(
+                    [replace(job, home=home) for job in jobs],
+                    running,
+                    watcher=watcher,
+                    fail_fast=fail_fast,
+                    then=lambda done: at_home(then(done)),
+                )
+            except RunError:
+                home.check()  # that it is lost explains the error
+                raise
 
 
 def run_all(

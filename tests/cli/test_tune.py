@@ -7,15 +7,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nnexp.config.study import load_study
+from nnexp.config.study import Study, load_study
 from nnexp.run.assembly import DataCache
 from nnexp.stats.summary import Point
 from nnexp.study.search import Search, State, Trial
-from nnexp.study.tuning import prepare
+from nnexp.study.tuning import confirmation, prepare
 from nnexp.views.formats import FORMATS, Page, text_page
 from nnexp.views.tune import page
 
@@ -158,6 +158,25 @@ def test_where_no_setting_can_be_trained_the_page_says_so(nnexp: Nnexp, study: P
     assert said.count("there are no settings to confirm") == 2
     assert "Confirmed" not in said
     assert not Path("runs/momentum/confirm").exists()
+
+
+def test_a_study_whose_folder_was_exchanged_meanwhile_is_not_confirmed(
+    nnexp: Nnexp, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the folder is another when the trials have ended, nothing is written into that."""
+    study.write_text(STUDY.replace("trials: 6", "trials: 1"))
+
+    def exchange(*words: Any) -> Study:
+        Path("runs/momentum").rename("away")
+        Path("runs/momentum").mkdir()
+        return confirmation(*words)
+
+    monkeypatch.setattr("nnexp.study.tuning.confirmation", exchange)
+    result = nnexp("tune", study, code=1)
+    assert result.stderr.splitlines()[-1].startswith(
+        "nnexp: runs/momentum: has been moved, removed"
+    )
+    assert list(Path("runs/momentum").iterdir()) == []
 
 
 def test_a_refusal_is_a_line_with_its_place(nnexp: Nnexp, study: Path) -> None:

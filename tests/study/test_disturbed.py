@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from sweeping import STUDY, contents, finish, stamps, start, survive, write_study
+from sweeping import (
+    BOUND,
+    STUDY,
+    contents,
+    finish,
+    running,
+    stamps,
+    start,
+    survive,
+    wait_until,
+    write_study,
+)
 
 Contents = dict[str, dict[str, Any]]
+OTHER = STUDY.replace("slow: {eta: 0.1", "a: {eta: 0.2").replace("fast: {eta: 0.5", "b: {eta: 0.6")
 FAST = next(line for line in STUDY.splitlines(keepends=True) if "fast" in line)
 
 
@@ -72,3 +88,34 @@ def test_a_sweep_that_is_killed_and_repeated_comes_to_the_same(
     """SIGKILL at random moments, the command again each time: names and bytes are the same."""
     survive(root / "study.yaml", root / "killed", Random(8), kills=3)  # noqa: S311 - no secret
     assert contents(root / "killed" / "study") == undisturbed
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no job control")
+@pytest.mark.parametrize("there_now", ["nothing", "another study"])
+def test_a_sweep_whose_folder_was_exchanged_stops_and_touches_nothing(
+    root: Path, tmp_path: Path, there_now: str
+) -> None:
+    """Stopped by Ctrl-Z, its folder removed, another study swept into it, continued: it ends.
+
+    The new folder stays as the second sweep left it, to the byte and the time.
+    """
+    other = write_study(root, OTHER, "other.yaml")
+    for wait in (0, 2, 4):
+        folder = tmp_path / str(wait) / "study"
+        logs = partial(folder.glob, "[!.]*/metrics.csv")
+        with running(root / "study.yaml", "--runs-dir", folder.parent) as stopped:
+            wait_until(lambda: len(list(logs())) > wait)  # noqa: B023 - called here
+            os.killpg(stopped.pid, signal.SIGSTOP)
+            shutil.rmtree(folder)
+            if there_now == "another study":
+                finish(start(other, "--runs-dir", folder.parent))
+            before = stamps(folder.parent)
+            os.killpg(stopped.pid, signal.SIGCONT)
+            out, err = stopped.communicate(timeout=BOUND)
+        assert (stopped.returncode, out) == (1, ""), err
+        assert stamps(folder.parent) == before
+        assert err.splitlines()[-1] == (
+            f"nnexp: {folder}: has been moved, removed or replaced while the command ran, which "
+            "ends here; what is there now was left as it is"
+        )
+        assert "resumes it" not in err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,11 @@ from sweeping import contents, stamps
 from nnexp.config.identity import run_key
 from nnexp.config.loader import dump, load
 from nnexp.errors import RunError
+from nnexp.io import files
 from nnexp.io.lock import hold
 from nnexp.run.assembly import DataCache, load_data
 from nnexp.run.session import run
-from nnexp.study.jobs import BUSY, Job, finished, perform
+from nnexp.study.jobs import BUSY, Home, Job, finished, perform
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -51,6 +53,72 @@ def test_an_interrupted_job_is_resumed_to_the_same_bytes(job: Job, train: Train)
     assert (resumed.status, resumed.epochs) == ("completed", 2)
     perform(Job(job.config, Path("whole")), DataCache())
     assert contents(Path("runs")) == contents(Path("whole"))
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder."""
+    shutil.rmtree(folder)
+
+
+def remove_and_make_again(folder: Path) -> None:
+    """Put an empty folder into the place of another; most file systems give it the same inode."""
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def link_elsewhere(folder: Path) -> None:
+    """Put a link to another folder into the place of one."""
+    folder.rename("away")
+    Path("elsewhere").mkdir()
+    folder.symlink_to("elsewhere")
+
+
+def put_a_file_there(folder: Path) -> None:
+    """Put a file into the place of a folder."""
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "just before it is claimed"])
+@pytest.mark.parametrize(
+    "exchange", [remove, remove_and_make_again, link_elsewhere, put_a_file_there]
+)
+def test_a_job_makes_nothing_where_the_folder_of_its_study_was_exchanged(
+    job: Job, monkeypatch: pytest.MonkeyPatch, exchange: Callable[[Path], None], late: bool
+) -> None:
+    """Whatever is at the path now, and whenever it came there, it is refused and left alone."""
+
+    def exchanged() -> list[Path]:
+        exchange(job.runs)
+        return sorted(Path().rglob("*"))
+
+    with Home.of(job.runs) as home:
+        there: list[Path] = []
+        if late:
+            claim = files.hide  # the first thing that is made there
+
+            def hide(runs: Path, stem: str) -> Path:
+                hidden = claim(runs, stem)
+                there.extend(exchanged())
+                return hidden
+
+            monkeypatch.setattr(files, "hide", hide)
+        else:
+            there += exchanged()
+        with pytest.raises(
+            RunError, match=r"^runs(: has been moved, removed or replaced|/\.small)"
+        ):
+            perform(replace(job, home=home), DataCache())
+    assert sorted(Path().rglob("*")) == there
+
+
+def test_a_study_whose_folder_was_moved_and_linked_is_where_it_was(job: Job) -> None:
+    """It is the folder that counts, not the way to it."""
+    with Home.of(job.runs) as home:
+        job.runs.rename("away")
+        job.runs.symlink_to("away")
+        assert perform(replace(job, home=home), DataCache()).status == "completed"
+    assert Path("away/small-s0/run.json").exists()
 
 
 def a_link_to_nowhere(folder: Path) -> None:
