@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import nnexp
+from nnexp.run import git
 from nnexp.run.layout import MAX_ARGV
 
 
@@ -49,30 +48,8 @@ def collect(argv: list[str]) -> dict[str, Any]:
         "blas": blas(),
         "host": platform.node(),
         "platform": platform.platform(),
-        "git": _git(Path.cwd()),
+        "git": git.state(),
     }
-
-
-def _git(folder: Path) -> dict[str, Any] | None:
-    """Return the commit of the tree a folder is in and whether it has changes, or None."""
-
-    def run(*words: str) -> str:
-        return subprocess.run(
-            # By this setting a stranger's repository would have git start a program.
-            ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *words],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=5,
-            check=True,
-        ).stdout.strip()
-
-    try:
-        commit = run("rev-parse", "HEAD")
-        dirty = bool(run("status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return {"commit": commit, "dirty": dirty}
 
 
 def blas() -> list[dict[str, Any]]:

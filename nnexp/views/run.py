@@ -156,7 +156,8 @@ def _provenance(run: Run) -> list[str]:
             _typed(entry, dict).get, ("internal_api", "version", "architecture", "num_threads")
         )
         libraries.append(f"{name} {version} ({architecture}, threads: {threads})")
-    changes = ", with changes" if git.get("dirty") else ""
+    dirty = git.get("dirty", False)
+    changes = ", changes unknown" if dirty is None else ", with changes" if dirty else ""
     entries = {
         "folder": run.folder,
         "status": run.status,

@@ -26,7 +26,6 @@ from nnexp.data.idx import read_idx
 from nnexp.errors import ConfigError, DataError
 from nnexp.io.npz import EXPANSION, MAX_BYTES, UNDOUBTED, open_archive
 from nnexp.nn.types import Array
-from nnexp.run import provenance
 from nnexp.run.assembly import load_data
 
 if TYPE_CHECKING:
@@ -340,21 +339,6 @@ def test_both_parsers_of_yaml_read_the_same(
         monkeypatch.setattr(config_yaml, "_PARSER", parser)
         both.append([outcome(text) for text in texts])
     assert both[0] == both[1]
-
-
-def test_a_strangers_repository_runs_nothing(folder: Path) -> None:
-    """To ask for the commit and its changes does not start what the repository's config names."""
-    hook = folder / "hook"
-    hook.write_text(f"#!/bin/sh\ntouch {folder}/owned\n")
-    hook.chmod(0o755)
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
-    for words in (["init", "-q"], ["add", "hook"], ["commit", "-qm", "a"]):
-        subprocess.run([*git, *words], check=True)
-    subprocess.run([*git, "config", "core.fsmonitor", str(hook)], check=True)
-    assert (provenance.collect([])["git"] or {})["dirty"] is False
-    assert not Path("owned").exists()
-    subprocess.run(["git", "status"], check=True, capture_output=True)
-    assert Path("owned").exists()  # the trap would have worked
 
 
 def test_a_terminal_of_few_characters_is_no_error(tmp_path: Path) -> None:

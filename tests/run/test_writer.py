@@ -22,7 +22,7 @@ from nnexp.config.loader import load
 from nnexp.config.schema import Experiment
 from nnexp.errors import RunError
 from nnexp.io import files
-from nnexp.run import provenance, writer
+from nnexp.run import writer
 from nnexp.run.assembly import load_data
 from nnexp.run.layout import COLUMNS
 from nnexp.run.resume import resume
@@ -191,30 +191,6 @@ def test_the_summary_of_the_record_is_that_of_the_rows(train: Train) -> None:
         "best-epoch": {"value": accuracies[best], "epoch": best + 1},
         "peak": {"value": max(accuracies), "epoch": accuracies.index(max(accuracies)) + 1},
     }
-
-
-def test_git_is_recorded_as_far_as_there_is_one(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The record has the commit and whether the tree has changes; outside git it says null."""
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(folder.parent))
-    assert provenance.collect(["nnexp"])["git"] is None
-    Path("file").write_text("one")
-    me = ("-c", "user.name=me", "-c", "user.email=me@example.org")
-    for words in (("init", "-q"), ("add", "file"), (*me, "commit", "-q", "-m", "one")):
-        subprocess.run(["git", *words], check=True)
-    head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
-    assert provenance.collect([])["git"] == {"commit": head.stdout.strip(), "dirty": False}
-    Path("file").write_text("two")
-    assert provenance.collect([])["git"]["dirty"] is True
-
-
-def test_without_the_program_git_the_record_is_made_all_the_same(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where git is not installed, the record says null instead of failing."""
-    monkeypatch.setenv("PATH", str(folder))
-    assert provenance.collect(["nnexp"])["git"] is None
 
 
 def test_a_missing_value_is_an_empty_cell_and_nan_is_nan(folder: Path) -> None:

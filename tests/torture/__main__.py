@@ -37,12 +37,13 @@ import full
 import kills
 import power
 import price
+import surprises
 import sweeps
 from scenes import IMAGES, POINTS, Figures, known_once, scene, stop_at, time_is_up
 from targets import TARGETS
 
 from nnexp import data
-from nnexp.run import provenance
+from nnexp.run import git, provenance
 
 # What is left of ten minutes is for the price.
 BOUND = 480
@@ -99,6 +100,10 @@ def _sweeps(short: bool) -> Figures:
     return sweeps.disturbed(*((2, 1) if short else (10, 5)))
 
 
+def _surprises(short: bool) -> Figures:
+    return surprises.trees(3 if short else 1)
+
+
 @dataclass
 class _Fuzzed(Figures):
     cases: int = 0
@@ -134,6 +139,7 @@ PARTS: dict[str, tuple[str, Part]] = {
     "owners": ("two processes that resume one run", _owners),
     "sweeps": ("sweeps killed at random moments, and two over one study", _sweeps),
     "crowd": ("runs begun in one second in one folder", _crowd),
+    "surprises": ("strangers' trees whose programs git would run", _surprises),
     **{f"fuzz-{name}": (f"fuzzing {name}", partial(_fuzz, name)) for name in TARGETS},
 }
 # What each part must have done at least, to have done anything.
@@ -147,6 +153,7 @@ DONE = {
     "owners": "refused",
     "crowd": "folders",
     "sweeps": "runs",
+    "surprises": "trees",
     **{f"fuzz-{name}": "accepted" for name in TARGETS},
 }
 
@@ -155,7 +162,7 @@ def _attack(name: str, short: bool) -> Record:
     """Run one part here; return its figures."""
     began = monotonic()
     # Neither data nor git nor BLAS are what is attacked.
-    with known_once(data, "load"), known_once(provenance, "_git"), known_once(provenance, "blas"):
+    with known_once(data, "load"), known_once(git, "state"), known_once(provenance, "blas"):
         found = PARTS[name][1](short)
     spent = os.times()
     how = {"seconds": round(monotonic() - began, 1), "cpu_seconds": round(sum(spent[:4]), 1)}
