@@ -106,7 +106,7 @@ def sweep(
     check_metric(loaded, data.load)
     record = record_of(loaded, data)
     runs = plan((config for _, config in loaded.runs), folder, data)
-    check_folder(folder, record)
+    check_folder(folder, record, runs)
     done, missing = split(runs, folder)
     if dry_run:
         say(sweep_plan(runs, missing, estimate(missing, data), jobs), nl=False)

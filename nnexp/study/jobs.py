@@ -15,7 +15,7 @@ from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
-from nnexp.config.identity import run_key
+from nnexp.config.identity import identity, run_key
 from nnexp.config.loader import Config
 from nnexp.errors import BusyError, LostError, ResumeError, RunError
 from nnexp.io import files
@@ -144,6 +144,15 @@ def _open(folder: Path) -> Run | None:
     with suppress(RunError):
         return open_run(folder)
     return None
+
+
+def changed_data(job: Job, run: Run) -> str:
+    """Say how the data have changed since a run of a job's arm; nothing where that is no reason."""
+    then, now = run.digest, job.digest
+    if then in ("", now) or run.identity != identity(job.config.values(), then):
+        return ""
+    name = getattr(job.config.experiment.data, "path", None) or run.record["data"].get("name")
+    return f"{name} has changed since (sha256 {then[:12]} then, {now[:12]} now)"
 
 
 def candidates(job: Job) -> Iterator[Path]:

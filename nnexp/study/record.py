@@ -7,12 +7,13 @@ which trials are made and judged: those of other rules are another search.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from math import inf
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -30,6 +31,7 @@ from nnexp.run.find import folders
 from nnexp.run.layout import STUDY
 from nnexp.run.reader import open_run
 from nnexp.stats.selection import ArmPlan, StudyPlan
+from nnexp.study.jobs import Job, changed_data
 from nnexp.text import quoted
 
 # Format 1 identifies arms with the absolute path of their data, where format 2 has their digest.
@@ -132,37 +134,56 @@ def _identified(plan: StudyPlan, folder: Path) -> StudyPlan:
     return replace(plan, arms=arms)
 
 
-def check_folder(folder: Path, record: StudyPlan, *, chosen: bool = False) -> bool:
+def check_folder(
+    folder: Path, record: StudyPlan, jobs: Sequence[Job] = (), *, chosen: bool = False
+) -> bool:
     """Refuse a folder that holds another study; return whether it says all of this one already.
 
     It is the same study as long as it has an arm in common, so that arms and seeds can be added.
     Where the settings were `chosen` by a search, all arms that are in both must be the same.
 
     Raises:
-        RunError: it is another study.
+        RunError: it is another study, or the data of all `jobs` have changed.
     """
     there = None
     with suppress(RunError):
         there = read_study(folder)
     if there is None or there == record or not any(folders(folder)):
         return there == record
-    changed = [
+    other = [
         name
         for name, arm in record.arms.items()
         if name in there.arms and set(there.arms[name].identities).isdisjoint(arm.identities)
     ]
-    if chosen and changed:
+    if chosen and other:
         raise RunError(
-            f"{folder}: holds runs of other settings of {', '.join(changed[:6])}, chosen by a "
+            f"{folder}: holds runs of other settings of {', '.join(other[:6])}, chosen by a "
             "search that was shorter, or of other epochs; move it away, and run the command again"
         )
     before = {each for arm in there.arms.values() for each in arm.identities}
     if all(before.isdisjoint(arm.identities) for arm in record.arms.values()):
+        if changed := _changed_data(folder, jobs):
+            raise RunError(
+                f"{folder}: its runs were trained on other data: {changed}; restore it to continue "
+                "this study, or train on the new data in another place, as in "
+                f"--runs-dir {quote(str(folder.parent / 'new'))}"
+            )
         raise RunError(
             f"{folder}: holds another study, whose arms {', '.join(list(there.arms)[:6])} have "
             "other settings or data; give this one another name, or another place with --runs-dir"
         )
     return False
+
+
+def _changed_data(folder: Path, jobs: Sequence[Job]) -> str:
+    by_arm = {identity(job.config.values(), "-"): job for job in jobs}
+    for path in folders(folder):
+        with suppress(RunError):
+            run = open_run(path)
+            job = run.config and by_arm.get(identity(run.config, "-"))
+            if job and (words := changed_data(job, run)):
+                return words
+    return ""
 
 
 def claim_folder(folder: Path, record: StudyPlan, *, chosen: bool = False) -> None:

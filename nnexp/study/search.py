@@ -36,7 +36,7 @@ from nnexp.names import higher_is_better
 from nnexp.run.assembly import DataCache
 from nnexp.run.reader import Run, open_run
 from nnexp.stats.summary import Point, Row, best, series
-from nnexp.study.jobs import ENDED, Job, candidates
+from nnexp.study.jobs import ENDED, Job, candidates, changed_data
 
 State = Literal["complete", "pruned", "diverged"]
 MONITOR = ("train", "validation")
@@ -217,20 +217,24 @@ class Search:
                 continue
             if run.problems:
                 raise RunError(f"{folder}: {run.problems[0]}; {advice}")
-            trial = self._judged(run, number)
-            if trial is None:
-                raise RunError(
-                    f"{folder}: is not trial {number} of {self.arm.name} as the study has it now; "
-                    "move it away, or give the study another name"
-                )
-            return trial
+            return self._judged(run, number)
         raise AssertionError
 
-    def _judged(self, run: Run, number: int) -> Trial | None:
-        """Return the trial of a run; None where it is another run than it should be."""
-        settings = self._settings(run)
-        if settings is None or run.key != self.job(settings, number).key:
-            return None
+    def _judged(self, run: Run, number: int) -> Trial:
+        """Return the trial of a run, or refuse it where it is another run than it should be."""
+        settings, changed = self._settings(run), ""
+        if settings is not None:
+            job = self.job(settings, number)
+            if run.key == job.key and (trial := self._ended(run, settings, number)):
+                return trial
+            changed = changed_data(job, run)
+        raise RunError(
+            f"{run.folder}: is not trial {number} of {self.arm.name} as the study has it now"
+            f"{changed and f': {changed}'}; move it away, or give the study another name"
+        )
+
+    def _ended(self, run: Run, settings: dict[str, Any], number: int) -> Trial | None:
+        """Return the trial of a run; None where the run did not come to its end."""
         # Its rows are judged, not its status, so that a trial which another command has trained
         # to the end counts as it would have without.
         end = self._pruning(number).end(run.rows)

@@ -74,5 +74,5 @@ def passed_over(done: Sequence[Done]) -> Iterator[str]:
     """Name the folders that were taken, so that a run was trained in another."""
     for one in done:
         if one.folder and one.epochs and one.folder.name != one.job.name:
-            reason = "holds a damaged run, or one of other settings"
+            reason = "holds a damaged run, or one of other settings or data"
             yield f"{one.folder.with_name(one.job.name)} {reason}: {one.folder.name} was trained"

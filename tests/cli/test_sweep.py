@@ -247,7 +247,8 @@ def test_a_complete_run_that_has_lost_rows_is_trained_anew(nnexp: Nnexp, study: 
     )
     again = nnexp("sweep", study)
     said = (
-        f"note: {log.parent} holds a damaged run, or one of other settings: slow-s1-2 was trained"
+        f"note: {log.parent} holds a damaged run, or one of other settings or data: "
+        "slow-s1-2 was trained"
     )
     assert said in again.stderr
     assert "excluded" not in nnexp("compare", "runs/question").stdout
@@ -380,3 +381,46 @@ def test_study_metric_not_logged(
     result = nnexp(*command, study, code=1)
     assert message in result.stderr
     assert not Path("runs").exists()
+
+
+def test_a_study_whose_data_have_changed_is_refused_by_name(nnexp: Nnexp, study: Path) -> None:
+    """Old and new results stay apart: the message names the data, and both ways to continue."""
+    nnexp("sweep", study, "-q")
+    before = contents()
+    points = Path("points.csv").read_text()
+    Path("points.csv").write_text(points.replace("0.", "1."))
+    for words in ([], ["--dry-run"], ["--seeds", "7"]):
+        said = nnexp("sweep", study, *words, code=1).stderr
+        assert re.fullmatch(
+            r"nnexp: runs/question: its runs were trained on other data: (\S*)points\.csv has "
+            r"changed since \(sha256 [0-9a-f]{12} then, [0-9a-f]{12} now\); restore it to continue "
+            r"this study, or train on the new data in another place, as in --runs-dir runs/new\n",
+            said,
+        ), said
+        assert contents() == before
+    nnexp("sweep", study, "-q", "--runs-dir", "runs/new")
+    Path("points.csv").write_text(points)
+    assert "nothing to train" in nnexp("sweep", study).stdout
+
+
+def test_where_the_data_of_some_arms_have_changed_these_are_trained_anew(
+    nnexp: Nnexp, study: Path
+) -> None:
+    """Beside the old runs, which stay as they are and are said not to be used."""
+    Path("other.csv").write_text(Path("points.csv").read_text())
+    study.write_text(STUDY.replace("{eta: 0.5}", "{eta: 0.5, data.path: other.csv}"))
+    nnexp("sweep", study, "-q")
+    before = contents()
+    Path("other.csv").write_text(Path("points.csv").read_text().replace("0.", "1."))
+    result = nnexp("sweep", study)
+    assert "4 runs, 2 of them done already" in result.stderr
+    assert "fast-s0 holds a damaged run, or one of other settings or data" in result.stderr
+    after = contents()
+    assert {path.parent.name for path in after.keys() - before.keys()} == {"fast-s0-2", "fast-s1-2"}
+    changed = {path.name for path in before if after[path] != before[path]}
+    assert changed == {"study.json"}
+
+
+def contents() -> dict[Path, bytes]:
+    """Return all files below `runs`."""
+    return {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()}

@@ -660,7 +660,13 @@ def test_trials_of_an_arm_that_was_changed_are_refused(
     """What another network has tried is no trial of this one."""
     changed = write(tmp_path, TEXT.replace("[2, 4, 2]", "[2, 5, 2]"))
     shutil.copytree(undisturbed.runs / "trials", tmp_path / "runs" / "trials")
-    with pytest.raises(RunError, match="is not trial 0 of quadratic as the study has it now"):
+    message = "is not trial 0 of quadratic as the study has it now"
+    with pytest.raises(RunError, match=f"{message}; move it away"):
+        searches(changed, tmp_path / "runs")[0].following()
+    changed.write_text(TEXT)
+    points = tmp_path / "points.csv"
+    points.write_text(points.read_text().replace("0.", "1."))
+    with pytest.raises(RunError, match=f"{message}: .*points.csv has changed since .sha256 "):
         searches(changed, tmp_path / "runs")[0].following()
 
 
