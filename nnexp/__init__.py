@@ -21,10 +21,12 @@ From Python:
     again = nnexp.open_run(outcome.folder)
 """
 
-from __future__ import annotations
-
 from importlib import import_module
-from typing import Any
+
+# Nothing else is imported here: `python -m nnexp` has to put its path in order first.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.2.0"
 
@@ -39,7 +41,7 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - all are strings
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import a public name when it is first used, so that `import nnexp` costs nothing."""
     if name not in _PUBLIC:
         raise AttributeError(f"module 'nnexp' has no attribute {name!r}")

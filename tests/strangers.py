@@ -1,11 +1,13 @@
-"""Trees of git whose configuration runs programs: each leaves a marker where it has run."""
+"""Folders of strangers, full of what would run there: whatever runs leaves a marker."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
+from importlib.metadata import packages_distributions
 from itertools import count
 from pathlib import Path
 
@@ -143,3 +145,23 @@ def contents(tree: Path) -> dict[str, tuple[int, bytes]]:
         for path in sorted(tree.rglob("*"))
         if path.is_file()
     }
+
+
+# What Python loads for `python -m` before it runs the program: nothing can be done about those.
+_OF_RUNPY = "import runpy, sys; print(*{name.partition('.')[0] for name in sys.modules})"
+
+
+def modules(folder: Path, marker: Path) -> set[str]:
+    """Write a module of every name that Python or an installed package has; each leaves a mark.
+
+    Returns:
+        Their names.
+    """
+    own = subprocess.run([sys.executable, "-c", _OF_RUNPY], capture_output=True, check=True)
+    names = {*sys.stdlib_module_names, *packages_distributions(), "sitecustomize", "usercustomize"}
+    planted = {name for name in names - {"nnexp"} if name.isidentifier()}
+    planted -= set(own.stdout.decode().split())
+    for name in planted:
+        text = f"with open({str(marker)!r}, 'a') as f:\n    f.write('{name}\\n')\n"
+        (folder / f"{name}.py").write_text(f"{text}raise ImportError('planted')\n")
+    return planted

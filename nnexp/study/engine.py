@@ -5,6 +5,7 @@ Adding one is one function that yields an `Engine`, and one entry in `ENGINES`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ def start(settings: Settings) -> AbstractContextManager[Engine]:
     Raises:
         RunError: a package it needs is not installed.
     """
+    # Else a worker process would look for Python's own modules in the current folder first.
+    os.environ["PYTHONSAFEPATH"] = "1"
     entry = ENGINES[settings.engine]
     try:
         make: Callable[[Settings], AbstractContextManager[Engine]] = resolve_name(entry.function)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
+from contextlib import chdir, nullcontext
 from itertools import chain
 from pathlib import Path
 from textwrap import fill
@@ -106,9 +107,11 @@ def draw(groups: Sequence[Group], columns: Sequence[str], path: Path) -> None:
     Raises:
         OptionError: no run has logged a column, or the file cannot be written.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    # matplotlib would obey a file matplotlibrc of the current folder, which can run LaTeX.
+    with chdir(Path.cwd().anchor) if Path("matplotlibrc").exists() else nullcontext():
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
 
     logs = [_log_of([run for g in groups for run in g.runs], column) for column in columns]
     factors = [100 if names.is_accuracy(column) else 1 for column in columns]

@@ -139,7 +139,7 @@ PARTS: dict[str, tuple[str, Part]] = {
     "owners": ("two processes that resume one run", _owners),
     "sweeps": ("sweeps killed at random moments, and two over one study", _sweeps),
     "crowd": ("runs begun in one second in one folder", _crowd),
-    "surprises": ("strangers' trees whose programs git would run", _surprises),
+    "surprises": ("folders whose modules and git trees would run programs", _surprises),
     **{f"fuzz-{name}": (f"fuzzing {name}", partial(_fuzz, name)) for name in TARGETS},
 }
 # What each part must have done at least, to have done anything.

@@ -27,12 +27,14 @@ class Surprises(Figures):
     """What came of training in strangers' trees.
 
     Attributes:
-        trees: those that were trained in.
+        trees: those that were trained in; the first by the worker processes of a sweep.
+        modules: files that lay there with the names of Python's and other packages' modules.
         ran_by_git: those whose programs plain `git status` runs.
         ran_by_nnexp: those of which nnexp has run a program, or changed a file.
     """
 
     trees: int = 0
+    modules: int = 0
     ran_by_git: int = 0
     ran_by_nnexp: int = 0
 
@@ -46,6 +48,7 @@ def _tree(place: Path) -> Iterator[Path]:
         strangers.call("init", "-q")
         (tree / "file").write_text("one\n")
         (tree / "experiment.yaml").write_text(CONFIG)
+        (tree / "study.yaml").write_text("name: small\nbase: experiment.yaml\nseeds: 0-1\n")
         strangers.commit()
         yield tree
 
@@ -59,9 +62,11 @@ def trees(step: int = 1) -> Surprises:
         with TemporaryDirectory() as place, _tree(Path(place)) as tree:
             marker = Path(place) / "ran"
             trap(tree, marker)
+            figures.modules += len(strangers.modules(tree, marker))
             marker.unlink(missing_ok=True)
             before = strangers.contents(tree)
-            words = ["train", "experiment.yaml", "--runs-dir", str(Path(place) / "runs")]
+            words = ["train", "experiment.yaml"] if figures.trees else ["sweep", "study.yaml"]
+            words += ["--runs-dir", str(Path(place) / "runs")]
             done = subprocess.run(
                 [sys.executable, "-m", "nnexp", *words],
                 capture_output=True,
