@@ -34,6 +34,10 @@ class LostError(RunError):
     """A folder is no longer the one that this process began to write in."""
 
 
+class LaterError(RunError):
+    """A file was written by a later version of nnexp, in a format that this one does not know."""
+
+
 class BusyError(RunError):
     """A run is being written by another process."""
 

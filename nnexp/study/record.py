@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 import nnexp
 from nnexp.config.identity import LATER_KEYS, identity, with_new_keys, without_later_keys
 from nnexp.config.study import Study, Tune
-from nnexp.errors import RunError
+from nnexp.errors import LaterError, RunError
 from nnexp.io import files
 from nnexp.io.files import guarded
 from nnexp.io.json_files import is_deep, read_mapping
@@ -85,6 +85,9 @@ def _read(
     try:
         values = read_mapping(path, MAX_BYTES)
         if (format_ := values.get("format")) not in formats:
+            if type(format_) is int and format_ > max(formats):
+                message = f"written by a later nnexp (format {format_})"
+                raise LaterError(f"{path}: {message}; upgrade with: pip install --upgrade nnexp")
             message = f"format {quoted(format_)} is not one that this version of nnexp reads"
             raise RunError(f"{path}: {message}: {', '.join(map(str, formats))}")
         if is_deep(values, MAX_DEPTH):
@@ -143,11 +146,14 @@ def check_folder(
     Where the settings were `chosen` by a search, all arms that are in both must be the same.
 
     Raises:
-        RunError: it is another study, or the data of all `jobs` have changed.
+        RunError: it is another study, one of a later nnexp, or the data of all `jobs` have changed.
     """
-    there = None
-    with suppress(RunError):
+    try:
         there = read_study(folder)
+    except LaterError:
+        raise
+    except RunError:  # what is damaged is written anew
+        there = None
     if there is None or there == record or not any(folders(folder)):
         return there == record
     other = [

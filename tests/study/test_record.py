@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nnexp.config.study import load_study
-from nnexp.errors import RunError
+from nnexp.errors import LaterError, RunError
 from nnexp.names import METRICS, STATISTICS
 from nnexp.run.assembly import DataCache
 from nnexp.run.layout import STUDY
@@ -98,7 +98,7 @@ def test_a_folder_without_a_study_is_none(tmp_path: Path) -> None:
     [
         ("{", "is damaged; the next `nnexp sweep` writes it anew"),
         ("[]", "is damaged"),
-        ('{"format": 3}', "format 3 is not one that this version of nnexp reads: 1, 2"),
+        ('{"format": 0}', "format 0 is not one that this version of nnexp reads: 1, 2"),
         ('{"format": 2}', "is damaged"),
         ('{"format": 1}', "is damaged"),
         ('{"format": 1, "name": "a", "arms": {"b": 3}}', "is damaged"),
@@ -116,6 +116,21 @@ def test_a_damaged_file_is_named_and_written_anew(folder: Path, text: str, said:
     found = record(folder)
     claim_folder(folder, found)
     assert read_study(folder) == found
+
+
+def test_a_study_of_a_later_version_is_named_and_left_alone(folder: Path) -> None:
+    """A sweep of this version does not write over what it cannot read."""
+    text = '{"format": 3, "arms": "elsewhere"}'
+    (folder / STUDY).write_text(text)
+    message = (
+        f"{folder / STUDY}: written by a later nnexp (format 3); "
+        "upgrade with: pip install --upgrade nnexp"
+    )
+    for command in (read_study, lambda folder: claim_folder(folder, record(folder))):
+        with pytest.raises(LaterError) as caught:
+            command(folder)
+        assert str(caught.value) == message
+    assert (folder / STUDY).read_text() == text
 
 
 def test_arms_and_seeds_may_be_added(folder: Path) -> None:
