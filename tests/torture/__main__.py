@@ -104,6 +104,14 @@ def _surprises(short: bool) -> Figures:
     return surprises.trees(3 if short else 1)
 
 
+def _exchanged(short: bool) -> Figures:
+    return sweeps.exchanged(3 if short else 25)
+
+
+def _engines(short: bool) -> Figures:
+    return sweeps.engines(2 if short else 12)
+
+
 @dataclass
 class _Fuzzed(Figures):
     cases: int = 0
@@ -138,6 +146,8 @@ PARTS: dict[str, tuple[str, Part]] = {
     "sizes": ("limits on the size of files", _sizes),
     "owners": ("two processes that resume one run", _owners),
     "sweeps": ("sweeps killed at random moments, and two over one study", _sweeps),
+    "exchanged": ("sweeps stopped by Ctrl-Z while their folder was exchanged", _exchanged),
+    "engines": ("searches interrupted and continued by another engine", _engines),
     "crowd": ("runs begun in one second in one folder", _crowd),
     "surprises": ("folders whose modules and git trees would run programs", _surprises),
     **{f"fuzz-{name}": (f"fuzzing {name}", partial(_fuzz, name)) for name in TARGETS},
@@ -153,6 +163,8 @@ DONE = {
     "owners": "refused",
     "crowd": "folders",
     "sweeps": "runs",
+    "exchanged": "stopped",
+    "engines": "interrupted",
     "surprises": "trees",
     **{f"fuzz-{name}": "accepted" for name in TARGETS},
 }
