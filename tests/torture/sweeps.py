@@ -175,8 +175,10 @@ def engines(times: int) -> Engines:
             return process.returncode in (130, -signal.SIGKILL)
 
         expected = finished("undisturbed", "local")
-        while figures.interrupted < times and not time_is_up():
-            name, order = f"disturbed-{figures.interrupted}", cycle(("local", "dask"))
+        for i in range(times):
+            if figures.interrupted == times or time_is_up():
+                break
+            name, order = f"disturbed-{i}", cycle(("local", "dask"))
             while figures.interrupted < times and disturbed(name, next(order)):
                 figures.interrupted += 1
             result = finished(name, next(order))
