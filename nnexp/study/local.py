@@ -1,22 +1,22 @@
 """The engine of this machine: a process for each of the runs that are trained at the same time.
 
 The processes share their data: arrays in files, mapped into the memory of each. The files lie in a
-hidden folder beside the runs for as long as the engine runs. They may be deleted at any time:
-whoever finds none, or damaged ones, reads the data anew.
+hidden folder beside the runs for as long as the engine runs. They are used only if they hold what
+this process wrote, by digests that it sends along; whoever misses one reads the data anew.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import multiprocessing
 import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from queue import Empty
@@ -29,6 +29,7 @@ import numpy as np
 from nnexp.config.schema import Experiment
 from nnexp.data import Dataset
 from nnexp.errors import NnexpError
+from nnexp.io.files import open_regular
 from nnexp.nn.types import Array, Examples
 from nnexp.run.assembly import DataCache, data_key, read_data
 from nnexp.run.control import Progress
@@ -39,11 +40,7 @@ from nnexp.study.jobs import Done, Job, perform
 _TICK = 0.2
 _PATIENCE = 10.0
 _INTERRUPTED = 130
-_SHARED, _META = ".data", "meta.json"
-_DAMAGED = (
-    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
-    *(ArithmeticError, RecursionError, SyntaxError),
-)
+_SHARED = ".data"
 
 
 @contextmanager
@@ -52,23 +49,23 @@ def local(settings: Settings) -> Iterator[Engine]:
     context = _Context()
     reports = context.Queue()
     others = multiprocessing.active_children()
-    shared = settings.runs / _SHARED
-    written: set[str] = set()
+    folder = settings.runs / _SHARED
+    shared: dict[str, Shared | None] = {}
     pool = ProcessPoolExecutor(
         settings.jobs,
         mp_context=context,
         initializer=_initialize,
-        initargs=(reports, shared, settings.argv),
+        initargs=(reports, settings.argv),
     )
 
     def prepare(job: Job, number: int) -> tuple[Any, ...]:
-        experiment = job.config.experiment
         job.check_home()
-        if data_key(experiment) not in written:
-            written.add(data_key(experiment))
+        key = data_key(job.config.experiment)
+        if key not in shared:
+            shared[key] = None
             with suppress(NnexpError):  # which the worker words when it reads them itself
-                share(shared, experiment, settings.data.load(job.config))
-        return job, number
+                shared[key] = share(folder, settings.data.load(job.config))
+        return job, number, shared[key]
 
     def news() -> Iterator[Report]:
         with suppress(Empty):
@@ -100,7 +97,7 @@ def local(settings: Settings) -> Iterator[Engine]:
             "kept: run the command again, with fewer --jobs if need be",
         )
     finally:
-        discard(shared)
+        discard(folder)
     pool.shutdown()
 
 
@@ -125,16 +122,15 @@ class _Context(SpawnContext):
 
 # The state of a worker process, set once, when it starts.
 _reports: Any = None
-_data = DataCache()
+_shared: dict[str, Shared | None] = {}
 _argv: tuple[str, ...] = ()
 _working = False
 _ending = False
 
 
-def _initialize(reports: Any, shared: Path, argv: tuple[str, ...]) -> None:
-    global _reports, _data, _argv  # noqa: PLW0603 - a worker process has one of each
+def _initialize(reports: Any, argv: tuple[str, ...]) -> None:
+    global _reports, _argv
     _reports, _argv = reports, argv
-    _data = DataCache(shared_data(shared))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_follow_parent, daemon=True).start()
@@ -160,8 +156,20 @@ def _follow_parent() -> None:
         os._exit(_INTERRUPTED)  # nobody else is left to do it; what is on the disk can be resumed
 
 
-def _work(job: Job, number: int) -> Done:
+def _read(experiment: Experiment) -> Dataset:
+    shared = _shared.get(data_key(experiment))
+    if shared:
+        with suppress(OSError, ValueError):
+            return shared.load()
+    return read_data(experiment)
+
+
+_data = DataCache(_read)
+
+
+def _work(job: Job, number: int, shared: Shared | None) -> Done:
     global _working  # noqa: PLW0603 - a worker does one job at a time
+    _shared[data_key(job.config.experiment)] = shared
     try:
         _working = True
         done = perform(job, _data, argv=_argv, progress=_Reporter(number))
@@ -196,75 +204,81 @@ class _Reporter(Progress):
             self._next = monotonic() + _TICK
 
 
-def share(shared: Path, experiment: Experiment, dataset: Dataset) -> None:
-    """Write a data set for others to map; do nothing where it is there, or cannot be written."""
-    folder = _folder(shared, experiment)
-    with suppress(*_DAMAGED):
-        if _meta(folder)["digest"] == dataset.digest:
-            return
-    # Those of an earlier command, from before the data were changed.
-    discard(folder)
-    hidden = folder.with_name(f".{folder.name}.{os.getpid()}")
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """An array in a file, whose name is its digest: what the file holds is not trusted."""
+
+    digest: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    def map(self, folder: Path) -> Array:
+        """Map the file; raise ValueError where it holds other bytes."""
+        with open_regular(folder / self.digest, follow=False) as stream:
+            mapped = np.memmap(stream, np.dtype(self.dtype), "r", shape=self.shape)
+        if _sum(mapped) != self.digest:
+            raise ValueError(self.digest)
+        return np.asarray(mapped)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A data set whose arrays are in files of a folder."""
+
+    folder: Path
+    words: Mapping[str, Any]
+    sets: Mapping[str, tuple[float, Mapping[str, _Stored]]]
+
+    def load(self) -> Dataset:
+        """Return the data set, its arrays mapped.
+
+        Raises:
+            OSError, ValueError: a file is missing, or is not as it was written.
+        """
+        sets = {}
+        for name, (scale, stored) in self.sets.items():
+            arrays = {key: array.map(self.folder) for key, array in stored.items()}
+            sets[name] = Examples(**arrays, scale=scale)
+        return Dataset(sets=sets, **self.words)
+
+
+def share(folder: Path, dataset: Dataset) -> Shared:
+    """Write the arrays of a data set for others to map, as far as that can be done."""
+    sets = {}
+    for name, examples in dataset.sets.items():
+        arrays = {"x": examples.x, "y": examples.y}
+        if examples.labels is not None:
+            arrays["labels"] = examples.labels
+        stored = {key: _store(folder, array) for key, array in arrays.items()}
+        sets[name] = (examples.scale, stored)
+    words = {key: getattr(dataset, key) for key in ("name", "classes", "digest", "image")}
+    return Shared(folder, words, sets)
+
+
+def _store(folder: Path, array: Array) -> _Stored:
+    stored = _Stored(_sum(array), array.dtype.str, array.shape)
+    with suppress(OSError, ValueError):
+        stored.map(folder)
+        return stored
+    if folder.is_symlink():  # which could lead anywhere
+        return stored
+    path = folder / stored.digest
+    hidden = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        hidden.mkdir(parents=True)
-        sets: dict[str, Any] = {}
-        for name, examples in dataset.sets.items():
-            arrays = {"x": examples.x, "y": examples.y}
-            if examples.labels is not None:
-                arrays["labels"] = examples.labels
-            sums = {key: _sum(array) for key, array in arrays.items()}
-            sets[name] = {"scale": examples.scale, "sha256": sums}
-            for key, array in arrays.items():
-                np.save(hidden / f"{name}-{key}.npy", array, allow_pickle=False)
-        words = {key: getattr(dataset, key) for key in ("name", "classes", "digest", "image")}
-        (hidden / _META).write_text(json.dumps(words | {"sets": sets}))
-        hidden.rename(folder)
-    except OSError:
-        discard(hidden)
+        folder.mkdir(parents=True, exist_ok=True)
+        with hidden.open("xb") as stream:
+            stream.write(np.ascontiguousarray(array).data)
+        hidden.replace(path)
+    except OSError:  # then each process reads the data itself
+        with suppress(OSError):
+            hidden.unlink()
+    return stored
 
 
-def shared_data(shared: Path) -> Callable[[Experiment], Dataset]:
-    """Return a reader of data that maps what `share` has written, and reads the rest itself."""
-
-    def read(experiment: Experiment) -> Dataset:
-        try:
-            return _map(_folder(shared, experiment))
-        except _DAMAGED:
-            return read_data(experiment)
-
-    return read
-
-
-def discard(shared: Path) -> None:
+def discard(folder: Path) -> None:
     """Remove the files; processes that have mapped them keep them."""
-    shutil.rmtree(shared, ignore_errors=True)
-
-
-def _folder(shared: Path, experiment: Experiment) -> Path:
-    return shared / hashlib.sha256(data_key(experiment).encode()).hexdigest()[:16]
-
-
-def _meta(folder: Path) -> Any:
-    return json.loads((folder / _META).read_text())
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sum(array: Array) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
-
-
-def _map(folder: Path) -> Dataset:
-    meta = _meta(folder)
-    classes, image = (meta[key] and tuple(meta[key]) for key in ("classes", "image"))
-    sets = {name: _examples(folder / name, **entry) for name, entry in meta["sets"].items()}
-    return Dataset(meta["name"], sets, classes, meta["digest"], image)
-
-
-def _examples(stem: Path, scale: float, sha256: dict[str, str]) -> Examples:
-    arrays: dict[str, Array] = {}
-    for key, digest in sha256.items():
-        path = stem.with_name(f"{stem.name}-{key}.npy")
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # noqa: TID251 - nnexp wrote it
-        arrays[key] = np.asarray(mapped)
-        if _sum(arrays[key]) != digest:
-            raise ValueError(path)
-    return Examples(**arrays, scale=scale)

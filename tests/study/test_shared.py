@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 
 from nnexp.config.loader import Config, load
 from nnexp.data import Dataset
-from nnexp.run.assembly import read_data
-from nnexp.study.local import discard, share, shared_data
+from nnexp.run.assembly import data_key, read_data
+from nnexp.study import local
+from nnexp.study.local import discard, share
 
 CONFIGS = {
     "mnist": "data: {name: mnist, train: 50, validation: 0, test: 20}\nlayers: [784, 3, 10]\n",
@@ -20,7 +22,7 @@ CONFIGS = {
     "regression": "data: {path: points.csv, target: y}\nlayers: [1, 3, 1]\n"
     "output: linear\ncost: quadratic\n",
 }
-SHARED = Path("runs/.data")
+FOLDER = Path("runs/.data")
 
 
 def same(a: Dataset, b: Dataset) -> bool:
@@ -56,86 +58,97 @@ def config(request: pytest.FixtureRequest, small: Path) -> Config:
 def test_what_is_mapped_is_what_was_read(config: Config) -> None:
     """Through the files comes the same data set, bit for bit, and it is not copied."""
     read = read_data(config.experiment)
-    share(SHARED, config.experiment, read)
-    mapped = shared_data(SHARED)(config.experiment)
+    mapped = pickle.loads(pickle.dumps(share(FOLDER, read))).load()  # noqa: S301 - our own
     assert same(read, mapped)
     assert isinstance(mapped.train.x.base, np.memmap)
     assert not mapped.train.x.flags.writeable
 
 
-def truncate(folder: Path) -> None:
-    """Cut a file off."""
-    path = folder / "train-x.npy"
+def truncate(path: Path) -> None:
+    """Cut the last byte off."""
     path.write_bytes(path.read_bytes()[:-1])
 
 
-def empty(folder: Path) -> None:
-    """Leave a file without a byte."""
-    (folder / "train-x.npy").write_bytes(b"")
-
-
-def flip(folder: Path) -> None:
-    """Change one byte of a file."""
-    data = bytearray((folder / "train-x.npy").read_bytes())
+def flip(path: Path) -> None:
+    """Change one byte."""
+    data = bytearray(path.read_bytes())
     data[-1] ^= 1
-    (folder / "train-x.npy").write_bytes(data)
+    path.write_bytes(data)
 
 
-def other_meta(folder: Path) -> None:
-    """Let meta.json say nothing."""
-    (folder / "meta.json").write_text(json.dumps({"sets": 3}))
+def replace_by_a_pipe(path: Path) -> None:
+    """Put a named pipe there, at which a reader would wait for ever."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def replace_by_a_link(path: Path) -> None:
+    """Put a link to a file of the same bytes there."""
+    path.rename("elsewhere")
+    path.symlink_to(Path("elsewhere").resolve())
 
 
 @pytest.mark.parametrize(
     "damage",
     [
         truncate,
-        empty,
         flip,
-        other_meta,
-        lambda folder: (folder / "meta.json").unlink(),
-        lambda folder: (folder / "train-y.npy").unlink(),
-        discard,
+        replace_by_a_pipe,
+        replace_by_a_link,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.unlink(),
+        lambda path: discard(path.parent),
     ],
-    ids=["truncated", "empty", "flipped", "meta", "no-meta", "no-file", "deleted"],
+    ids=["truncated", "flipped", "pipe", "link", "empty", "no-file", "no-folder"],
 )
-def test_damaged_files_are_not_used(small: Path, damage: Callable[[Path], None]) -> None:
-    """Whatever happens to the files, the data are those of the user."""
+def test_a_worker_reads_the_data_itself_where_a_file_is_not_as_it_was_written(
+    small: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
+) -> None:
+    """Whatever happens to the files, and whoever put them there, the data are those of the user."""
     experiment = load(small).experiment
     read = read_data(experiment)
-    share(SHARED, experiment, read)
-    (folder,) = SHARED.iterdir()
-    damage(folder)
-    assert same(read, shared_data(SHARED)(experiment))
+    shared = share(FOLDER, read)
+    assert same(shared.load(), read)
+    damage(max(FOLDER.iterdir(), key=lambda path: path.stat().st_size))
+    with pytest.raises((OSError, ValueError)):
+        shared.load()
+    monkeypatch.setitem(local._shared, data_key(experiment), shared)
+    assert same(local._read(experiment), read)
 
 
-def test_data_of_an_earlier_command_are_replaced(small: Path) -> None:
-    """Files that were left behind before the user changed the data are written anew."""
-    experiment = load(small).experiment
-    share(SHARED, experiment, read_data(experiment))
-    text = Path("points.csv").read_text()
-    Path("points.csv").write_text(text.replace("0.", "1."))
-    changed = read_data(experiment)
-    share(SHARED, experiment, changed)
-    assert same(changed, shared_data(SHARED)(experiment))
-    assert isinstance(shared_data(SHARED)(experiment).train.x.base, np.memmap)
-
-
-def test_what_is_there_is_not_written_again(small: Path) -> None:
-    """A second sweep at the same time uses the files of the first."""
-    experiment = load(small).experiment
-    share(SHARED, experiment, read_data(experiment))
-    before = {path: path.stat().st_ino for path in SHARED.rglob("*")}
-    share(SHARED, experiment, read_data(experiment))
-    assert {path: path.stat().st_ino for path in SHARED.rglob("*")} == before
+@pytest.mark.parametrize("damage", [truncate, flip, replace_by_a_pipe, replace_by_a_link])
+def test_a_file_that_is_there_already_is_used_only_if_it_is_the_right_one(
+    small: Path, damage: Callable[[Path], None]
+) -> None:
+    """Two sweeps at once use one file; what else has its name is replaced, not written through."""
+    read = read_data(load(small).experiment)
+    share(FOLDER, read)
+    before = {path: path.stat().st_ino for path in FOLDER.iterdir()}
+    share(FOLDER, read)
+    assert {path: path.stat().st_ino for path in FOLDER.iterdir()} == before
+    for path in before:
+        damage(path)
+    elsewhere = Path("elsewhere").exists() and Path("elsewhere").read_bytes()
+    assert same(share(FOLDER, read).load(), read)
+    assert set(FOLDER.iterdir()) == set(before)
+    assert (Path("elsewhere").exists() and Path("elsewhere").read_bytes()) == elsewhere
 
 
 def test_where_nothing_can_be_written_each_reads_for_itself(small: Path) -> None:
     """That data cannot be shared is no error, and nothing is left of the attempt."""
     Path("runs").mkdir()
-    SHARED.write_text("a file is in the way")
-    experiment = load(small).experiment
-    read = read_data(experiment)
-    share(SHARED, experiment, read)
-    assert same(read, shared_data(SHARED)(experiment))
+    FOLDER.write_text("a file is in the way")
+    read = read_data(load(small).experiment)
+    with pytest.raises(OSError, match="Not a directory"):
+        share(FOLDER, read).load()
     assert [path.name for path in Path("runs").iterdir()] == [".data"]
+
+
+def test_a_link_in_the_place_of_the_folder_is_not_followed(small: Path) -> None:
+    """A study from elsewhere may hold one, which leads anywhere."""
+    Path("runs").mkdir()
+    Path("elsewhere").mkdir()
+    FOLDER.symlink_to(Path("elsewhere").resolve())
+    share(FOLDER, read_data(load(small).experiment))
+    discard(FOLDER)
+    assert list(Path("elsewhere").iterdir()) == []
