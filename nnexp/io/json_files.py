@@ -6,24 +6,11 @@ import json
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
-
-from nnexp.io.files import read_bytes
 
 MAX_VALUES = 400_000
 _HOLDERS = (dict, list)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
-
-
-def read_mapping(path: Path, limit: int) -> dict[str, Any]:
-    """Read a JSON file whose outermost value is a mapping; see `parse_mapping`.
-
-    Raises:
-        OSError: it cannot be read, is larger than `limit` bytes, or a link.
-        ValueError, TypeError: as `parse_mapping`.
-    """
-    return parse_mapping(read_bytes(path, limit, follow=False))
 
 
 def parse_mapping(data: bytes) -> dict[str, Any]:

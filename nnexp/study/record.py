@@ -23,8 +23,8 @@ from nnexp.config.identity import LATER_KEYS, identity, with_new_keys, without_l
 from nnexp.config.study import Study, Tune
 from nnexp.errors import LaterError, RunError
 from nnexp.io import files
-from nnexp.io.files import guarded
-from nnexp.io.json_files import is_deep, read_mapping
+from nnexp.io.files import guarded, read_bytes
+from nnexp.io.json_files import is_deep, parse_mapping
 from nnexp.names import METRICS, OLD_STATISTICS, STATISTICS
 from nnexp.run.assembly import DataCache
 from nnexp.run.find import folders
@@ -83,15 +83,13 @@ def _read(
 ) -> T | None:
     """Read a JSON file of a study's folder; None where there is none."""
     try:
-        values = read_mapping(path, MAX_BYTES)
+        values = _parsed(read_bytes(path, MAX_BYTES, follow=False))
         if (format_ := values.get("format")) not in formats:
             if type(format_) is int and format_ > max(formats):
                 message = f"written by a later nnexp (format {format_})"
                 raise LaterError(f"{path}: {message}; upgrade with: pip install --upgrade nnexp")
             message = f"format {quoted(format_)} is not one that this version of nnexp reads"
             raise RunError(f"{path}: {message}: {', '.join(map(str, formats))}")
-        if is_deep(values, MAX_DEPTH):
-            raise ValueError("nested too deep")
         return parse(values)
     except FileNotFoundError:
         return None
@@ -101,11 +99,30 @@ def _read(
         raise RunError(f"{path}: is damaged; {advice}") from error
 
 
-def _write(path: Path, values: dict[str, Any]) -> None:
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+def _laid_out(path: Path, values: dict[str, Any]) -> bytes:
+    """Lay out a file; refuse one that `_read` would not read."""
+    data = (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()
+    try:
+        _parsed(data)
+    except ValueError as error:
+        message = f"could not be read back ({error}); divide the study into several"
+        raise RunError(f"{path}: {message}") from error
+    return data
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES:,} bytes")
+    values = parse_mapping(data)
+    if is_deep(values, MAX_DEPTH):
+        raise ValueError("nested too deep")
+    return values
+
+
+def _write(path: Path, data: bytes) -> None:
     with guarded(path.parent, begun=False):
         files.make_folder(path.parent)
-        files.replace(path, text.encode(), owned=False)
+        files.replace(path, data, owned=False)
 
 
 def _plan(values: dict[str, Any]) -> tuple[int, StudyPlan]:
@@ -146,8 +163,10 @@ def check_folder(
     Where the settings were `chosen` by a search, all arms that are in both must be the same.
 
     Raises:
-        RunError: it is another study, one of a later nnexp, or the data of all `jobs` have changed.
+        RunError: it is another study, one of a later nnexp, or too large to be read back, or the
+            data of all `jobs` have changed.
     """
+    _study_file(folder, record)
     try:
         there = read_study(folder)
     except LaterError:
@@ -200,11 +219,15 @@ def claim_folder(folder: Path, record: StudyPlan, *, chosen: bool = False) -> No
     """
     if check_folder(folder, record, chosen=chosen):
         return
+    _write(folder / STUDY, _study_file(folder, record))
+
+
+def _study_file(folder: Path, record: StudyPlan) -> bytes:
     values = {"format": FORMAT} | asdict(record)
     for name, arm in record.arms.items():
         rest = {k: v for k, v in values["arms"][name].items() if k != "identities"}
         values["arms"][name] = {"identity": arm.identities[0]} | rest
-    _write(folder / STUDY, values)
+    return _laid_out(folder / STUDY, values)
 
 
 def claim_search(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
@@ -223,7 +246,7 @@ def claim_search(tune: Tune, folder: Path, *, write: bool = True) -> list[str]:
     if read is None:
         if write:
             values = {"format": TUNE_FORMAT, "tune": rules, "versions": versions}
-            _write(folder / TUNE, values)
+            _write(folder / TUNE, _laid_out(folder / TUNE, values))
         return []
     before, began = read
     pairs = {key: [_rule(each, key) for each in (before, rules)] for key in before | rules}

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from nnexp.config.study import load_study
 from nnexp.errors import LaterError, RunError
+from nnexp.io.json_files import MAX_VALUES
 from nnexp.names import METRICS, STATISTICS
 from nnexp.run.assembly import DataCache
 from nnexp.run.layout import STUDY
 from nnexp.stats.selection import ArmPlan, StudyPlan
-from nnexp.study.record import claim_folder, read_study, record_of
+from nnexp.study.record import check_folder, claim_folder, read_study, record_of
 
 CELLS = st.dictionaries(
     st.text(),
@@ -131,6 +132,26 @@ def test_a_study_of_a_later_version_is_named_and_left_alone(folder: Path) -> Non
             command(folder)
         assert str(caught.value) == message
     assert (folder / STUDY).read_text() == text
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_a_study_that_could_not_be_read_back_is_refused_before_anything_is_made(
+    tmp_path: Path, excess: int
+) -> None:
+    """With as many arms as are read it is written and read; with one more it is refused."""
+    most = (MAX_VALUES - 10) // 6 + excess  # of the study itself, and of each arm
+    arms = {str(i): ArmPlan((f"{i:064}",)) for i in range(most)}
+    study = StudyPlan("many", "", arms, (0, 1), None, "best-epoch", None)
+    if excess:
+        for refuse in (check_folder, claim_folder):
+            with pytest.raises(
+                RunError, match=r"could not be read back \(more than 400,000 values"
+            ):
+                refuse(tmp_path / "runs", study)
+        assert not list(tmp_path.iterdir())
+    else:
+        claim_folder(tmp_path, study)
+        assert read_study(tmp_path) == study
 
 
 def test_arms_and_seeds_may_be_added(folder: Path) -> None:
