@@ -6,7 +6,12 @@ before its first epoch. See docs/run-folder.md.
 
 from __future__ import annotations
 
-FORMAT = 3
+from typing import Any
+
+from nnexp import __version__
+from nnexp.text import quoted
+
+FORMAT, CHECKPOINT_FORMAT = 3, 1
 CONFIG, METRICS, RUN = "config.yaml", "metrics.csv", "run.json"
 MODEL, PREDICTIONS, CHECKPOINT = "model.npz", "predictions.npz", "checkpoint.npz"
 STUDY = "study.json"
@@ -37,6 +42,19 @@ MAX_LINE = 1_000_000
 MAX_EPOCH = 10**9
 # Of predictions.npz, labels and predicted classes together.
 MAX_PREDICTIONS = 16_000_000
+
+
+def later_format(written: Any, newest: int) -> str | None:
+    """Say that a file is of a later format than the newest that is read; None where it is not.
+
+    >>> later_format(9, 3)
+    'written by a later nnexp (format 9; nnexp ... reads up to 3); upgrade with: ... nnexp'
+    """
+    if type(written) is not int or written <= newest:
+        return None
+    reads = f"nnexp {__version__} reads up to {newest}"
+    upgrade = "upgrade with: pip install --upgrade nnexp"
+    return f"written by a later nnexp (format {quoted(written)}; {reads}); {upgrade}"
 
 
 def most_rows(columns: int) -> int:

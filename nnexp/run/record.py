@@ -17,7 +17,7 @@ from nnexp.io.files import read_dated
 from nnexp.io.json_files import is_deep, may_be_deep, parse_mapping, parse_value
 from nnexp.names import MAX_CLASSES, STATISTICS
 from nnexp.names import METRICS as METRIC_NAMES
-from nnexp.run.layout import FORMAT, MAX_DEPTH, MAX_EPOCH, MAX_RECORD, RUN
+from nnexp.run.layout import FORMAT, MAX_DEPTH, MAX_EPOCH, MAX_RECORD, RUN, later_format
 from nnexp.run.log import clip
 from nnexp.stats.summary import Facts, Point
 from nnexp.text import quoted, shorten
@@ -89,8 +89,8 @@ class Record(Mapping[str, Any]):
         self._lines = lines
         version = self.get("format")
         if version not in range(1, FORMAT + 1):
-            problem = f"format {quoted(version)}: this version of nnexp reads 1 to {FORMAT}"
-            self.problems[problem] = None
+            unknown = f"format: expected 1 to {FORMAT}, got {quoted(version)}"
+            self.problems[f"{RUN}: {later_format(version, FORMAT) or unknown}"] = None
 
     def __getitem__(self, key: str) -> Any:
         value = self.get(key, _UNSOUND)

@@ -11,11 +11,11 @@ from typing import Any
 import nnexp
 from nnexp.config.loader import Config, load
 from nnexp.config.schema import Experiment
-from nnexp.errors import ConfigError, Problem, ResumeError
+from nnexp.errors import ConfigError, LaterError, Problem, ResumeError
 from nnexp.run import provenance
 from nnexp.run.assembly import DataCache
 from nnexp.run.control import Ending, Progress, never
-from nnexp.run.layout import CONFIG, FORMAT, MAX_RESUMED, METRICS
+from nnexp.run.layout import CONFIG, FORMAT, MAX_RESUMED, METRICS, RUN, later_format
 from nnexp.run.log import Log
 from nnexp.run.reader import Run, open_run
 from nnexp.run.session import Outcome, metric_columns, proceed
@@ -87,6 +87,8 @@ def _anew(run: Run) -> str:
 def _check_origin(run: Run) -> None:
     """Refuse a run of another format or version than can be continued to the same bytes."""
     written = run.record.get("format")
+    if later := later_format(written, FORMAT):
+        raise LaterError(f"{run.folder / RUN}: {later}")
     if written not in range(_OLDEST_FORMAT, FORMAT + 1):
         raise ResumeError(
             f"{run.folder}: is of format {written!r}; this version of nnexp resumes formats "

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnexp.config.schema import Experiment
-from nnexp.errors import DataError, ResumeError
+from nnexp.errors import DataError, LaterError, ResumeError
 from nnexp.io.npz import open_archive
 from nnexp.nn.network import Network
 from nnexp.nn.schedules import Schedule
@@ -26,6 +26,7 @@ from nnexp.nn.training import (
 )
 from nnexp.nn.types import Array
 from nnexp.run.assembly import early_stopping, initial_network, learning_rates
+from nnexp.run.layout import CHECKPOINT_FORMAT, later_format
 from nnexp.run.log import Log, Row
 
 # What versions before 0.2 call a stream of random numbers.
@@ -75,6 +76,9 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         ) from error
     if not isinstance(state, dict):
         raise ResumeError(f"{path}: is not a checkpoint")
+    # A version that changes what a checkpoint is will number it.
+    if later := later_format(state.get("format", CHECKPOINT_FORMAT), CHECKPOINT_FORMAT):
+        raise LaterError(f"{path}: {later}")
     return Checkpoint(arrays, state)
 
 

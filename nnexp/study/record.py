@@ -28,7 +28,7 @@ from nnexp.io.json_files import is_deep, parse_mapping
 from nnexp.names import METRICS, OLD_STATISTICS, STATISTICS
 from nnexp.run.assembly import DataCache
 from nnexp.run.find import folders
-from nnexp.run.layout import STUDY
+from nnexp.run.layout import STUDY, later_format
 from nnexp.run.reader import open_run
 from nnexp.stats.selection import ArmPlan, StudyPlan
 from nnexp.study.jobs import Job, changed_data
@@ -84,10 +84,10 @@ def _read(
     """Read a JSON file of a study's folder; None where there is none."""
     try:
         values = _parsed(read_bytes(path, MAX_BYTES, follow=False))
-        if (format_ := values.get("format")) not in formats:
-            if type(format_) is int and format_ > max(formats):
-                message = f"written by a later nnexp (format {format_})"
-                raise LaterError(f"{path}: {message}; upgrade with: pip install --upgrade nnexp")
+        format_ = values.get("format")
+        if later := later_format(format_, max(formats)):
+            raise LaterError(f"{path}: {later}")
+        if format_ not in formats:
             message = f"format {quoted(format_)} is not one that this version of nnexp reads"
             raise RunError(f"{path}: {message}: {', '.join(map(str, formats))}")
         return parse(values)

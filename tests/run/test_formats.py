@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnexp import __version__
-from nnexp.run.layout import FORMAT
+from nnexp.run.layout import CHECKPOINT_FORMAT, FORMAT
 from nnexp.run.reader import open_run
+from nnexp.run.state import Checkpoint, read_checkpoint
+from nnexp.study.record import FORMAT as STUDY_FORMAT
+from nnexp.study.record import TUNE_FORMAT
 
 if TYPE_CHECKING:
     from conftest import Nnexp
@@ -88,3 +91,74 @@ def test_an_interrupted_run_of_the_version_before_is_resumed(nnexp: Nnexp, runs:
     assert found.record["format"] == FORMAT
     assert found.record["versions"]["nnexp"] == "0.1.0"
     assert found.record["resumed"][0]["versions"]["nnexp"] == __version__
+
+
+LATER = {
+    "run.json": FORMAT + 1,
+    "study.json": STUDY_FORMAT + 1,
+    "tune.json": TUNE_FORMAT + 1,
+    "checkpoint.npz": CHECKPOINT_FORMAT + 1,
+}
+
+
+def make_later(path: Path) -> None:
+    """Let a file be of the next format, as a later nnexp would write it."""
+    if path.suffix == ".npz":
+        checkpoint = read_checkpoint(path)
+        assert checkpoint is not None
+        later = Checkpoint(checkpoint.arrays, {**checkpoint.state, "format": LATER[path.name]})
+        path.write_bytes(later.to_bytes())
+    else:
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"format": LATER[path.name]}))
+
+
+STUDY = """\
+base: small.yaml
+name: s
+arms: {a: {}, b: {momentum: 0.5}}
+seeds: 0-0
+"""
+TUNE = """\
+tune: {space: {eta: [0.1, 0.2]}, trials: 1, epochs: 1}
+confirm: {seeds: 9-9}
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "code"),
+    [
+        ("s/a-s0/run.json", ["list"], 0),
+        ("s/a-s0/run.json", ["show", "s/a-s0"], 0),
+        ("s/a-s0/run.json", ["compare", "runs/s"], 0),
+        ("s/a-s0/run.json", ["plot", "s/a-s0"], 0),
+        ("s/a-s0/run.json", ["resume", "s/a-s0"], 1),
+        ("s/a-s0/run.json", ["sweep", "study.yaml"], 1),
+        ("s/a-s0/checkpoint.npz", ["resume", "s/a-s0"], 1),
+        ("s/a-s0/checkpoint.npz", ["sweep", "study.yaml"], 1),
+        ("s/study.json", ["compare", "runs/s"], 0),
+        ("s/study.json", ["sweep", "study.yaml"], 1),
+        ("s/study.json", ["sweep", "study.yaml", "--dry-run"], 1),
+        ("t/confirm/study.json", ["tune", "tuned.yaml"], 1),
+        ("t/tune.json", ["tune", "tuned.yaml"], 1),
+        ("t/tune.json", ["tune", "tuned.yaml", "--dry-run"], 1),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else str(value),
+)
+def test_what_a_later_version_wrote_is_named_and_left_alone(
+    nnexp: Nnexp, small: Path, file: str, words: list[str], code: int
+) -> None:
+    """Every command says which file, of which format, and how to upgrade; no byte is changed."""
+    Path("study.yaml").write_text(STUDY)
+    Path("tuned.yaml").write_text(STUDY.replace("name: s", "name: t") + TUNE)
+    nnexp("sweep", "study.yaml")
+    if "tune" in words:
+        nnexp("tune", "tuned.yaml")
+    record = Path("runs/s/a-s0/run.json")
+    record.write_text(record.read_text().replace('"completed"', '"running"'))
+    make_later(Path("runs") / file)
+    before = {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()}
+    result = nnexp(*words, code=code)
+    name = Path(file).name
+    assert f"{name}: written by a later nnexp (format {LATER[name]}; nnexp " in result.stderr
+    assert "pip install --upgrade nnexp" in result.stderr
+    assert {path: path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()} == before

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nnexp import __version__
 from nnexp.config.study import load_study
 from nnexp.errors import LaterError, RunError
 from nnexp.io.json_files import MAX_VALUES
@@ -124,8 +125,8 @@ def test_a_study_of_a_later_version_is_named_and_left_alone(folder: Path) -> Non
     text = '{"format": 3, "arms": "elsewhere"}'
     (folder / STUDY).write_text(text)
     message = (
-        f"{folder / STUDY}: written by a later nnexp (format 3); "
-        "upgrade with: pip install --upgrade nnexp"
+        f"{folder / STUDY}: written by a later nnexp (format 3; nnexp {__version__} reads up to "
+        "2); upgrade with: pip install --upgrade nnexp"
     )
     for command in (read_study, lambda folder: claim_folder(folder, record(folder))):
         with pytest.raises(LaterError) as caught:
