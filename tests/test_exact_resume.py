@@ -259,7 +259,7 @@ class _FullDisk(Stopper):
 
     def advance(self, examples: int) -> None:
         if self.left == 0:
-            self.patch.setattr("nnexp.io.files.write_at", _no_space)
+            self.patch.setattr("nnexp.run.log.LogFile._write_at", _no_space)
 
 
 def _no_space(*words: object) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from nnexp import names, numbers
-from nnexp.cli.output import is_live, say
+from nnexp.cli.output import is_live, say, say_note
 from nnexp.config.schema import Experiment
 from nnexp.config.space import flow
 from nnexp.run.control import Progress
@@ -72,6 +72,10 @@ class _Bar(Progress):
         if metric := names.default_metric(accuracies):
             values.append(f"{metric.partition('_')[0]} {numbers.quantity(metric, row[metric])}")
         self._drawn.set_postfix_str(", ".join(values))
+
+    def note(self, text: str) -> None:
+        self._drawn.clear()
+        say_note(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from itertools import chain, count
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -135,66 +134,24 @@ def write(descriptor: int, data: bytes) -> None:
         view = view[taken:]
 
 
-def open_log(path: Path, flags: int) -> int:
-    """Open a file to read and write it; raise OSError where it is a link, a pipe or a device."""
-    descriptor = os.open(path, flags | _NO_LINK, 0o666)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a file", str(path))
-    return descriptor
-
-
-def write_at(descriptor: int, path: Path, position: int, data: bytes) -> None:
-    """Write into an open file and wait until the disk has it.
-
-    Raises:
-        OSError: it failed, or the file is no longer what is found at its path.
-    """
-    if not os.path.samestat(os.fstat(descriptor), path.stat()):
-        raise OSError(errno.EINVAL, "another file is in its place", str(path))
-    os.lseek(descriptor, position, os.SEEK_SET)
-    write(descriptor, data)
-    os.fsync(descriptor)
-
-
-def create(path: Path, data: bytes) -> None:
-    """Write a new file and wait until the disk has it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def replace(path: Path, data: bytes, *, owned: bool = True) -> None:
-    """Replace a file: at any moment, and after any crash, it is the old one or the new one.
-
-    Args:
-        path: the file.
-        data: its new contents.
-        owned: whether no other process may be replacing it now.
-    """
-    temporary = path.with_name(f".{path.name}.new" if owned else f".{path.name}.{os.getpid()}.new")
-    try:
-        temporary.unlink(missing_ok=True)  # left by a process that was killed
-        create(temporary, data)
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
 def sync_folder(folder: Path) -> None:
     """Wait until the disk has a folder's entries."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+        return
+    try:
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync(folder: int) -> None:
+    """Wait until the disk has the entries of an open folder, where it can be waited for."""
+    try:
+        os.fsync(folder)
     except OSError as error:
         if error.errno not in _NO_SYNC:
             raise
@@ -206,39 +163,3 @@ def make_folder(folder: Path) -> None:
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
-
-
-def hide(runs: Path, stem: str) -> Path:
-    """Make a folder that only this process knows."""
-    for i in count():
-        hidden = runs / f".{stem}.{os.getpid()}-{i}.new"
-        try:
-            hidden.mkdir()
-        except FileExistsError:
-            continue
-        return hidden
-    raise AssertionError
-
-
-def claim(hidden: Path, wanted: Path, *, suffix: bool) -> Path:
-    """Rename a folder to the first free name: to rename onto a folder that holds files fails."""
-    suffixes = chain([""], (f"-{i}" for i in range(2, 10_000)))
-    for folder in (wanted.with_name(wanted.name + suffix) for suffix in suffixes):
-        try:
-            if not folder.is_symlink():
-                hidden.rename(folder)
-                return folder
-        except OSError:
-            if not folder.exists():
-                raise
-        if not suffix:
-            raise FileExistsError(f"{folder} is there already")
-    raise RunError(f"{wanted}: 9,999 runs of this name are there already")
-
-
-def discard(hidden: Path) -> None:
-    """Remove what was made ready for a run that did not come to be."""
-    with suppress(OSError):
-        for path in hidden.iterdir():
-            path.unlink()
-        hidden.rmdir()

@@ -33,6 +33,9 @@ class Progress:
     def epoch(self, row: Row) -> None:
         """Hear that an epoch has ended, with its row of metrics.csv."""
 
+    def note(self, text: str) -> None:
+        """Hear what was done to the run's files from outside."""
+
 
 # Given the rows of metrics.csv so far, it says why the run is to end now, or None. It is a function
 # of the rows alone, so that a run that is resumed ends where it would have ended undisturbed.

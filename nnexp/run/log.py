@@ -6,6 +6,7 @@ A log is kept by columns: 12 bytes a number, however many epochs a run has.
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
 import zlib
@@ -19,8 +20,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, BinaryIO, overload
 
-from nnexp.errors import ResumeError
+import numpy as np
+
+from nnexp.errors import ResumeError, RunError
 from nnexp.io import files
+from nnexp.io.folder import Folder
+from nnexp.io.lock import hold
 from nnexp.names import CLOCKS
 from nnexp.run.layout import MAX_CELLS, MAX_EPOCH, MAX_LINE, MAX_ROWS, TEXT_COLUMNS
 
@@ -31,6 +36,8 @@ MAX_VALUE = 1e100
 _MOST_LINES = 3
 NEW = os.O_RDWR | os.O_CREAT
 _PIECE = 1 << 20
+# Bytes of a log that are kept, so that what is cut off from outside can be put back.
+_MAX_COPY = 1 << 23
 _MAX_HEAD = 1 << 24
 # Lines that are parsed at once.
 _BLOCK = 5_000
@@ -252,20 +259,32 @@ class LogFile:
         crc: their CRC-32.
         tail: rows that are not.
         rows: how many it has, committed or not.
+        notes: what was done to the file from outside, for the user.
     """
 
-    path: Path
+    folder: Folder
+    name: str
     descriptor: int
     columns: tuple[str, ...] = ()
     size: int = 0
     crc: int = 0
     tail: list[str] = field(default_factory=list)
     rows: int = 0
+    notes: list[str] = field(default_factory=list)
+    # How far a write that failed may have come.
+    _reach: int = 0
+    # The committed bytes, as long as they are few.
+    _copy: bytearray | None = field(default_factory=bytearray, repr=False)
 
     @classmethod
-    def open(cls, path: Path, flags: int = NEW) -> LogFile:
+    def open(cls, folder: Folder, name: str, flags: int = NEW) -> LogFile:
         """Open a log to read and write it."""
-        return cls(path, files.open_log(path, flags))
+        return cls(folder, name, folder.open(name, flags))
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.folder.path / self.name
 
     def begin(self, columns: Sequence[str]) -> None:
         """Write the header of a new log with the next commit."""
@@ -284,12 +303,69 @@ class LogFile:
         return {"size": self.size, "crc": self.crc, "tail": "".join(self.tail)}
 
     def commit(self) -> None:
-        """Write what is not committed; wait until the disk has it."""
-        data = "".join(self.tail).encode()
-        crc = zlib.crc32(data, self.crc)
-        files.write_at(self.descriptor, self.path, self.size, data)
+        """Write what is not committed; wait until the disk has it. The file is checked first."""
+        self.check()
+        self._write("".join(self.tail).encode())
+
+    def check(self) -> None:
+        """Put right what was cut off or added from outside."""
+        there = self._own_size()
+        if not self.size <= there <= self._reach:
+            self._restore(there)
+
+    def _own_size(self) -> int:
+        """Return the size of the file, which is the one that was opened and no one else's."""
+        self.folder.check()
+        if not self.folder.holds(self.name, self.descriptor):
+            raise OSError(errno.EINVAL, "another file is in its place", str(self.path))
+        status = os.fstat(self.descriptor)
+        if status.st_nlink > 1:
+            self._separate(status.st_size)
+        return status.st_size
+
+    def _separate(self, size: int) -> None:
+        """Give the log a file of its own: other links to it are somebody's backup."""
+        temporary = f".{self.name}.new"
+        self.folder.remove(temporary)
+        copy = self.folder.open(temporary, NEW | os.O_EXCL)
+        try:
+            for piece in _pieces(self.descriptor, size):
+                files.write(copy, piece)
+            os.fsync(copy)
+            hold(copy)
+            self.folder.rename(temporary, self.name)
+        except BaseException:
+            os.close(copy)
+            raise
+        self.close()
+        self.descriptor = copy
+        self.folder.sync()
+
+    def _restore(self, there: int) -> None:
+        """Make the file what was committed, where it was cut or grew from outside."""
+        was = f"{self.path}: was changed from outside, from {self.size:,} to {there:,} bytes"
+        if there < self.size:
+            if self._copy is None:
+                raise RunError(f"{was}; what was cut off is lost, so the run ends here")
+            self._write_at(there, bytes(self._copy[there:]))
+        os.ftruncate(self.descriptor, self.size)
+        self.notes.append(f"{was}, and was put right")
+
+    def _write(self, data: bytes) -> None:
+        self._reach = self.size + len(data)
+        self._write_at(self.size, data)
+        if self._copy is not None:
+            self._copy += data
+            if len(self._copy) > _MAX_COPY:
+                self._copy = None
         # At once: an interrupt in between would leave them at odds.
+        crc = zlib.crc32(data, self.crc)
         self.size, self.crc, self.tail = self.size + len(data), crc, []
+
+    def _write_at(self, position: int, data: bytes) -> None:
+        os.lseek(self.descriptor, position, os.SEEK_SET)
+        files.write(self.descriptor, data)
+        os.fsync(self.descriptor)
 
     def redo(self, size: int, crc: int, tail: str) -> None:
         """Make the file what it was to be after the commit that a checkpoint began.
@@ -297,20 +373,36 @@ class LogFile:
         Of the tail any part may be missing, or be zeros, as a power cut leaves it.
 
         Raises:
-            RunError: anything else is different.
+            ResumeError: anything else is different.
         """
         data = tail.encode()
-        rest = os.pread(self.descriptor, len(data) + 1, size)
-        alike = all(there in (0, byte) for there, byte in zip(rest, data, strict=False))
-        if _crc(self.descriptor, size) != crc or len(rest) > len(data) or not alike:
+        if not self._begins(size, data) or _crc(self.descriptor, size) != crc:
             raise self.refusal()
-        self.size, self.crc, self.tail = size, crc, [tail]
-        self.commit()
-        self.rows = -1  # the header
+        self._own_size()
+        self.size, self.crc, self._copy = size, crc, None
+        self._write(data)
+        self.rows, kept = -1, bytearray()  # without the header
         for piece in _pieces(self.descriptor, self.size):
             self.rows += piece.count(b"\n")
+            kept += piece if self.size <= _MAX_COPY else b""
+        self._copy = kept if self.size <= _MAX_COPY else None
         head = os.pread(self.descriptor, _MAX_HEAD, 0).partition(b"\n")[0]
         self.columns = tuple(next(csv.reader([head.decode()]), ()))
+
+    def put(self, data: bytes) -> None:
+        """Make the file these bytes, which it is a beginning of; see `begins`."""
+        self._own_size()
+        self._write_at(0, data)
+
+    def begins(self, data: bytes) -> bool:
+        """Tell whether the file is how the data begin; zeros are what a power cut left."""
+        return self._begins(0, data)
+
+    def _begins(self, position: int, data: bytes) -> bool:
+        """Tell whether what follows a position is how the data begin."""
+        rest = b"".join(_pieces(self.descriptor, position + len(data) + 1, position))
+        there, wanted = (np.frombuffer(each[: len(rest)], np.uint8) for each in (rest, data))
+        return len(rest) <= len(data) and bool(np.all((there == wanted) | (there == 0)))
 
     def holds_more_than(self, text: str) -> bool:
         """Tell whether the file is longer than a text."""
@@ -334,9 +426,8 @@ class LogFile:
                 os.close(descriptor)
 
 
-def _pieces(descriptor: int, size: int) -> Iterator[bytes]:
-    """Yield the first bytes of a file, as many as there are."""
-    position = 0
+def _pieces(descriptor: int, size: int, position: int = 0) -> Iterator[bytes]:
+    """Yield the bytes of a file from a position up to a size, as many as there are."""
     while position < size and (
         piece := os.pread(descriptor, min(_PIECE, size - position), position)
     ):

@@ -46,6 +46,7 @@ ENTRIES: Mapping[str, type] = {
     "data": dict,
     "summary": dict,
     "never_learned": list,
+    "notes": list,
     "config": dict,
     "config_sha256": str,
     "resumed": list,

@@ -172,6 +172,7 @@ class _Session:
         self.progress = progress
         self.ending = ending
         self.before = state.epoch
+        self.noted = 0
         self.last: Mapping[str, Evaluation] = {}
         self.started = perf_counter()
 
@@ -216,11 +217,17 @@ class _Session:
                     self._end()
                 state.clocks = clock.train, clock.evaluate
                 self.writer.offer(state.checkpoint())
+                self._note()
             self.progress.epoch(row)
             if state.stopped:
                 break
             clock.restart()
         return "completed" if state.finite else "diverged"
+
+    def _note(self) -> None:
+        for note in self.writer.notes[self.noted :]:
+            self.progress.note(note)
+            self.noted += 1
 
     def _is_logged(self, record: EpochRecord) -> bool:
         """Tell whether an epoch has a row: one that was to be measured, or the last."""
@@ -248,6 +255,7 @@ class _Session:
         """Commit what is pending, save the model and predictions, and record the outcome."""
         state = self.state
         self.writer.commit()
+        self._note()
         summary = facts(state.log).summary
         lost = None
         if state.parameters is not None:

@@ -25,6 +25,7 @@ from nnexp.config.schema import Experiment
 from nnexp.errors import BusyError, ResumeError, RunError
 from nnexp.io import files
 from nnexp.io.files import guarded
+from nnexp.io.folder import Folder
 from nnexp.io.json_files import MAX_VALUES, count_values
 from nnexp.io.lock import hold
 from nnexp.nn.types import Array
@@ -65,8 +66,8 @@ def dated(name: str, seed: int) -> str:
 class RunWriter:
     """A run folder being written by this process, which alone holds its lock."""
 
-    def __init__(self, folder: Path, record: Mapping[str, Any], logs: dict[str, LogFile]) -> None:
-        self.folder = folder
+    def __init__(self, home: Folder, record: Mapping[str, Any], logs: dict[str, LogFile]) -> None:
+        self._home = home
         self._record = dict(record)
         self.checkpoint: Checkpoint | None = None
         self.finished = False
@@ -74,6 +75,16 @@ class RunWriter:
         self._pending: Checkpoint | None = None
         self._committed = -float("inf")
         self._took = 0.0
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is."""
+        return self._home.path
+
+    @property
+    def notes(self) -> list[str]:
+        """What was done to its logs from outside, for the user."""
+        return [note for log in self._logs.values() for note in log.notes]
 
     @classmethod
     def create(
@@ -107,25 +118,24 @@ class RunWriter:
         with guarded(runs, begun=False):
             check()
             files.make_folder(runs)
-            hidden = files.hide(runs, stem)
-            writer = cls(hidden, record, {})
+            home = Folder.hidden(runs, stem)
+            writer = cls(home, record, {})
             try:
-                log = writer._logs[METRICS] = LogFile.open(hidden / METRICS)
+                log = writer._logs[METRICS] = LogFile.open(home, METRICS)
                 hold(log.descriptor)
                 log.begin(columns)
                 log.commit()
-                files.create(hidden / CONFIG, config.encode())
+                home.create(CONFIG, config.encode())
                 writer._record |= {"format": FORMAT, "status": "running"}
                 writer._record |= {"started_at": now(), "pid": os.getpid()}
                 writer._record["config_sha256"] = _sha256(config)
                 writer._write_record(limit=MAX_RECORD // 2)
                 check()
-                writer.folder = files.claim(hidden, runs / stem, suffix=suffix)
-                log.path = writer.folder / METRICS
+                home.claim(runs / stem, suffix=suffix)
                 files.sync_folder(runs)
             except BaseException:
+                home.discard()
                 writer.close()
-                files.discard(hidden)
                 raise
         return writer
 
@@ -141,9 +151,11 @@ class RunWriter:
             RunError: it cannot be read or written.
         """
         with guarded(folder):
-            writer = cls(folder, {}, {METRICS: LogFile.open(folder / METRICS, os.O_RDWR)})
+            writer = cls(Folder(folder), {}, {})
             try:
-                if not hold(writer._logs[METRICS].descriptor):
+                log = writer._logs[METRICS] = LogFile.open(writer._home, METRICS, os.O_RDWR)
+                # Its last owner may have put another file in its place.
+                if not hold(log.descriptor) or not writer._home.holds(METRICS, log.descriptor):
                     raise BusyError(f"{folder}: is being written by another process")
                 writer.checkpoint = read_checkpoint(folder / CHECKPOINT)
             except BaseException:
@@ -175,7 +187,7 @@ class RunWriter:
                 for name in (DIAGNOSTICS, PARAMETERS):
                     if name in logs:
                         flags = os.O_RDWR if logs[name]["size"] else NEW
-                        self._logs[name] = LogFile.open(self.folder / name, flags)
+                        self._logs[name] = LogFile.open(self._home, name, flags)
                         self._logs[name].redo(**logs[name])
         except _MISFIT as error:
             message = f"{self.folder / CHECKPOINT}: is not a checkpoint of a run: {error!r}"
@@ -190,7 +202,7 @@ class RunWriter:
         """
         if name not in self._logs:
             with guarded(self.folder):
-                self._logs[name] = LogFile.open(self.folder / name)
+                self._logs[name] = LogFile.open(self._home, name)
                 self._logs[name].begin(tuple(row))
         self._logs[name].append(row)
 
@@ -213,7 +225,7 @@ class RunWriter:
         logs = {name: log.uncommitted() for name, log in self._logs.items()}
         data = Checkpoint(self._pending.arrays, {**self._pending.state, "logs": logs}).to_bytes()
         with guarded(self.folder):
-            files.replace(self.folder / CHECKPOINT, data)
+            self._home.replace(CHECKPOINT, data)
             for log in self._logs.values():
                 log.commit()
         self._pending = None
@@ -234,7 +246,7 @@ class RunWriter:
         with guarded(self.folder):
             self._write_record()
             if config is not None:
-                files.replace(self.folder / CONFIG, config.encode())
+                self._home.replace(CONFIG, config.encode())
 
     def _write_record(self, limit: int = MAX_RECORD) -> None:
         data = laid_out(self._record)
@@ -243,14 +255,14 @@ class RunWriter:
                 f"{self.folder / RUN}: would be too large to be read back: the config, the names "
                 "of the classes or the command are too long"
             )
-        files.replace(self.folder / RUN, data)
+        self._home.replace(RUN, data)
 
     def save(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Write an .npz file, replacing it atomically; its bytes depend on the arrays alone."""
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
         with guarded(self.folder):
-            files.replace(self.folder / name, buffer.getvalue())
+            self._home.replace(name, buffer.getvalue())
 
     def finish(self, status: str, **entries: Any) -> None:
         """Record how the run ended and let go of the folder.
@@ -263,6 +275,10 @@ class RunWriter:
         self._record["log"] = {"rows": log.rows, "bytes": log.size, "crc32": log.crc}
         try:
             with guarded(self.folder):
+                for each in self._logs.values():
+                    each.check()
+                if self.notes:
+                    self._record["notes"] = self.notes
                 self._write_record()
             self.finished = True
         finally:
@@ -272,6 +288,7 @@ class RunWriter:
         """Let go of the folder; a run that was not finished is interrupted."""
         for log in self._logs.values():
             log.close()
+        self._home.close()
 
     def __enter__(self) -> Self:
         return self

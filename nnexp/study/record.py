@@ -22,8 +22,8 @@ import nnexp
 from nnexp.config.identity import LATER_KEYS, identity, with_new_keys, without_later_keys
 from nnexp.config.study import Study, Tune
 from nnexp.errors import LaterError, RunError
-from nnexp.io import files
-from nnexp.io.files import guarded, read_bytes
+from nnexp.io.files import guarded, make_folder, read_bytes
+from nnexp.io.folder import Folder
 from nnexp.io.json_files import is_deep, parse_mapping
 from nnexp.names import METRICS, OLD_STATISTICS, STATISTICS
 from nnexp.run.assembly import DataCache
@@ -121,8 +121,9 @@ def _parsed(data: bytes) -> dict[str, Any]:
 
 def _write(path: Path, data: bytes) -> None:
     with guarded(path.parent, begun=False):
-        files.make_folder(path.parent)
-        files.replace(path, data, owned=False)
+        make_folder(path.parent)
+        with Folder(path.parent) as folder:
+            folder.replace(path.name, data, owned=False)
 
 
 def _plan(values: dict[str, Any]) -> tuple[int, StudyPlan]:

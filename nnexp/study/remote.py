@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -18,18 +18,17 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-import numpy as np
-
 import nnexp
 from nnexp.data import Dataset
 from nnexp.errors import BusyError, RunError
-from nnexp.io import files
-from nnexp.io.files import guarded, read_bytes
+from nnexp.io.files import guarded, make_folder, read_bytes, sync_folder
+from nnexp.io.folder import Folder
 from nnexp.io.lock import hold
 from nnexp.run import provenance
 from nnexp.run.assembly import DataCache, data_key
 from nnexp.run.control import Progress
 from nnexp.run.layout import CHECKPOINT, CONFIG, LOGS, METRICS, MODEL, PREDICTIONS, RUN
+from nnexp.run.log import LogFile
 from nnexp.run.state import Checkpoint, read_checkpoint
 from nnexp.study.engine import Engine, Settings
 from nnexp.study.jobs import BUSY, ENDED, FREE, Done, Job, candidates, perform, places
@@ -260,17 +259,17 @@ def deliver(parcel: Parcel, folder: Path) -> None:
     """
     runs = folder.parent
     with guarded(runs, begun=False):
-        files.make_folder(runs)
-        hidden = files.hide(runs, folder.name)
-        try:
-            for name in _names(parcel):
-                files.create(hidden / name, parcel[name])
-            files.sync_folder(hidden)
-            files.claim(hidden, folder, suffix=False)
-            files.sync_folder(runs)
-        except BaseException:
-            files.discard(hidden)
-            raise
+        make_folder(runs)
+        with Folder.hidden(runs, folder.name) as hidden:
+            try:
+                for name in _names(parcel):
+                    hidden.create(name, parcel[name])
+                hidden.sync()
+                hidden.claim(folder, suffix=False)
+                sync_folder(runs)
+            except BaseException:
+                hidden.discard()
+                raise
 
 
 def with_all_rows(parcel: Parcel, folder: Path) -> dict[str, bytes]:
@@ -300,52 +299,33 @@ def complete(parcel: Parcel, folder: Path) -> None:
         BusyError: another process owns the run, or it has logged what the copy has not.
         RunError: the folder cannot be read or written.
     """
-    with _owned(folder), guarded(folder):
-        logs = [name for name in LOGS if name in parcel]
-        if not all(_begins(folder / name, parcel[name]) for name in logs):
+    with _owned(folder) as (home, metrics), ExitStack() as opened:
+        logs = {METRICS: metrics}
+        for name in LOGS:
+            if name in parcel and name != METRICS:
+                logs[name] = LogFile.open(home, name)
+                opened.callback(logs[name].close)
+        if not all(log.begins(parcel[name]) for name, log in logs.items()):
             raise BusyError(f"{folder}: has been resumed by another process")
-        _replace(folder, parcel, CHECKPOINT)
-        for name in logs:
-            _extend(folder / name, parcel[name])
-        _replace(folder, parcel, MODEL, PREDICTIONS, RUN)
+        home.replace(CHECKPOINT, parcel[CHECKPOINT])
+        for name, log in logs.items():
+            log.put(parcel[name])
+        for name in (MODEL, PREDICTIONS, RUN):
+            if name in parcel:
+                home.replace(name, parcel[name])
 
 
 @contextmanager
-def _owned(folder: Path) -> Iterator[None]:
-    """Own a run, as a process does that trains it."""
-    with guarded(folder):
-        descriptor = files.open_log(folder / METRICS, os.O_RDWR)
-    try:
-        if not hold(descriptor):
-            raise BusyError(f"{folder}: is being written by another process")
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _begins(path: Path, data: bytes) -> bool:
-    """Tell whether a log is how the data begin; zeros are what a power cut left unwritten."""
-    try:
-        there = np.frombuffer(read_bytes(path, LIMIT, follow=False), np.uint8)
-    except FileNotFoundError:
-        return True
-    start = np.frombuffer(data, np.uint8)[: len(there)]
-    return len(there) == len(start) and bool(np.all((there == start) | (there == 0)))
-
-
-def _extend(path: Path, data: bytes) -> None:
-    """Write a log in its place: its lock is the open file's."""
-    descriptor = files.open_log(path, os.O_RDWR | os.O_CREAT)
-    try:
-        files.write_at(descriptor, path, 0, data)
-    finally:
-        os.close(descriptor)
-
-
-def _replace(folder: Path, parcel: Parcel, *names: str) -> None:
-    for name in names:
-        if name in parcel:
-            files.replace(folder / name, parcel[name])
+def _owned(folder: Path) -> Iterator[tuple[Folder, LogFile]]:
+    """Own a run, as a process does that trains it; give its folder and metrics.csv."""
+    with guarded(folder), Folder(folder) as home:
+        log = LogFile.open(home, METRICS, os.O_RDWR)
+        try:
+            if not hold(log.descriptor):
+                raise BusyError(f"{folder}: is being written by another process")
+            yield home, log
+        finally:
+            log.close()
 
 
 def _names(parcel: Parcel) -> list[str]:

@@ -57,45 +57,6 @@ def test_errors_that_are_not_the_systems_pass() -> None:
         raise FileExistsError("a name that is taken")
 
 
-def test_a_system_that_takes_a_byte_at_a_time_gets_all_of_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Short writes are gone on with until everything is written."""
-    whole = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: whole(file, data[:1]))
-    files.create(tmp_path / "a", b"some words")
-    assert (tmp_path / "a").read_bytes() == b"some words"
-
-
-@pytest.mark.parametrize("call", ["open", "write", "fsync", "close", "replace"])
-def test_a_file_that_cannot_be_replaced_is_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    """Whatever fails, the old bytes are there and nothing else."""
-    path = tmp_path / "a"
-    path.write_bytes(b"old")
-    with monkeypatch.context() as patch:
-        patch.setattr(os, call, failing(errno.EIO))
-        with pytest.raises(OSError, match="Input/output"):
-            files.replace(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_what_a_killed_process_left_is_not_in_the_way(tmp_path: Path) -> None:
-    """A file half replaced is begun anew; where it is a link, nothing is written through it."""
-    path, precious = tmp_path / "a", tmp_path / "precious"
-    precious.write_bytes(b"kept")
-    (tmp_path / ".a.new").write_bytes(b"half")
-    files.replace(path, b"one")
-    (tmp_path / ".a.new").symlink_to(precious)
-    files.replace(path, b"two")
-    assert (path.read_bytes(), precious.read_bytes()) == (b"two", b"kept")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "precious"]
-    with pytest.raises(FileExistsError):
-        files.create(precious, b"new")
-
-
 def test_a_folder_that_is_made_is_on_the_disk_with_its_parents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,32 +83,3 @@ def test_a_folder_that_cannot_be_synchronized_is_none_the_worse(
         patch.setattr(os, call, failing(errno.EIO))
         with pytest.raises(OSError, match="Input/output"):
             files.sync_folder(tmp_path)
-
-
-def test_only_a_file_is_opened_as_a_log(tmp_path: Path) -> None:
-    """A link or a named pipe under a log's name is refused at once."""
-    (tmp_path / "link").symlink_to(tmp_path / "new")
-    os.mkfifo(tmp_path / "pipe")
-    for name in ("link", "pipe"):
-        with pytest.raises(OSError, match=r"symbolic links|not a file"):
-            files.open_log(tmp_path / name, os.O_RDWR | os.O_CREAT)
-    assert not (tmp_path / "new").exists()
-
-
-def test_nothing_is_written_into_a_file_that_nobody_can_find(tmp_path: Path) -> None:
-    """A log that was removed or replaced while it is open is noticed."""
-    path = tmp_path / "log"
-    descriptor = files.open_log(path, os.O_RDWR | os.O_CREAT)
-    try:
-        files.write_at(descriptor, path, 0, b"a row\n")
-        files.write_at(descriptor, path, 2, b"ROW\n")
-        assert path.read_bytes() == b"a ROW\n"
-        path.write_bytes(path.read_bytes())
-        path.rename(tmp_path / "moved")
-        with pytest.raises(FileNotFoundError):
-            files.write_at(descriptor, path, 6, b"lost\n")
-        path.touch()
-        with pytest.raises(OSError, match="another file is in its place"):
-            files.write_at(descriptor, path, 6, b"lost\n")
-    finally:
-        os.close(descriptor)

@@ -23,6 +23,7 @@ from nnexp.data import Dataset
 from nnexp.errors import RunError
 from nnexp.run import provenance
 from nnexp.run.assembly import DataCache, read_data
+from nnexp.run.log import LogFile
 from nnexp.run.writer import RunWriter
 from nnexp.study import remote as module
 from nnexp.study.engine import ENGINES, Engine, Entry, Settings
@@ -219,11 +220,11 @@ def test_a_death_when_a_run_comes_back_leaves_one_that_can_be_gone_on_with(
     there = interrupt(job)
     sent = engine.task(*engine.prepare(job, 0))
 
-    def die(path: Path, data: bytes) -> None:
+    def die(log: LogFile, data: bytes) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_extend", die)
+        patch.setattr(LogFile, "put", die)
         with pytest.raises(KeyboardInterrupt):
             engine.finish(job, sent)
     assert do(engine, job) == Done(job, there, "completed", epochs=0)

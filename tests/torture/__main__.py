@@ -32,6 +32,7 @@ from time import monotonic
 from typing import Any
 
 import crowd
+import exchange
 import faults
 import full
 import kills
@@ -69,6 +70,11 @@ def _calls(short: bool) -> Figures:
 def _faults(short: bool) -> Figures:
     with scene(POINTS) as points:
         return faults.inject(points, 29 if short else 1)
+
+
+def _exchange(short: bool) -> Figures:
+    with scene(POINTS) as points:
+        return exchange.exchange(points, 13 if short else 1)
 
 
 def _power(short: bool) -> Figures:
@@ -139,6 +145,7 @@ def _fuzz(name: str, short: bool) -> Figures:
 # The longest first. A further part is one function and one entry.
 PARTS: dict[str, tuple[str, Part]] = {
     "faults": ("ENOSPC, EDQUOT, EIO, EROFS, short writes, folder gone, at every call", _faults),
+    "exchange": ("folders exchanged, linked, logs cut while they are written", _exchange),
     "calls": ("SIGKILL before every call of the file system, twice", _calls),
     "kills": ("SIGKILL at random moments, every technique on", _kills),
     "power": ("power cuts after every call", _power),
@@ -155,6 +162,7 @@ PARTS: dict[str, tuple[str, Part]] = {
 # What each part must have done at least, to have done anything.
 DONE = {
     "faults": "injected",
+    "exchange": "stopped",
     "calls": "kills",
     "kills": "kills",
     "power": "states",

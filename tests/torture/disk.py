@@ -68,11 +68,12 @@ class Disk:
         }
         return others[name]
 
-    def below(self, path: Any) -> str | None:
-        """Return a path as text where it is below the folder, or is the folder."""
+    def below(self, path: Any, folder: int | None = None) -> str | None:
+        """Return a path, seen from an open folder, as text where it is below the root, or is it."""
         if isinstance(path, int):
             return None
-        path = str(Path.cwd() / os.fsdecode(path))
+        start = Path.cwd() if folder is None else Path(self._known(folder) or os.devnull)
+        path = str(start / os.fsdecode(path))
         return path if path == self.root or path.startswith(self.root + os.sep) else None
 
     def _known(self, file: Any) -> str | None:
@@ -88,13 +89,18 @@ class Disk:
             self.before(name, path)
 
     def _by_name(self, name: str, path: Any, *rest: Any, **words: Any) -> Any:
-        here = self.below(path)
+        here = self.below(path, words.get("dir_fd", words.get("src_dir_fd")))
         if here is None:
             return self._real[name](path, *rest, **words)
         self._came(name, here)
-        found = self._real[name](path, *rest, **words)
-        self.after(name, here, *(self.below(p) for p in rest if isinstance(p, str | Path)))
-        return found
+        result = self._real[name](path, *rest, **words)
+        others = [self.below(p, words.get("dst_dir_fd")) for p in rest if isinstance(p, str | Path)]
+        self.after(name, here, *others)
+        if others:  # what is open below has moved with it
+            for file, (at, identity) in self._files.items():
+                if at == here or at.startswith(here + os.sep):
+                    self._files[file] = (f"{others[0]}{at[len(here) :]}", identity)
+        return result
 
     def _by_file(self, name: str, file: int, *rest: Any) -> Any:
         path = self._known(file)
@@ -110,7 +116,7 @@ class Disk:
         return found
 
     def _open(self, path: Any, flags: int, *rest: Any, **words: Any) -> int:
-        here = self.below(path)
+        here = self.below(path, words.get("dir_fd"))
         if here is None:
             return int(self._real["open"](path, flags, *rest, **words))
         self._came("open" if flags & WRITING else "look", here)
