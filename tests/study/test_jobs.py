@@ -15,7 +15,7 @@ from sweeping import contents, stamps
 from nnexp.config.identity import run_key
 from nnexp.config.loader import dump, load
 from nnexp.errors import RunError
-from nnexp.io import files
+from nnexp.io.folder import Folder
 from nnexp.io.lock import hold
 from nnexp.run.assembly import DataCache, load_data
 from nnexp.run.session import run
@@ -95,14 +95,14 @@ def test_a_job_makes_nothing_where_the_folder_of_its_study_was_exchanged(
     with Home.of(job.runs) as home:
         there: list[Path] = []
         if late:
-            claim = files.hide  # the first thing that is made there
+            make = Folder.hidden  # the first thing that is made there
 
-            def hide(runs: Path, stem: str) -> Path:
-                hidden = claim(runs, stem)
+            def hidden(runs: Path, stem: str) -> Folder:
+                made = make(runs, stem)
                 there.extend(exchanged())
-                return hidden
+                return made
 
-            monkeypatch.setattr(files, "hide", hide)
+            monkeypatch.setattr(Folder, "hidden", hidden)
         else:
             there += exchanged()
         with pytest.raises(
