@@ -149,9 +149,8 @@ class Folder:
     def rename(self, old: str, new: str) -> None:
         """Give a file another name in the folder, in place of what has that name."""
         with self._at(new) as (target, words), self._at(old) as (at, _):
-            os.replace(
-                at, target, **{f"{end}_{key}": v for key, v in words.items() for end in _ENDS}
-            )
+            there = {f"{end}_{key}": value for key, value in words.items() for end in _ENDS}
+            os.replace(at, target, **there)  # noqa: PTH105 - Path has no descriptors
 
     def replace(self, name: str, data: bytes, *, owned: bool = True) -> None:
         """Replace a file: at any moment, and after any crash, it is the old one or the new one.
