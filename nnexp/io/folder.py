@@ -76,7 +76,8 @@ class Folder:
         """Remove what was made ready for a run that did not come to be."""
         with suppress(OSError, LostError):
             self.check()
-            for name in os.listdir(self.path if self._descriptor < 0 else self._descriptor):
+            at = self.path if self._descriptor < 0 else self._descriptor
+            for name in os.listdir(at):  # noqa: PTH208 - Path has no descriptors
                 self.remove(name)
             self.path.rmdir()
 
@@ -127,7 +128,7 @@ class Folder:
     def holds(self, name: str, descriptor: int) -> bool:
         """Tell whether an open file is the one of this name."""
         with suppress(OSError), self._at(name) as (at, words):
-            there = os.stat(at, follow_symlinks=False, **words)
+            there = os.stat(at, follow_symlinks=False, **words)  # noqa: PTH116 - Path has no descriptors
             return os.path.samestat(os.fstat(descriptor), there)
         return False
 
@@ -150,7 +151,7 @@ class Folder:
         """Give a file another name in the folder, in place of what has that name."""
         with self._at(new) as (target, words), self._at(old) as (at, _):
             there = {f"{end}_{key}": value for key, value in words.items() for end in _ENDS}
-            os.replace(at, target, **there)  # noqa: PTH105 - Path has no descriptors
+            os.replace(at, target, **there)  # noqa: PTH105 - nor here
 
     def replace(self, name: str, data: bytes, *, owned: bool = True) -> None:
         """Replace a file: at any moment, and after any crash, it is the old one or the new one.
