@@ -75,10 +75,10 @@ class Folder:
     def discard(self) -> None:
         """Remove what was made ready for a run that did not come to be."""
         with suppress(OSError, LostError):
-            self.check()
             at = self.path if self._descriptor < 0 else self._descriptor
             for name in os.listdir(at):  # noqa: PTH208 - Path has no descriptors
                 self.remove(name)
+            self.check()
             self.path.rmdir()
 
     def __enter__(self) -> Self:
