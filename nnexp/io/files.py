@@ -11,10 +11,11 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from time import monotonic, sleep
+from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 from nnexp.errors import RunError
 
@@ -26,6 +27,41 @@ _KINDS = (
 # Links are not followed: in a folder from elsewhere they could lead anywhere.
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+# Another program may have a file on lease (Samba and NFS servers take leases); asked for it back,
+# it has 45 s on Linux.
+_PATIENCE = 60
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def patiently(call: Callable[_P, _T], *words: _P.args, **more: _P.kwargs) -> _T:
+    """Call the system, again and again where it says that it cannot answer yet (EAGAIN).
+
+    Raises:
+        OSError: another failure, or a minute has passed.
+    """
+    end: float | None = None
+    while True:
+        try:
+            return call(*words, **more)
+        except BlockingIOError:
+            end = end or monotonic() + _PATIENCE
+            if monotonic() > end:
+                raise
+        sleep(0.01)
+
+
+class _Patient(io.FileIO):
+    """A file that is asked again where it has no bytes yet: that is not its end."""
+
+    def readinto(self, buffer: Any, /) -> int:
+        return patiently(self._readinto, buffer)
+
+    def _readinto(self, buffer: Any) -> int:
+        number: int | None = super().readinto(buffer)
+        if number is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return number
 
 
 def open_regular(path: Path | str, *, follow: bool = True) -> io.BufferedReader:
@@ -39,14 +75,19 @@ def open_regular(path: Path | str, *, follow: bool = True) -> io.BufferedReader:
     Raises:
         OSError: it cannot be opened, or is no regular file; its strerror says why.
     """
-    return open(_open(path, follow=follow)[0], "rb")  # noqa: PTH123 - a descriptor
+    return stream_of(_open(path, follow=follow)[0])
+
+
+def stream_of(descriptor: int) -> io.BufferedReader:
+    """Return an open file to be read; where it has no bytes yet, they are waited for."""
+    return io.BufferedReader(_Patient(descriptor))
 
 
 def _open(path: Path | str, *, follow: bool) -> tuple[int, os.stat_result]:
     try:
         _check_kind(os.stat(path, follow_symlinks=follow).st_mode, path)  # noqa: PTH116 - fast
         # It may have become a link or a named pipe since.
-        descriptor = os.open(path, _WITHOUT_WAITING | (0 if follow else _NO_LINK))
+        descriptor = patiently(os.open, path, _WITHOUT_WAITING | (0 if follow else _NO_LINK))
     except ValueError as error:  # a NUL, or half of a surrogate pair
         raise OSError(errno.EINVAL, "not a name that a file can have", str(path)) from error
     try:
@@ -85,8 +126,8 @@ def read_dated(path: Path | str, limit: int, *, follow: bool = True) -> tuple[by
         size = status.st_size
         if size > limit:
             raise OSError(errno.EFBIG, f"{size:,} bytes; at most {limit:,} are read")
-        data = os.read(descriptor, size)
-        while len(data) < size and (piece := os.read(descriptor, size - len(data))):
+        data = patiently(os.read, descriptor, size)
+        while len(data) < size and (piece := patiently(os.read, descriptor, size - len(data))):
             data += piece
         return data, status.st_mtime_ns
     finally:
@@ -128,7 +169,7 @@ def write(descriptor: int, data: bytes) -> None:
     """Write all of the data, also where the system takes only a part at a time."""
     view = memoryview(data)
     while view:
-        taken = os.write(descriptor, view)
+        taken = patiently(os.write, descriptor, view)
         if not taken:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         view = view[taken:]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nnexp.errors import LostError, RunError
-from nnexp.io.files import sync, write
+from nnexp.io.files import patiently, sync, write
 
 # Windows opens no folder; it lets nobody move or remove one that is in use.
 _BY_DESCRIPTOR = {os.open, os.stat, os.unlink, os.rename} <= os.supports_dir_fd
@@ -119,7 +119,7 @@ class Folder:
     def open(self, name: str, flags: int) -> int:
         """Open a regular file in it; raise OSError where it is a link, a pipe or a device."""
         with self._at(name) as (at, words):
-            descriptor = os.open(at, flags | _NO_LINK, 0o666, **words)
+            descriptor = patiently(os.open, at, flags | _NO_LINK, 0o666, **words)
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
                 raise OSError(errno.EINVAL, "not a file", str(at))

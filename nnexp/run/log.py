@@ -386,7 +386,7 @@ class LogFile:
             self.rows += piece.count(b"\n")
             kept += piece if self.size <= _MAX_COPY else b""
         self._copy = kept if self.size <= _MAX_COPY else None
-        head = os.pread(self.descriptor, _MAX_HEAD, 0).partition(b"\n")[0]
+        head = b"".join(_pieces(self.descriptor, _MAX_HEAD)).partition(b"\n")[0]
         self.columns = tuple(next(csv.reader([head.decode()]), ()))
 
     def put(self, data: bytes) -> None:
@@ -411,7 +411,7 @@ class LogFile:
     def refusal(self) -> ResumeError:
         """Return the error that says that the file is another than was written."""
         message = f"{self.path}: is not what was written: the run cannot be resumed"
-        if b"\r\n" in os.pread(self.descriptor, _PIECE, 0):
+        if b"\r\n" in next(_pieces(self.descriptor, _PIECE), b""):
             message += (
                 "; it has line ends of Windows (CRLF), as git may convert them: "
                 f"sed -i 's/\\r$//' {quote(str(self.path))}"
@@ -429,7 +429,7 @@ class LogFile:
 def _pieces(descriptor: int, size: int, position: int = 0) -> Iterator[bytes]:
     """Yield the bytes of a file from a position up to a size, as many as there are."""
     while position < size and (
-        piece := os.pread(descriptor, min(_PIECE, size - position), position)
+        piece := files.patiently(os.pread, descriptor, min(_PIECE, size - position), position)
     ):
         yield piece
         position += len(piece)

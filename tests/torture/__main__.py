@@ -36,6 +36,7 @@ import exchange
 import faults
 import full
 import kills
+import lent
 import power
 import price
 import surprises
@@ -118,6 +119,11 @@ def _engines(short: bool) -> Figures:
     return sweeps.engines(2 if short else 12)
 
 
+def _lent(short: bool) -> Figures | None:
+    with scene(POINTS, on_disk=True) as points:
+        return lent.files_on_lease(points, 1 if short else 10)
+
+
 @dataclass
 class _Fuzzed(Figures):
     cases: int = 0
@@ -155,6 +161,7 @@ PARTS: dict[str, tuple[str, Part]] = {
     "sweeps": ("sweeps killed at random moments, and two over one study", _sweeps),
     "exchanged": ("sweeps stopped by Ctrl-Z while their folder was exchanged", _exchanged),
     "engines": ("searches interrupted and continued by another engine", _engines),
+    "lent": ("files that another program has on lease (EAGAIN)", _lent),
     "crowd": ("runs begun in one second in one folder", _crowd),
     "surprises": ("folders whose modules and git trees would run programs", _surprises),
     **{f"fuzz-{name}": (f"fuzzing {name}", partial(_fuzz, name)) for name in TARGETS},
@@ -170,6 +177,7 @@ DONE = {
     "sizes": "resumed",
     "owners": "refused",
     "crowd": "folders",
+    "lent": "returned",
     "sweeps": "runs",
     "exchanged": "stopped",
     "engines": "interrupted",

@@ -68,6 +68,7 @@ ALL = (
     *(Fault(error, lasting) for error in ERRORS for lasting in (False, True)),
     Fault(errno.ENOSPC, lasting=True, short=True),
     Fault(short=True),
+    Fault(errno.EAGAIN),
     Fault(gone=True),
 )
 
