@@ -9,7 +9,7 @@ PIP_INSTALL = $(@D)/bin/python -m pip install --quiet --disable-pip-version-chec
 REPRODUCTIONS := quadratic_30 quadratic_100 xent_30 xent_100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev $(REPRODUCTIONS) mnist chapter3 evidence test torture additions lint check format docs bench
+.PHONY: help setup dev $(REPRODUCTIONS) mnist chapter3 evidence test torture additions lint check format docs sbom audit bench
 
 help: ## list the targets
 	@grep -E '^[a-z0-9_ $$()A-Z]+:.*## ' $(MAKEFILE_LIST) | sed 's/$$(REPRODUCTIONS)/$(REPRODUCTIONS)/' \
@@ -19,7 +19,7 @@ setup: $(VENV)/.core ## create .venv with nnexp in it
 
 dev: $(VENV)/.dev ## the same, with what tests and checks need
 
-$(VENV)/.python $(BENCH_VENV)/.python:
+$(VENV)/.python $(BENCH_VENV)/.python .audit-venv/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "nnexp needs Python 3.11 or newer; say which with: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(@D) || \
@@ -71,6 +71,16 @@ format: dev ## correct the style where that is automatic
 
 docs: dev ## write the generated parts of docs/
 	@$(BIN)/python docs/generate.py
+
+sbom: dev ## write sbom.cdx.json, the software bill of materials (CycloneDX)
+	@$(BIN)/python docs/sbom.py sbom.cdx.json
+
+audit: .audit-venv/.audit ## look for known vulnerabilities in the pinned versions (asks a server)
+	@.audit-venv/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
+
+.audit-venv/.audit: .audit-venv/.python
+	@$(PIP_INSTALL) pip-audit
+	@touch $@
 
 check: lint test ## lint and test
 
