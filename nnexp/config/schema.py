@@ -61,8 +61,8 @@ Word = Annotated[
 
 Statistic = Annotated[
     str,
+    Choice(STATISTICS),  # first: it replaces what stands before it
     BeforeValidator(lambda name: OLD_STATISTICS.get(name, name) if isinstance(name, str) else name),
-    Choice(STATISTICS),
 ]
 
 
