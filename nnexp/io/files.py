@@ -165,7 +165,7 @@ def _remedy(error: OSError, *, begun: bool) -> str:
     return f"{'make room' if full else 'correct that'}, then continue with `nnexp resume`"
 
 
-def write(descriptor: int, data: bytes) -> None:
+def write(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of the data, also where the system takes only a part at a time."""
     view = memoryview(data)
     while view:

@@ -21,7 +21,7 @@ from nnexp.errors import LostError, RunError
 from nnexp.io.files import patiently, sync, write
 
 # Windows opens no folder; it lets nobody move or remove one that is in use.
-_BY_DESCRIPTOR = {os.open, os.stat, os.unlink, os.rename} <= os.supports_dir_fd
+_BY_DESCRIPTOR = {os.open, os.stat, os.mkdir, os.unlink, os.rename} <= os.supports_dir_fd
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
@@ -34,9 +34,11 @@ class Folder:
         path: where it was when it was opened; changed by whoever renames it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, descriptor: int | None = None) -> None:
         self.path = path
-        self._descriptor = os.open(path, _FOLDER) if _BY_DESCRIPTOR else -1
+        if descriptor is None:
+            descriptor = os.open(path, _FOLDER) if _BY_DESCRIPTOR else -1
+        self._descriptor = descriptor
 
     @classmethod
     def hidden(cls, runs: Path, stem: str) -> Self:
@@ -124,6 +126,17 @@ class Folder:
                 os.close(descriptor)
                 raise OSError(errno.EINVAL, "not a file", str(at))
         return descriptor
+
+    def inside(self, name: str) -> Folder:
+        """Open a folder in it, made where it is missing; raise OSError where it is a link."""
+        with self._at(name) as (at, words):
+            with suppress(FileExistsError):
+                os.mkdir(at, **words)  # noqa: PTH102 - Path has no descriptors
+            if self._descriptor >= 0:
+                return Folder(self.path / name, os.open(at, _FOLDER | _NO_LINK, **words))
+            if Path(at).is_symlink():
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(at))
+            return Folder(Path(at))
 
     def holds(self, name: str, descriptor: int) -> bool:
         """Tell whether an open file is the one of this name."""

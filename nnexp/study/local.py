@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -28,8 +27,9 @@ import numpy as np
 
 from nnexp.config.schema import Experiment
 from nnexp.data import Dataset
-from nnexp.errors import NnexpError
-from nnexp.io.files import open_regular
+from nnexp.errors import LostError, NnexpError
+from nnexp.io.files import open_regular, write
+from nnexp.io.folder import Folder
 from nnexp.nn.types import Array, Examples
 from nnexp.run.assembly import DataCache, data_key, read_data
 from nnexp.run.control import Progress
@@ -49,7 +49,7 @@ def local(settings: Settings) -> Iterator[Engine]:
     context = _Context()
     reports = context.Queue()
     others = multiprocessing.active_children()
-    folder = settings.runs / _SHARED
+    studies: list[Folder] = []
     shared: dict[str, Shared | None] = {}
     pool = ProcessPoolExecutor(
         settings.jobs,
@@ -63,8 +63,10 @@ def local(settings: Settings) -> Iterator[Engine]:
         key = data_key(job.config.experiment)
         if key not in shared:
             shared[key] = None
-            with suppress(NnexpError):  # which the worker words when it reads them itself
-                shared[key] = share(folder, settings.data.load(job.config))
+            with suppress(NnexpError, OSError):  # which the worker words when it has its turn
+                if not studies:
+                    studies.append(_open_home(settings.runs, job))
+                shared[key] = share(studies[0], settings.data.load(job.config))
         return job, number, shared[key]
 
     def news() -> Iterator[Report]:
@@ -97,8 +99,20 @@ def local(settings: Settings) -> Iterator[Engine]:
             "kept: run the command again, with fewer --jobs if need be",
         )
     finally:
-        discard(folder)
+        for study in studies:
+            discard(study)
+            study.close()
     pool.shutdown()
+
+
+def _open_home(path: Path, job: Job) -> Folder:
+    study = Folder(path)
+    try:
+        job.check_home()
+    except LostError:
+        study.close()
+        raise
+    return study
 
 
 class _Process(SpawnProcess):
@@ -242,42 +256,45 @@ class Shared:
         return Dataset(sets=sets, **self.words)
 
 
-def share(folder: Path, dataset: Dataset) -> Shared:
+def share(study: Folder, dataset: Dataset) -> Shared:
     """Write the arrays of a data set for others to map, as far as that can be done."""
-    sets = {}
+    sets, arrays = {}, dict[str, Array]()
     for name, examples in dataset.sets.items():
-        arrays = {"x": examples.x, "y": examples.y}
-        if examples.labels is not None:
-            arrays["labels"] = examples.labels
-        stored = {key: _store(folder, array) for key, array in arrays.items()}
+        stored = {}
+        for key, array in (("x", examples.x), ("y", examples.y), ("labels", examples.labels)):
+            if array is not None:
+                stored[key] = _Stored(_sum(array), array.dtype.str, array.shape)
+                arrays[stored[key].digest] = array
         sets[name] = (examples.scale, stored)
+    # Where it fails, each process reads the data itself.
+    with suppress(OSError, LostError), study.inside(_SHARED) as folder:
+        for each in (array for _, stored in sets.values() for array in stored.values()):
+            _store(folder, each, arrays[each.digest])
     words = {key: getattr(dataset, key) for key in ("name", "classes", "digest", "image")}
-    return Shared(folder, words, sets)
+    return Shared(study.path / _SHARED, words, sets)
 
 
-def _store(folder: Path, array: Array) -> _Stored:
-    stored = _Stored(_sum(array), array.dtype.str, array.shape)
+def _store(folder: Folder, stored: _Stored, array: Array) -> None:
     with suppress(OSError, ValueError):
-        stored.map(folder)
-        return stored
-    if folder.is_symlink():  # which could lead anywhere
-        return stored
-    path = folder / stored.digest
-    hidden = path.with_name(f".{path.name}.{os.getpid()}")
+        stored.map(folder.path)
+        return
+    hidden = f".{stored.digest}.{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with hidden.open("xb") as stream:
-            stream.write(np.ascontiguousarray(array).data)
-        hidden.replace(path)
-    except OSError:  # then each process reads the data itself
-        with suppress(OSError):
-            hidden.unlink()
-    return stored
+        descriptor = folder.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            write(descriptor, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        finally:
+            os.close(descriptor)
+        folder.rename(hidden, stored.digest)
+    except OSError:
+        folder.remove(hidden)
+        raise
 
 
-def discard(folder: Path) -> None:
+def discard(study: Folder) -> None:
     """Remove the files; processes that have mapped them keep them."""
-    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError), study.inside(_SHARED) as folder:
+        folder.discard()
 
 
 def _sum(array: Array) -> str:

@@ -91,11 +91,11 @@ def test_a_sweep_that_is_killed_and_repeated_comes_to_the_same(
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no job control")
-@pytest.mark.parametrize("there_now", ["nothing", "another study"])
+@pytest.mark.parametrize("there_now", ["nothing", "another study", "the same study"])
 def test_a_sweep_whose_folder_was_exchanged_stops_and_touches_nothing(
     root: Path, tmp_path: Path, there_now: str
 ) -> None:
-    """Stopped by Ctrl-Z, its folder removed, another study swept into it, continued: it ends.
+    """Stopped by Ctrl-Z, its folder removed, a study swept into it, continued: it ends.
 
     The new folder stays as the second sweep left it, to the byte and the time.
     """
@@ -107,8 +107,11 @@ def test_a_sweep_whose_folder_was_exchanged_stops_and_touches_nothing(
             wait_until(lambda: len(list(logs())) > wait)  # noqa: B023 - called here
             os.killpg(stopped.pid, signal.SIGSTOP)
             shutil.rmtree(folder)
-            if there_now == "another study":
-                finish(start(other, "--runs-dir", folder.parent))
+            if there_now != "nothing":
+                study = other if there_now == "another study" else root / "study.yaml"
+                finish(start(study, "--runs-dir", folder.parent))
+                (folder / ".data").mkdir()
+                (folder / ".data" / "of another sweep").touch()
             before = stamps(folder.parent)
             os.killpg(stopped.pid, signal.SIGCONT)
             out, err = stopped.communicate(timeout=BOUND)

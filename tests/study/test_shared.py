@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import pytest
 
 from nnexp.config.loader import Config, load
 from nnexp.data import Dataset
+from nnexp.io.folder import Folder
 from nnexp.run.assembly import data_key, read_data
 from nnexp.study import local
-from nnexp.study.local import discard, share
+from nnexp.study.local import Shared, discard
 
 CONFIGS = {
     "mnist": "data: {name: mnist, train: 50, validation: 0, test: 20}\nlayers: [784, 3, 10]\n",
@@ -23,6 +25,13 @@ CONFIGS = {
     "output: linear\ncost: quadratic\n",
 }
 FOLDER = Path("runs/.data")
+
+
+def share(read: Dataset) -> Shared:
+    """Share a data set in a study's folder."""
+    FOLDER.parent.mkdir(exist_ok=True)
+    with Folder(FOLDER.parent) as study:
+        return local.share(study, read)
 
 
 def same(a: Dataset, b: Dataset) -> bool:
@@ -58,7 +67,7 @@ def config(request: pytest.FixtureRequest, small: Path) -> Config:
 def test_what_is_mapped_is_what_was_read(config: Config) -> None:
     """Through the files comes the same data set, bit for bit, and it is not copied."""
     read = read_data(config.experiment)
-    mapped = pickle.loads(pickle.dumps(share(FOLDER, read))).load()  # noqa: S301 - our own
+    mapped = pickle.loads(pickle.dumps(share(read))).load()  # noqa: S301 - our own
     assert same(read, mapped)
     assert isinstance(mapped.train.x.base, np.memmap)
     assert not mapped.train.x.flags.writeable
@@ -97,7 +106,7 @@ def replace_by_a_link(path: Path) -> None:
         replace_by_a_link,
         lambda path: path.write_bytes(b""),
         lambda path: path.unlink(),
-        lambda path: discard(path.parent),
+        lambda path: shutil.rmtree(path.parent),
     ],
     ids=["truncated", "flipped", "pipe", "link", "empty", "no-file", "no-folder"],
 )
@@ -107,7 +116,7 @@ def test_a_worker_reads_the_data_itself_where_a_file_is_not_as_it_was_written(
     """Whatever happens to the files, and whoever put them there, the data are those of the user."""
     experiment = load(small).experiment
     read = read_data(experiment)
-    shared = share(FOLDER, read)
+    shared = share(read)
     assert same(shared.load(), read)
     damage(max(FOLDER.iterdir(), key=lambda path: path.stat().st_size))
     with pytest.raises((OSError, ValueError)):
@@ -122,14 +131,14 @@ def test_a_file_that_is_there_already_is_used_only_if_it_is_the_right_one(
 ) -> None:
     """Two sweeps at once use one file; what else has its name is replaced, not written through."""
     read = read_data(load(small).experiment)
-    share(FOLDER, read)
+    share(read)
     before = {path: path.stat().st_ino for path in FOLDER.iterdir()}
-    share(FOLDER, read)
+    share(read)
     assert {path: path.stat().st_ino for path in FOLDER.iterdir()} == before
     for path in before:
         damage(path)
     elsewhere = Path("elsewhere").exists() and Path("elsewhere").read_bytes()
-    assert same(share(FOLDER, read).load(), read)
+    assert same(share(read).load(), read)
     assert set(FOLDER.iterdir()) == set(before)
     assert (Path("elsewhere").exists() and Path("elsewhere").read_bytes()) == elsewhere
 
@@ -140,7 +149,7 @@ def test_where_nothing_can_be_written_each_reads_for_itself(small: Path) -> None
     FOLDER.write_text("a file is in the way")
     read = read_data(load(small).experiment)
     with pytest.raises(OSError, match="Not a directory"):
-        share(FOLDER, read).load()
+        share(read).load()
     assert [path.name for path in Path("runs").iterdir()] == [".data"]
 
 
@@ -149,6 +158,28 @@ def test_a_link_in_the_place_of_the_folder_is_not_followed(small: Path) -> None:
     Path("runs").mkdir()
     Path("elsewhere").mkdir()
     FOLDER.symlink_to(Path("elsewhere").resolve())
-    share(FOLDER, read_data(load(small).experiment))
-    discard(FOLDER)
-    assert list(Path("elsewhere").iterdir()) == []
+    share(read_data(load(small).experiment))
+    (Path("elsewhere") / "precious").touch()
+    with Folder(FOLDER.parent) as study:
+        discard(study)
+    assert [path.name for path in Path("elsewhere").iterdir()] == ["precious"]
+
+
+@pytest.mark.parametrize("there_now", ["another study", "nothing"])
+def test_only_the_folder_of_the_study_itself_is_shared_in(small: Path, there_now: str) -> None:
+    """What lies where it was is neither written to nor cleared, nor is it made again."""
+    Path("runs").mkdir()
+    read = read_data(load(small).experiment)
+    with Folder(Path("runs")) as study:
+        local.share(study, read)
+        Path("runs").rename("moved")
+        if there_now == "another study":
+            FOLDER.mkdir(parents=True)
+            (FOLDER / "precious").touch()
+        before = sorted(Path().rglob("*"))
+        local.share(study, read)
+        assert sorted(Path().rglob("*")) == before
+        discard(study)
+    assert sorted(Path().rglob("*")) == [
+        path for path in before if path.parent != Path("moved/.data")
+    ]
