@@ -39,6 +39,7 @@ class Folder:
         if descriptor is None:
             descriptor = os.open(path, _FOLDER) if _BY_DESCRIPTOR else -1
         self._descriptor = descriptor
+        self._claimed = False
 
     @classmethod
     def hidden(cls, runs: Path, stem: str) -> Self:
@@ -64,10 +65,13 @@ class Folder:
         for path in (wanted.with_name(wanted.name + suffix) for suffix in suffixes):
             try:
                 if not path.is_symlink():
+                    # First: an interrupt may come as soon as it has the name.
+                    self._claimed = True
                     self.path.rename(path)
                     self.path = path
                     return
             except OSError:
+                self._claimed = False
                 if not path.exists():
                     raise
             if not suffix:
@@ -75,7 +79,9 @@ class Folder:
         raise RunError(f"{wanted}: 9,999 runs of this name are there already")
 
     def discard(self) -> None:
-        """Remove what was made ready for a run that did not come to be."""
+        """Remove what was made ready for a run that did not come to be; never what has a name."""
+        if self._claimed:
+            return
         with suppress(OSError, LostError):
             at = self.path if self._descriptor < 0 else self._descriptor
             for name in os.listdir(at):  # noqa: PTH208 - Path has no descriptors

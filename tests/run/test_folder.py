@@ -185,3 +185,38 @@ def test_a_log_that_was_cut_or_grew_is_put_right(home: Folder, log: LogFile, siz
     assert log.notes == [
         f"{home.path}/log.csv: was changed from outside, from 8 to {size} bytes, and was put right"
     ]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_folder_that_has_its_name_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: bool
+) -> None:
+    """Somebody may have seen it: what fails after that, and Ctrl-C at once, leave it whole."""
+    rename = Path.rename
+
+    def then_interrupt(path: Path, target: Path) -> None:
+        rename(path, target)
+        raise KeyboardInterrupt
+
+    with Folder.hidden(tmp_path, "run") as folder:
+        folder.create("a", b"kept")
+        if interrupted:
+            monkeypatch.setattr(Path, "rename", then_interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                folder.claim(tmp_path / "run", suffix=True)
+        else:
+            folder.claim(tmp_path / "run", suffix=True)
+        folder.discard()
+    assert contents(tmp_path / "run") == {"a": b"kept"}
+
+
+def test_a_folder_whose_name_is_taken_is_removed(tmp_path: Path) -> None:
+    """It was never seen, and is in nobody's way."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "b").touch()
+    with Folder.hidden(tmp_path, "run") as folder:
+        folder.create("a", b"new")
+        with pytest.raises(FileExistsError):
+            folder.claim(tmp_path / "run", suffix=False)
+        folder.discard()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
