@@ -171,6 +171,8 @@ def assign(document: Document, name: str, value: Any, place: str) -> None:
     Raises:
         OptionError: no value can be set there.
     """
+    if not name.isprintable():
+        raise OptionError(f"{shorten(place)}: expected a key of printable characters")
     if new_key(name) != name:
         document.notes.append(f"{place}: {name} is now {new_key(name)}")
     *parents, last = new_key(name).split(".")

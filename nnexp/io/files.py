@@ -200,7 +200,10 @@ def sync(folder: int) -> None:
 
 def make_folder(folder: Path) -> None:
     """Make a folder and its parents where they are missing; wait until the disk has them."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for inner in reversed(missing):
+        inner.mkdir(exist_ok=True)
+        sync_folder(inner.parent)

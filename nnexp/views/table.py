@@ -28,7 +28,9 @@ T = TypeVar("T")
 _FORMULA = re.compile(r"(?:^|(?<=[;\n]))(?=\s*[=+\-@＝＋－＠])")
 # A file name is at most so long.
 _LONGEST_NAME = 255
-_MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~&@$^]")
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~&@$^]|(?<=www)\.|:(?=//)", re.IGNORECASE)
+# What GitHub makes a link or a picture of even where it is escaped: @name, a@b.org, #1, :word:.
+_ESCAPED_SIGN = re.compile(r"\\[@#](?=\w)|:(?=(?:[\w+-]|\\_)+:)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,10 @@ def as_markdown(table: Table[T]) -> str:
 def markdown(text: str) -> str:
     r"""Write a text so that Markdown shows it as it is, on one line.
 
-    >>> print(markdown("a_b|<b>"))
-    a\_b\|\<b\>
+    Nothing in it becomes a link; an empty comment parts what would, where no escape does.
+
+    >>> print(markdown("a_b|<b> www.c.org d@e.org"))
+    a\_b\|\<b\> www\.c.org d\@<!-- -->e.org
     """
-    return _MARKUP.sub(r"\\\g<0>", sanitize_line(text))
+    escaped = _MARKUP.sub(r"\\\g<0>", sanitize_line(text))
+    return _ESCAPED_SIGN.sub(r"\g<0><!-- -->", escaped)

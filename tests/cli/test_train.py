@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -225,3 +226,18 @@ def test_an_old_key_is_noted_once(nnexp: Nnexp, small: Path) -> None:
     line = len(small.read_text().splitlines())
     note = f"note: {small}:{line}: expand is now augment"
     assert result.stderr.splitlines().count(note) == 1
+
+
+def test_a_key_of_bytes_that_are_no_text_is_refused(nnexp: Nnexp, small: Path) -> None:
+    """The shell hands them on as they are."""
+    refused = nnexp("train", small, "--set", "\udcff\udced=1", code=1)
+    assert refused.stderr == "nnexp: --set ��=1: expected a key of printable characters\n"
+
+
+def test_runs_lie_as_deep_as_the_system_lets_them(nnexp: Nnexp, small: Path) -> None:
+    """Folders that are missing are made, a thousand as one; a path that is too long is refused."""
+    done = nnexp("train", small, "--runs-dir", "d/" * 1200)
+    assert Path(done.stdout.splitlines()[0], "run.json").is_file()
+    subprocess.run(["rm", "-r", "d"], check=True)  # deeper than Python removes
+    refused = nnexp("train", small, "--runs-dir", "d/" * 2200, code=1)
+    assert "too long" in refused.stderr

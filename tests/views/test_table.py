@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnexp.views.formats import FORMATS, Block, Page
-from nnexp.views.table import Column, Table, as_text, plain_column
+from nnexp.views.table import Column, Table, as_text, markdown, plain_column
 
 Record = dict[str, Any]
 
@@ -198,7 +198,7 @@ def test_a_markdown_cell_is_one_cell_and_no_markup(cell: str) -> None:
     *_, line = write("md", table([{"a": cell, "n": 1}], "a", "n")).splitlines()
     inner = line.removeprefix("| ").removesuffix(" | 1 |")
     assert line == f"| {inner} | 1 |"
-    plain = re.sub(r"\\[!-/:-@\[-`{-~]", "", inner)
+    plain = re.sub(r"\\[!-/:-@\[-`{-~]", "", inner.replace("<!-- -->", ""))
     assert not set(plain) & set("|`*_[]<>#!~&$\\")
     assert plain.isprintable()
 
@@ -211,3 +211,22 @@ def test_markdown_shows_what_the_cell_holds() -> None:
         "| :--- | ---: |",
         "| x\\|y\\_\\<b\\>�\\!\\[z\\](u) | 1 |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("www.example.org", "www\\.example.org"),
+        ("WWW.example.org", "WWW\\.example.org"),
+        ("https://example.org", "https\\://example.org"),
+        ("someone@example.org", "someone\\@<!-- -->example.org"),
+        ("mailto:someone@example.org", "mailto:someone\\@<!-- -->example.org"),
+        ("@someone", "\\@<!-- -->someone"),
+        ("a/b#12", "a/b\\#<!-- -->12"),
+        ("[^1] &copy; :tada:", "\\[\\^1\\] \\&copy; :<!-- -->tada:"),
+        ("12:30, a: b, a @ b", "12:30, a: b, a \\@ b"),
+    ],
+)
+def test_no_text_becomes_a_link_in_markdown(text: str, shown: str) -> None:
+    """Nor a mention, a footnote, an entity or a picture; on GitHub, too."""
+    assert markdown(text) == shown
