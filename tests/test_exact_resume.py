@@ -20,6 +20,7 @@ from nnexp.errors import ResumeError, RunError
 from nnexp.nn.training import take_note
 from nnexp.run import session, writer
 from nnexp.run.assembly import DataCache, metric_row
+from nnexp.run.log import Row
 from nnexp.run.reader import open_run
 from nnexp.run.resume import resume
 from nnexp.run.session import Outcome, run
@@ -347,3 +348,24 @@ def test_values_that_views_show_as_infinite_are_resumed_as_they_were(
     shown = open_run(outcome.folder)
     assert shown.facts.summary["train_cost"]["last"].value == math.inf
     assert shown.facts.summary["train_cost"]["peak"].epoch == 6
+
+
+def test_what_was_done_to_a_log_from_outside_stays_in_the_record(train: Train) -> None:
+    """Each process adds what it has put right to what earlier ones have."""
+
+    class Cutting(Stopper):
+        """Cuts off a byte of the log after the first epoch of this process."""
+
+        def epoch(self, row: Row) -> None:
+            super().epoch(row)
+            (log,) = Path("runs").glob("*/metrics.csv")
+            os.truncate(log, log.stat().st_size - 1)
+
+    folder = train(progress=Cutting(1)).folder
+    first = json.loads((folder / "run.json").read_text())["notes"]
+    assert len(first) == 1
+    resume(folder, progress=Cutting(1))
+    assert resume(folder).status == "completed"
+    notes = json.loads((folder / "run.json").read_text())["notes"]
+    assert (notes[:1], len(notes)) == (first, 2)
+    assert all("was changed from outside" in note for note in notes)

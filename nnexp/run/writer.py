@@ -37,6 +37,7 @@ from nnexp.run.layout import (
     DIAGNOSTICS,
     FORMAT,
     MAX_RECORD,
+    MAX_RESUMED,
     METRICS,
     PARAMETERS,
     RUN,
@@ -278,7 +279,8 @@ class RunWriter:
                 for each in self._logs.values():
                     each.check()
                 if self.notes:
-                    self._record["notes"] = self.notes
+                    notes = [*(self._record.get("notes") or ()), *self.notes]
+                    self._record["notes"] = notes[-MAX_RESUMED:]
                 self._write_record()
             self.finished = True
         finally:
