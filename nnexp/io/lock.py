@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 fcntl: Any
 try:
     import fcntl
-except ImportError:  # not POSIX: a dead run is shown as running
+except ImportError:  # not POSIX
     fcntl = None
 
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
@@ -20,20 +20,20 @@ _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 _PATIENCE = 0.5
 
 
-def hold(descriptor: int) -> bool:
+def hold(descriptor: int) -> bool | None:
     """Lock an open file for as long as it is open; return False where another process has it.
 
-    On a file system without locks nothing is locked, and nothing refused.
+    Returns None on a file system without locks.
     """
     if fcntl is None:
-        return True
+        return None
     end = monotonic() + _PATIENCE
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in _HELD:
-                return True
+                return None
         else:
             return True
         if monotonic() > end:
@@ -41,13 +41,13 @@ def hold(descriptor: int) -> bool:
         sleep(0.01)
 
 
-def is_held(file: FileDescriptorLike) -> bool:
-    """Tell whether another process holds the lock of an open file."""
+def is_held(file: FileDescriptorLike) -> bool | None:
+    """Tell whether another process holds the lock of an open file; None without locks."""
     if fcntl is None:
-        return True
+        return None
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
+    except OSError as error:
+        return True if error.errno in _HELD else None
     fcntl.flock(file, fcntl.LOCK_UN)
     return False

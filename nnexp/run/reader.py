@@ -314,9 +314,16 @@ def _is_written(folder: Path) -> bool:
     """Tell whether a process is writing a run."""
     try:
         with open_regular(folder / METRICS, follow=False) as stream:
-            return is_held(stream.fileno())
+            held = is_held(stream.fileno())
     except OSError:
         return False
+    if held:
+        return True
+    from nnexp.run import owner
+
+    if owner.last(folder) is None:
+        return held is None  # an older nnexp wrote it
+    return owner.lives(folder, locked=held is False)
 
 
 def _is_vouched(folder: Path, record: Record) -> bool:

@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -43,6 +44,7 @@ from nnexp.run.layout import (
     RUN,
 )
 from nnexp.run.log import NEW, LogFile, line
+from nnexp.run.owner import Owner
 from nnexp.run.record import laid_out
 from nnexp.run.state import Checkpoint, read_checkpoint
 
@@ -73,6 +75,9 @@ class RunWriter:
         self.checkpoint: Checkpoint | None = None
         self.finished = False
         self._logs = logs
+        self._owner: Owner | None = None
+        self._locked = False
+        self._read: list[tuple[int, ...]] = []
         self._pending: Checkpoint | None = None
         self._committed = -float("inf")
         self._took = 0.0
@@ -124,6 +129,7 @@ class RunWriter:
             try:
                 log = writer._logs[METRICS] = LogFile.open(home, METRICS)
                 hold(log.descriptor)
+                writer._owner = Owner.first(home)
                 log.begin(columns)
                 log.commit()
                 home.create(CONFIG, config.encode())
@@ -155,9 +161,12 @@ class RunWriter:
             writer = cls(Folder(folder), {}, {})
             try:
                 log = writer._logs[METRICS] = LogFile.open(writer._home, METRICS, os.O_RDWR)
+                held = hold(log.descriptor)
                 # Its last owner may have put another file in its place.
-                if not hold(log.descriptor) or not writer._home.holds(METRICS, log.descriptor):
+                if held is False or not writer._home.holds(METRICS, log.descriptor):
                     raise BusyError(f"{folder}: is being written by another process")
+                writer._locked = held is True
+                writer._read = writer._versions()
                 writer.checkpoint = read_checkpoint(folder / CHECKPOINT)
             except BaseException:
                 writer.close()
@@ -171,9 +180,14 @@ class RunWriter:
             columns: of metrics.csv.
 
         Raises:
+            BusyError: another process owns the run.
             ResumeError: a log is not what was written.
             RunError: a log cannot be written.
         """
+        with guarded(self.folder):
+            self._owner = Owner.claim(self._home, locked=self._locked)
+        if self._versions() != self._read:
+            raise BusyError(f"{self.folder}: was written by another process")
         metrics = self._logs[METRICS]
         logs: Any = {METRICS: {"size": 0, "crc": 0, "tail": line(columns)}}
         if self.checkpoint is not None:
@@ -195,6 +209,19 @@ class RunWriter:
             raise ResumeError(message) from error
         if metrics.columns != tuple(columns):
             raise metrics.refusal()
+
+    def _versions(self) -> list[tuple[int, ...]]:
+        """Return what changes when another process writes the run."""
+        versions: list[tuple[int, ...]] = []
+        for name in (CHECKPOINT, METRICS, RUN):
+            with suppress(FileNotFoundError):
+                there = (self.folder / name).lstat()
+                versions.append((there.st_ino, there.st_size, there.st_mtime_ns))
+        return versions
+
+    def _check_owner(self) -> None:
+        if self._owner is not None:
+            self._owner.check()
 
     def append(self, row: Mapping[str, Any], name: str = METRICS) -> None:
         """Add one epoch's row to metrics.csv with the next commit; a missing value is empty.
@@ -226,6 +253,7 @@ class RunWriter:
         logs = {name: log.uncommitted() for name, log in self._logs.items()}
         data = Checkpoint(self._pending.arrays, {**self._pending.state, "logs": logs}).to_bytes()
         with guarded(self.folder):
+            self._check_owner()
             self._home.replace(CHECKPOINT, data)
             for log in self._logs.values():
                 log.commit()
@@ -263,6 +291,7 @@ class RunWriter:
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
         with guarded(self.folder):
+            self._check_owner()
             self._home.replace(name, buffer.getvalue())
 
     def finish(self, status: str, **entries: Any) -> None:
@@ -276,6 +305,7 @@ class RunWriter:
         self._record["log"] = {"rows": log.rows, "bytes": log.size, "crc32": log.crc}
         try:
             with guarded(self.folder):
+                self._check_owner()
                 for each in self._logs.values():
                     each.check()
                 if self.notes:
@@ -288,6 +318,8 @@ class RunWriter:
 
     def close(self) -> None:
         """Let go of the folder; a run that was not finished is interrupted."""
+        if self._owner is not None:
+            self._owner.close()
         for log in self._logs.values():
             log.close()
         self._home.close()

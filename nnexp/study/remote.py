@@ -321,7 +321,7 @@ def _owned(folder: Path) -> Iterator[tuple[Folder, LogFile]]:
     with guarded(folder), Folder(folder) as home:
         log = LogFile.open(home, METRICS, os.O_RDWR)
         try:
-            if not hold(log.descriptor):
+            if hold(log.descriptor) is False:
                 raise BusyError(f"{folder}: is being written by another process")
             yield home, log
         finally:
