@@ -167,6 +167,9 @@ class _Lines(Watcher):
             place = "" if self._quiet else f"{self._ended}/{self._scope.total} "
             say(f"{place}{self._scope.words(done)}", err=True)
 
+    def note(self, text: str) -> None:
+        say_note(text)
+
 
 class _Bars(Watcher):
     """A bar for the whole, and one for each running job below it."""
@@ -230,6 +233,9 @@ class _Bars(Watcher):
             line.close()
         if self._scope.notable(done):
             self._whole.write(sanitize(self._scope.words(done)), file=sys.stderr)
+
+    def note(self, text: str) -> None:
+        self._whole.write(f"note: {sanitize(text)}", file=sys.stderr)
 
     def close(self) -> None:
         for line in self._lines.values():

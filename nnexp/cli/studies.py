@@ -42,6 +42,15 @@ def _study_options(result: str) -> Callable[[Callable[..., None]], Callable[...,
             "--engine dask starts processes on this machine.",
         ),
         click.option(
+            "--wait-for-workers",
+            "wait",
+            metavar="MINUTES",
+            type=click.FloatRange(0, 100_000),
+            default=10,
+            show_default=True,
+            help="How long a Dask cluster may be without workers before the command ends.",
+        ),
+        click.option(
             "--dry-run", is_flag=True, help="Print the runs and the time they take; train none."
         ),
         click.option("-y", "--yes", is_flag=True, help="Allow more than 10,000 runs."),
@@ -75,6 +84,7 @@ def sweep(
     jobs: int,
     engine: str,
     address: str | None,
+    wait: float,
     seeds: str | None,
     fail_fast: bool,
     dry_run: bool,
@@ -122,7 +132,7 @@ def sweep(
 
     end_by_signal()
     started = perf_counter()
-    settings = Settings(jobs, folder, data, argv(), engine, address)
+    settings = Settings(jobs, folder, data, argv(), engine, address, wait=60 * wait)
     with keeps(folder), overview(missing, jobs, quiet=quiet) as watcher:
         done += run_jobs(missing, settings, watcher=watcher, fail_fast=fail_fast, first=begin)
     say(folder)
@@ -145,6 +155,7 @@ def tune(
     jobs: int,
     engine: str,
     address: str | None,
+    wait: float,
     format_: str,
     dry_run: bool,
     yes: bool,
@@ -185,7 +196,7 @@ def tune(
     end_by_signal()
     done: list[Done] = []
     with keeps(folder), Home.of(folder) as home:
-        settings = Settings(jobs, folder, data, argv(), engine, address, home)
+        settings = Settings(jobs, folder, data, argv(), engine, address, home, 60 * wait)
         if not quiet:
             arms = "1 arm" if len(searches) == 1 else f"each of {len(searches)} arms"
             say(f"{folder}: {plural(setup.trials, 'trial')} of {arms}", err=True)

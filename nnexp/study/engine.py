@@ -36,6 +36,7 @@ class Engine:
     reports: Callable[[], Iterator[Report]]  # those of running jobs since the last call
     stop: Callable[[], None]  # ends the workers at once; their runs end as interrupted
     lost: str  # the message for tasks that were lost with their workers
+    notes: Callable[[], Iterator[str]] = lambda: iter(())  # for the user, since the last call
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Settings:
     engine: str = "local"
     address: str | None = None  # of a scheduler
     home: Home | None = None  # `runs`, where the command holds it already
+    wait: float = 600.0  # seconds that a cluster may be without workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +99,6 @@ class Watcher:
 
     def ended(self, done: Done) -> None:
         """Note that a job has ended."""
+
+    def note(self, text: str) -> None:
+        """Note what the user should know."""

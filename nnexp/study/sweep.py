@@ -127,6 +127,8 @@ def _loop(
         for number, epochs in engine.reports():
             if number in running:  # a late report is of no interest
                 watcher.running(ordered[number], epochs)
+        for text in engine.notes():
+            watcher.note(text)
         if not running:
             watcher.waiting(len(queue))
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import Stopper
-from distributed import KilledWorker
+from distributed import Client, KilledWorker
 from sweeping import contents
 
 import nnexp as package
@@ -23,7 +25,9 @@ from nnexp.config.study import load_study
 from nnexp.errors import NnexpError
 from nnexp.run.assembly import DataCache
 from nnexp.study.dask import cluster as dask_cluster
-from nnexp.study.dask.cluster import _Executor, unlike
+from nnexp.study.dask import crew
+from nnexp.study.dask.cluster import _Executor
+from nnexp.study.dask.crew import unlike
 from nnexp.study.engine import Settings
 from nnexp.study.jobs import Job, perform, plan
 from nnexp.study.sweep import run_jobs
@@ -70,9 +74,9 @@ class Cluster:
         self.processes.append(process)
         return process
 
-    def worker(self, code: str = DASK) -> subprocess.Popen[bytes]:
+    def worker(self, code: str = DASK, scratch: str = "scratch") -> subprocess.Popen[bytes]:
         """Start a worker."""
-        one = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", "scratch"]
+        one = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", scratch]
         return self.start(code, "worker", self.address, *one)
 
 
@@ -96,6 +100,12 @@ def wait_for(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def workers(there: Cluster) -> int:
+    """Count the workers that the scheduler has."""
+    with Client(there.address, set_as_default=False) as client:
+        return len(client.ncores())
 
 
 def start_sweep(*words: str) -> subprocess.Popen[str]:
@@ -227,7 +237,7 @@ def test_a_cluster_that_cannot_do_it_is_refused(
     study: Path, folder: Path, nnexp: Nnexp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No workers, none that fit, no scheduler: one message each, and nothing is written."""
-    monkeypatch.setattr(dask_cluster, "PATIENCE", 2.0)
+    monkeypatch.setattr(crew, "PATIENCE", 2.0)
     with cluster(folder / "away") as there:
 
         def refusal() -> str:
@@ -241,7 +251,7 @@ def test_a_cluster_that_cannot_do_it_is_refused(
         )
         there.worker(WITHOUT_NNEXP)
         there.worker(OTHER_NNEXP)
-        monkeypatch.setattr(dask_cluster, "PATIENCE", BOUND)
+        monkeypatch.setattr(crew, "PATIENCE", BOUND)
         wait_for(lambda: "and 1 more" in refusal())
     monkeypatch.setattr(dask_cluster, "PATIENCE", 2.0)
     assert refusal() == (
@@ -294,3 +304,42 @@ def test_dask_is_asked_for_only_where_it_is_needed(
     for command in ("sweep", "tune"):
         usage = nnexp(command, study, "--address", "tcp://127.0.0.1:1", code=2)
         assert "--address needs --engine dask" in usage.stderr
+
+
+def test_bad_workers_are_excluded_and_named(study: Path, folder: Path) -> None:
+    """One of another version, one without a scratch folder: the third does their runs."""
+    with cluster(folder / "away") as there:
+        there.worker(OTHER_NNEXP)
+        there.worker()
+        there.worker(scratch="vanishing")
+        wait_for(lambda: workers(there) == 3)
+        shutil.rmtree(folder / "away" / "vanishing")
+        on_dask = ["--engine", "dask", "--address", there.address]
+        sweep = start_sweep("study.yaml", "--seeds", "0-2", *on_dask)
+        out, err = sweep.communicate(timeout=BOUND)
+        assert (sweep.returncode, out.splitlines()[0]) == (0, "runs/study"), err
+        notes = [line for line in err.splitlines() if "is excluded" in line]
+        assert len(notes) == 2, err
+        assert "has nnexp 9.9" in err
+        assert "vanishing" in err
+        assert results(Path("runs/study")) == run_here(study, "0-2")
+
+
+def test_a_sweep_waits_for_workers_and_ends_after_a_time(study: Path, folder: Path) -> None:
+    """It says that all have gone, goes on with new ones, and prints the command that continues."""
+    with cluster(folder / "away") as there:
+        first = there.worker()
+        words = ["study.yaml", "--engine", "dask", "--address", there.address]
+        words += ["--wait-for-workers", "0.2"]
+        sweep = start_sweep(*words)
+        lines_until(sweep, "1/10 completed")
+        first.kill()
+        lines_until(sweep, "all workers have gone")
+        second = there.worker()
+        lines_until(sweep, "1 worker there again")
+        lines_until(sweep, "/10 completed")
+        second.kill()
+        out, err = sweep.communicate(timeout=BOUND)
+        assert (sweep.returncode, out) == (1, "")
+        assert "there have been no workers for 12.0 s" in err
+        assert err.rstrip().endswith(f"continue with `nnexp sweep {shlex.join(words)}`")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import pkgutil
-import platform
 import signal
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,23 +12,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import resource_tracker
 from queue import Empty, SimpleQueue
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 from uuid import uuid4
 
 from distributed import Client, KilledWorker, LocalCluster, Security, get_worker
 from distributed.comm.core import connect
 
-import nnexp
 from nnexp.data import Dataset
 from nnexp.errors import NnexpError, RunError
 from nnexp.run.control import Progress
 from nnexp.run.log import Row
+from nnexp.study.dask.crew import PATIENCE, Crew, Refusal
 from nnexp.study.engine import Engine, Report, Settings
-from nnexp.study.jobs import Done
-from nnexp.study.remote import Delivery, Order, remote, train, unfit
+from nnexp.study.jobs import BUSY, Done, Job
+from nnexp.study.remote import Delivery, Order, remote, train
 
-PATIENCE = 10.0
 _TICK = 1.0
 _ENDING = ("stopping", "closing", "closed", "failed")
 
@@ -43,8 +40,11 @@ def dask(settings: Settings) -> Iterator[Engine]:
         RunError: no scheduler answers, or its workers are none or cannot do it.
     """
     with _silence(), _connected(settings) as client:
-        _check(client, settings)
-        yield _engine(client, settings)
+        crew = Crew(client, settings)
+        try:
+            yield _engine(client, settings, crew)
+        finally:
+            crew.close()
 
 
 @contextmanager
@@ -131,61 +131,7 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _check(client: Client, settings: Settings) -> None:
-    """Refuse a cluster that has no workers, or other software than this process."""
-    try:
-        client.wait_for_workers(1, timeout=PATIENCE)
-    except TimeoutError as error:
-        raise RunError(
-            f"{settings.address}: the scheduler has no workers: start some with `dask worker "
-            f"{settings.address} --nworkers 4 --nthreads 1`"
-        ) from error
-    reasons = unlike(
-        _ask(client, platform.python_version),
-        _ask(client, pkgutil.resolve_name, "nnexp:__version__"),
-    )
-    if reasons:
-        raise RunError(unfit(reasons))
-
-
-def _ask(client: Client, question: Callable[..., Any], *words: str) -> dict[str, Any]:
-    """Call a function of Python's own on scheduler and workers; an error is an answer."""
-    answers: dict[str, Any] = client.run(question, *words, on_error="return")
-    answers = {f"worker {address}": answer for address, answer in answers.items()}
-    try:
-        answers["the scheduler"] = client.run_on_scheduler(question, *words)
-    except Exception as error:
-        answers["the scheduler"] = error
-    return answers
-
-
-def unlike(pythons: dict[str, Any], versions: dict[str, Any]) -> dict[str, str]:
-    """Say which processes of a cluster have other software than this one, and what they have.
-
-    Args:
-        pythons: the version of Python by process, or an error.
-        versions: the version of nnexp by process, or the error of importing it.
-    """
-    here = _minor(platform.python_version())
-    reasons = {}
-    for name, python in pythons.items():
-        if isinstance(python, str) and _minor(python) != here:
-            reasons[name] = f"has Python {python}, where this is {platform.python_version()}"
-    for name, version in versions.items():
-        if isinstance(version, OSError):  # it has gone meanwhile
-            continue
-        if isinstance(version, BaseException):
-            reasons.setdefault(name, f"cannot import nnexp ({version})")
-        elif version != nnexp.__version__:
-            reasons.setdefault(name, f"has nnexp {version}")
-    return reasons
-
-
-def _minor(version: str) -> list[str]:
-    return version.split(".")[:2]
-
-
-def _engine(client: Client, settings: Settings) -> Engine:
+def _engine(client: Client, settings: Settings, crew: Crew) -> Engine:
     topic = f"nnexp-{uuid4()}"
     events: SimpleQueue[Report] = SimpleQueue()
     client.subscribe_topic(topic, lambda event: events.put(tuple(event[1])))
@@ -194,28 +140,40 @@ def _engine(client: Client, settings: Settings) -> Engine:
         # A task, because what is scattered is lost with the worker that has it.
         return client.submit(_same, data, pure=False)
 
-    engine = remote(_Executor(client.get_executor(pure=False)), settings, ship=ship)
+    engine = remote(
+        _Executor(client.get_executor(pure=False), crew.preference), settings, ship=ship
+    )
 
     def news() -> Iterator[Report]:
         with suppress(Empty):
             while True:
                 yield events.get_nowait()
 
+    def finish(job: Job, sent: Delivery | Done | Refusal) -> Done:
+        if isinstance(sent, Refusal):
+            if sent.worker:
+                crew.exclude(sent.worker, sent.reason)
+            return Done(job, None, BUSY)  # it is submitted again
+        return engine.finish(job, sent)
+
     where = settings.address or "this machine"
     return replace(
         engine,
         prepare=lambda job, number: (*engine.prepare(job, number), number, topic),
         task=_train,
+        finish=finish,
         reports=news,
+        notes=crew.notes,
         lost=f"the scheduler of {where} was lost; what is complete is kept: run the command again",
     )
 
 
 class _Executor(Executor):
-    """The cluster's executor; why it gave a task up is put into words."""
+    """The cluster's executor; a task that its worker could not do comes back as a refusal."""
 
-    def __init__(self, cluster: Executor) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Executor, options: Callable[[], dict[str, Any]] = dict) -> None:
+        self._cluster, self._options = cluster, options
+        self._deadly: set[Any] = set()  # the jobs that several workers died of
 
     def submit(self, task: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -224,34 +182,62 @@ class _Executor(Executor):
             if ended.cancelled():
                 future.cancel()
             elif error := ended.exception():
-                future.set_exception(_worded(error))
+                self._give_up(future, error, args[2] if args else None)
             else:
                 future.set_result(ended.result())
 
-        self._cluster.submit(task, *args, **named).add_done_callback(hand_on)
+        submitted = self._cluster.submit(task, *args, **named, **self._options())
+        submitted.add_done_callback(hand_on)
         return future
+
+    def _give_up(self, future: Future[Any], error: BaseException, job: Any) -> None:
+        if isinstance(error, ImportError) and "nnexp" in str(error):
+            # A worker that has just come; it is named when it has been asked for its version.
+            future.set_result(Refusal("", str(error)))
+        elif not isinstance(error, KilledWorker):
+            future.set_exception(error)
+        elif job is None or job in self._deadly:
+            future.set_exception(
+                NnexpError(
+                    f"{error.allowed_failures + 1} workers died one after the other while they "
+                    "had this run, perhaps for want of memory"
+                )
+            )
+        else:  # one worker that comes back again and again may have been all of them
+            self._deadly.add(job)
+            times = error.allowed_failures + 1
+            reason = f"it died while it had a run that was given out {times} times"
+            future.set_result(Refusal(error.last_worker.address, reason))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         with suppress(Exception):  # the scheduler may be gone
             self._cluster.shutdown(wait=wait and not cancel_futures)
 
 
-def _worded(error: BaseException) -> BaseException:
-    if isinstance(error, KilledWorker):
-        return NnexpError(
-            f"{error.allowed_failures + 1} workers died one after the other while they had this "
-            "run, perhaps for want of memory"
-        )
-    return error
-
-
 def _same(data: Dataset) -> Dataset:
     return data
 
 
-def _train(order: Order, data: Dataset | None, number: int, topic: str) -> Delivery | Done | str:
+# In a worker: why it can do no job of a command, by the command's topic.
+_unable: dict[str, str] = {}
+
+
+def _train(
+    order: Order, data: Dataset | None, number: int, topic: str
+) -> Delivery | Done | Refusal:
+    worker = get_worker()
+    if topic in _unable:
+        sleep(_TICK)  # else it would take the others' jobs away faster than they train them
+        return Refusal(worker.address, _unable[topic])
     watch = _Watch(number, topic)
-    return train(order, data, scratch=get_worker().local_directory, progress=watch)
+    try:
+        result = train(order, data, scratch=worker.local_directory, progress=watch)
+    except (OSError, RunError) as error:  # its disk is full, its scratch folder has vanished
+        result = str(error)
+    if not isinstance(result, str):
+        return result
+    _unable[topic] = result
+    return Refusal(worker.address, result)
 
 
 class _Watch(Progress):
