@@ -87,12 +87,16 @@ class Exchanged(Figures):
 
 
 def exchanged(times: int) -> Exchanged:
-    """Stop a sweep at a random moment, put another study in its place, let it continue."""
+    """Stop a sweep at a random moment, put a study in its place, let it continue.
+
+    What is put there is now another study of its name, now the same one as another sweep left it.
+    """
     figures, chance = Exchanged(), Random(0)  # noqa: S311
     with TemporaryDirectory(prefix="nnexp-torture-") as root:
         place = Path(root)
         study, other = write_study(place), write_study(place, OTHER, "other.yaml")
         finish(start(other, "--runs-dir", "other"))
+        finish(start(study, "--runs-dir", "same"))
         for i in range(times):
             if time_is_up():
                 break
@@ -106,7 +110,7 @@ def exchanged(times: int) -> Exchanged:
                     continue
                 os.killpg(process.pid, signal.SIGSTOP)
                 shutil.rmtree(folder)
-                shutil.copytree(place / "other" / "study", folder)
+                shutil.copytree(place / ("other", "same")[i % 2] / "study", folder)
                 before = stamps(folder)
                 os.killpg(process.pid, signal.SIGCONT)
                 _, err = process.communicate(timeout=BOUND)
