@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
+from shlex import quote
 from textwrap import TextWrapper
 from typing import Any
 
@@ -48,6 +51,33 @@ def fold(text: str, width: int, hanging: str = "  ") -> str:
     wrapper = TextWrapper(width, indent, indent + hanging)
     wrapper.break_long_words = wrapper.break_on_hyphens = False
     return wrapper.fill(" ".join(text.split()))
+
+
+def command(*words: object) -> str:
+    r"""Write a command line that sh, bash and zsh understand as these words, whatever is in them.
+
+    What is not printable is written as octal numbers for printf. A path that begins with - or ~ is
+    written with its folder.
+
+    >>> command("nnexp", "show", "a b"), command("nnexp", "show", Path("-x"))
+    ("nnexp show 'a b'", 'nnexp show ./-x')
+    >>> command("nnexp", "show", "a\nb")
+    'nnexp show "$(printf \'a\\012b\')"'
+    """
+    return " ".join(map(_word, words))
+
+
+def _word(word: object) -> str:
+    text = str(word)
+    if isinstance(word, Path) and text[:1] in "-~":
+        text = f"./{text}"
+    if not text.isprintable():
+        plain = (
+            chr(c) if chr(c).isalnum() and c < 128 else f"\\{c:03o}" for c in os.fsencode(text)
+        )
+        return f"\"$(printf '{''.join(plain)}')\""
+    # zsh looks for a program where a word begins with =.
+    return f"'{text}'" if text.startswith("=") and "'" not in text else quote(text)
 
 
 def quoted(value: Any) -> str:

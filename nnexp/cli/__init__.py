@@ -7,6 +7,7 @@ stdout carries results, stderr progress and notes. Exit codes: 0 done, 1 input o
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from io import TextIOWrapper
 from typing import Any
@@ -23,6 +24,9 @@ from nnexp.cli.runs import list_, plot, show
 from nnexp.cli.studies import sweep, tune
 from nnexp.cli.train import train
 from nnexp.errors import NnexpError, did_you_mean
+
+# Variables by which libraries change what nnexp prints and draws, or fail where they are wrong.
+_FOREIGN = ("TQDM_", "MPLBACKEND", "SOURCE_DATE_EPOCH")
 
 
 class Group(click.Group):
@@ -70,6 +74,8 @@ for _command in (train, resume, sweep, tune, compare, list_, show, plot, schema,
 
 def main() -> None:
     """Run the command line; the entry point of the installed program."""
+    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+        del os.environ[name]
     # Of thousands of runs all objects live until the end: look for garbage seldom.
     gc.set_threshold(100_000, 50, 50)
     for stream in (sys.stdout, sys.stderr):

@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 from nnexp.cli.output import say_note
 from nnexp.errors import OptionError, RunError, did_you_mean, one_of
 from nnexp.names import METRICS, default_metric
+from nnexp.text import command
 from nnexp.views.formats import FORMATS, Format
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ def complete_runs(
 
     runs = by_age(folders(Path(ctx.params.get("runs_dir") or "runs")))
     names = [LATEST, *(folder.name for folder in reversed(runs))]
-    # The shell reads one name per line, and prints them.
-    items = [CompletionItem(n) for n in names if n.startswith(incomplete) and n.isprintable()]
+    # A shell puts a name into the command line as it is: no name may be more than a word there.
+    plain = [n for n in names if n.startswith(incomplete) and n[:1].isalnum() and command(n) == n]
+    items = [CompletionItem(name) for name in plain]
     return items or [CompletionItem(incomplete, type="file")]
 
 

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nnexp.cli.output import say
+from nnexp.text import command
 
 if TYPE_CHECKING:
     from nnexp.run.control import Progress
@@ -128,7 +128,8 @@ def _ending(outcome: Outcome) -> str:
             f"diverged in epoch {epochs}: the cost or a parameter is no longer finite; {kept}; "
             f"try a smaller eta: --set eta={eta / 10:g} (it was {eta:g})"
         )
-    return f"{outcome.status}; {kept}; continue with: nnexp resume {quote(str(outcome.folder))}"
+    again = command("nnexp", "resume", outcome.folder)
+    return f"{outcome.status}; {kept}; continue with: {again}"
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:

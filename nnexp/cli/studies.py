@@ -19,6 +19,7 @@ from nnexp.cli.options import (
 from nnexp.cli.outcomes import argv, end_by_signal, exit_by_status, keeps
 from nnexp.cli.output import say, say_note
 from nnexp.study.engine import ENGINES
+from nnexp.text import command
 from nnexp.views.formats import FORMATS
 
 
@@ -126,7 +127,8 @@ def sweep(
         claim_folder(folder, record)
         if not quiet:
             if loaded.tune:
-                say_note(f"sweep trains the arms as they stand; nnexp tune {study} searches first")
+                search = command("nnexp", "tune", Path(study))
+                say_note(f"sweep trains the arms as they stand; {search} searches first")
             there = f", {len(done)} of them done already" if done else ""
             say(f"{folder}: {len(runs)} runs{there}", err=True)
 
@@ -141,7 +143,7 @@ def sweep(
         took = f" in {seconds}" if missing else "; nothing to train"
         say(f"  {as_counts(done, len(runs))}{took}")
         say_note(*passed_over(done))
-        say(f"compare them: nnexp compare {folder}", err=True)
+        say(f"compare them: {command('nnexp', 'compare', folder)}", err=True)
     exit_by_status(ctx, (one.status for one in done))
 
 

@@ -15,6 +15,7 @@ from nnexp.cli.options import runs_dir_option
 from nnexp.cli.outcomes import argv, end_by_signal, exit_by_status, train_each
 from nnexp.cli.output import say, say_note
 from nnexp.names import MAX_SEED
+from nnexp.text import command
 
 if TYPE_CHECKING:
     from nnexp.config.loader import Config
@@ -107,8 +108,8 @@ def train(
         say(f"nnexp: not begun: {', '.join(left[:_MOST_NAMED])}{more}", err=True)
     exit_by_status(ctx, (outcome.status for outcome in outcomes))
     if 1 < len(outcomes) <= _FEW and not (quiet or as_json):
-        folders = " ".join(str(outcome.folder) for outcome in outcomes)
-        say(f"compare them: nnexp compare {folders}", err=True)
+        folders = [outcome.folder for outcome in outcomes]
+        say(f"compare them: {command('nnexp', 'compare', *folders)}", err=True)
 
 
 def _load(

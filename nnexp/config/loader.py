@@ -31,7 +31,7 @@ from nnexp.config.yaml import (
 from nnexp.data import path_problem
 from nnexp.errors import ConfigError, OptionError
 from nnexp.io.files import read_bytes
-from nnexp.text import quoted, sanitize_line, shorten
+from nnexp.text import command, quoted, sanitize_line, shorten
 
 STUDY_KEYS = frozenset(
     ("base", "arms", "grid", "random", "seeds", "baseline", "metric", "at", "margin")
@@ -79,7 +79,7 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Config:
     """
     document = read(Path(path))
     if is_study(document.values):
-        raise file_error(path, f"is a study, not a config: nnexp sweep {path}")
+        raise file_error(path, f"is a study, not a config: {command('nnexp', 'sweep', Path(path))}")
     for override in overrides:
         name, equals, text = override.partition("=")
         place = f"--set {override}"

@@ -33,6 +33,7 @@ from nnexp.data import Dataset
 from nnexp.errors import ConfigError, OptionError, Problem, did_you_mean, one_of
 from nnexp.names import METRICS, default_metric
 from nnexp.numbers import margin_problem
+from nnexp.text import command
 
 __all__ = ["Arm", "Confirm", "Study", "Tune", "check_metric", "confirm_seeds", "load_study"]
 
@@ -102,7 +103,7 @@ def load_study(path: Path | str, *, seeds: str | None = None, many: bool = False
     path = Path(path)
     document = read(path)
     if not is_study(document.values) and not {"data", "layers"}.isdisjoint(document.values):
-        raise file_error(path, f"is a config, not a study: nnexp train {path}")
+        raise file_error(path, f"is a config, not a study: {command('nnexp', 'train', path)}")
     file = validate(document)
     chosen = parse_seeds(seeds) if seeds is not None else file.seeds
     _refuse_many(path, file, len(chosen), many=many)

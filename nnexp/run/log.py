@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from math import inf, nan
 from pathlib import Path
-from shlex import quote
 from typing import Any, BinaryIO, overload
 
 import numpy as np
@@ -28,6 +27,7 @@ from nnexp.io.folder import Folder
 from nnexp.io.lock import hold
 from nnexp.names import CLOCKS
 from nnexp.run.layout import MAX_CELLS, MAX_EPOCH, MAX_LINE, MAX_ROWS, TEXT_COLUMNS
+from nnexp.text import command
 
 # A mapping from columns to numbers, or None; to be logged, finished_at is a text.
 Row = dict[str, Any]
@@ -412,9 +412,8 @@ class LogFile:
         """Return the error that says that the file is another than was written."""
         message = f"{self.path}: is not what was written: the run cannot be resumed"
         if b"\r\n" in next(_pieces(self.descriptor, _PIECE), b""):
-            message += (
-                "; it has line ends of Windows (CRLF), as git may convert them: "
-                f"sed -i 's/\\r$//' {quote(str(self.path))}"
+            message += "; it has line ends of Windows (CRLF), as git may convert them: " + command(
+                "sed", "-i", r"s/\r$//", self.path
             )
         return ResumeError(message)
 

@@ -22,6 +22,7 @@ from nnexp.run.session import Outcome, metric_columns, proceed
 from nnexp.run.state import Checkpoint, State
 from nnexp.run.writer import RunWriter, config_text, now
 from nnexp.stats.selection import differing, flatten
+from nnexp.text import command
 
 # Versions whose arithmetic is the same to the last bit, and whose checkpoints this one reads.
 _SAME_BYTES = ("0.1.0", "0.2.0")
@@ -81,7 +82,7 @@ def resume(
 
 
 def _anew(run: Run) -> str:
-    return f"train it anew: nnexp train {run.folder / CONFIG}"
+    return f"train it anew: {command('nnexp', 'train', run.folder / CONFIG)}"
 
 
 def _check_origin(run: Run) -> None:
@@ -149,7 +150,7 @@ def _check_status(run: Run, epochs: int | None) -> None:
     if status == "completed" and epochs is None:
         raise ResumeError(
             f"{run.folder}: is complete, {run.facts.done} epochs; for more: "
-            f"nnexp resume {run.folder} --epochs N"
+            f"{command('nnexp', 'resume', run.folder)} --epochs N"
         )
 
 
@@ -171,8 +172,8 @@ def _extended(
     if before.schedule == "cosine":
         raise ResumeError(
             f"{run.folder}: --epochs {epochs}: the cosine schedule falls to 0 at epoch "
-            f"{before.epochs}; with more epochs it would be another run: nnexp train "
-            f"{run.folder / CONFIG} --set epochs={epochs}"
+            f"{before.epochs}; with more epochs it would be another run: "
+            + command("nnexp", "train", run.folder / CONFIG, "--set", f"epochs={epochs}")
         )
     return experiment.model_copy(update={"epochs": epochs})
 
@@ -183,7 +184,9 @@ def _load(run: Run, config: Config, data: DataCache) -> Any:
     except ConfigError as error:
         if not hasattr(config.experiment.data, "path"):
             raise
-        hint = f"if the data have moved: nnexp resume {run.folder} --set data.path=PATH"
+        hint = (
+            f"if the data have moved: {command('nnexp', 'resume', run.folder)} --set data.path=PATH"
+        )
         raise ConfigError([*error.problems, Problem(str(run.folder), "", hint)]) from error
     if run.digest != dataset.digest:
         raise ResumeError(

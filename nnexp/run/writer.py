@@ -338,8 +338,10 @@ def config_text(experiment: Experiment, runs: Path) -> str:
     it too: the project may be moved as a whole.
     """
     path = getattr(experiment.data, "path", None)
-    project = Path.cwd()
-    folder = runs.resolve() / "run"
+    try:
+        project, folder = Path.cwd(), runs.resolve() / "run"
+    except FileNotFoundError:  # the working folder has been deleted
+        return dump(experiment)
     if path is not None and all(Path(p).is_relative_to(project) for p in (path, folder)):
         data = experiment.data.model_copy(update={"path": os.path.relpath(path, folder)})
         experiment = experiment.model_copy(update={"data": data})

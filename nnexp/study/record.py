@@ -13,7 +13,6 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from math import inf
 from pathlib import Path
-from shlex import quote
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -32,7 +31,7 @@ from nnexp.run.layout import STUDY, later_format
 from nnexp.run.reader import open_run
 from nnexp.stats.selection import ArmPlan, StudyPlan
 from nnexp.study.jobs import Job, changed_data
-from nnexp.text import quoted
+from nnexp.text import command, quoted
 
 # Format 1 identifies arms with the absolute path of their data, where format 2 has their digest.
 FORMAT, FORMATS = 2, (1, 2)
@@ -192,7 +191,7 @@ def check_folder(
             raise RunError(
                 f"{folder}: its runs were trained on other data: {changed}; restore it to continue "
                 "this study, or train on the new data in another place, as in "
-                f"--runs-dir {quote(str(folder.parent / 'new'))}"
+                + command("--runs-dir", folder.parent / "new")
             )
         raise RunError(
             f"{folder}: holds another study, whose arms {', '.join(list(there.arms)[:6])} have "
