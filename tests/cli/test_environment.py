@@ -86,9 +86,7 @@ def test_a_hostile_environment_changes_nothing(name: str, tmp_path: Path) -> Non
             environment[key] = value
     terminal, end = pty.openpty()
     words = [sys.executable, "commands.py", str(tmp_path)]
-    with subprocess.Popen(
-        words, cwd=tmp_path, env=environment, stdin=end, stdout=end, stderr=end
-    ) as child:
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, stdin=end, stdout=end, stderr=end):
         os.close(end)
         shown = b""
         while True:
