@@ -165,7 +165,11 @@ ENDLESS: list[tuple[str, bytes, str]] = [
     ("diagnostics.csv", b"epoch,gradient_1\n1,x\n", "diagnostics.csv:2: a damaged line"),
     ("run.json", b"[" * 4_000_000, "run.json is damaged"),
     ("run.json", b'{"format": ' + b"9" * 5_000_000 + b"}", "run.json is damaged"),
-    ("run.json", b'{"name": "' + b"\\ud800" * 10_000 + b'"}', "format nothing: this version"),
+    (
+        "run.json",
+        b'{"name": "' + b"\\ud800" * 10_000 + b'"}',
+        "format: expected 1 to 3, got nothing",
+    ),
     ("run.json", b'{"git": ' + b"[" * 900 + b"]" * 900 + b"}", "git: nested deeper than 20"),
     ("run.json", b'{"new": ' + b"[" * 400 + b"1" + b"]" * 400 + b"}", "new: nested deeper"),
     ("run.json", b'{"format": 2, "x": 1e999, "y": NaN, "z": -Infinity}', "unknown status"),
