@@ -1,8 +1,9 @@
 """Attack what is promised of a run folder, and print what came of it.
 
-    python tests/torture            all of it, ten minutes at most
+    python tests/torture            all of it, 15 minutes at most
     python tests/torture --short    each attack once in a while, a minute
     python tests/torture kills      one part
+    python tests/torture --soak     sweeps that are disturbed for 20 minutes, and nothing else
 
 Each part prints a line of JSON; a table of all ends it. The exit code is 1 where a promise broke or
 an attack did nothing.
@@ -26,8 +27,9 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -39,6 +41,7 @@ import kills
 import lent
 import power
 import price
+import soak
 import surprises
 import sweeps
 from scenes import IMAGES, POINTS, Figures, known_once, scene, stop_at, time_is_up
@@ -47,15 +50,31 @@ from targets import TARGETS
 from nnexp import data
 from nnexp.run import git, provenance
 
-# What is left of ten minutes is for the price.
-BOUND = 480
+# What is left of 15 minutes is for the price.
+BOUND = 780
 # Fuzzed at a time; whole commands take thirty times as long as a reader.
 CASES = 1000
 FUZZING = Path(__file__).resolve().parents[1] / "fuzz" / "fuzzing.py"
 PRICE = "price"
+SOAK = "soak"
+MINUTES = 20
 _SHOWN = 10
-Part = Callable[[bool], "Figures | None"]
 Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """An attack.
+
+    Attributes:
+        words: what it is, in the table.
+        attack: makes it, in its short form or its full one; None where that is not permitted.
+        done: the figure that must not be 0, or else nothing was attacked.
+    """
+
+    words: str
+    attack: Callable[[bool], Figures | None]
+    done: str
 
 
 def _kills(short: bool) -> Figures:
@@ -124,6 +143,10 @@ def _lent(short: bool) -> Figures | None:
         return lent.files_on_lease(points, 1 if short else 10)
 
 
+def _soak(short: bool, minutes: float = MINUTES) -> Figures:
+    return soak.soak(min(1, minutes) if short else minutes)
+
+
 @dataclass
 class _Fuzzed(Figures):
     cases: int = 0
@@ -149,40 +172,36 @@ def _fuzz(name: str, short: bool) -> Figures:
 
 
 # The longest first. A further part is one function and one entry.
-PARTS: dict[str, tuple[str, Part]] = {
-    "faults": ("ENOSPC, EDQUOT, EIO, EROFS, short writes, folder gone, at every call", _faults),
-    "exchange": ("folders exchanged, linked, logs cut while they are written", _exchange),
-    "calls": ("SIGKILL before every call of the file system, twice", _calls),
-    "kills": ("SIGKILL at random moments, every technique on", _kills),
-    "power": ("power cuts after every call", _power),
-    "tmpfs": ("file systems of every size that is too small", _tmpfs),
-    "sizes": ("limits on the size of files", _sizes),
-    "owners": ("two processes that resume one run", _owners),
-    "sweeps": ("sweeps killed at random moments, and two over one study", _sweeps),
-    "exchanged": ("sweeps stopped by Ctrl-Z while their folder was exchanged", _exchanged),
-    "engines": ("searches interrupted and continued by another engine", _engines),
-    "lent": ("files that another program has on lease (EAGAIN)", _lent),
-    "crowd": ("runs begun in one second in one folder", _crowd),
-    "surprises": ("folders whose modules and git trees would run programs", _surprises),
-    **{f"fuzz-{name}": (f"fuzzing {name}", partial(_fuzz, name)) for name in TARGETS},
-}
-# What each part must have done at least, to have done anything.
-DONE = {
-    "faults": "injected",
-    "exchange": "stopped",
-    "calls": "kills",
-    "kills": "kills",
-    "power": "states",
-    "tmpfs": "resumed",
-    "sizes": "resumed",
-    "owners": "refused",
-    "crowd": "folders",
-    "lent": "returned",
-    "sweeps": "runs",
-    "exchanged": "stopped",
-    "engines": "interrupted",
-    "surprises": "trees",
-    **{f"fuzz-{name}": "accepted" for name in TARGETS},
+PARTS = {
+    "faults": Part(
+        "ENOSPC, EDQUOT, EIO, EROFS, short writes, folder gone, at every call", _faults, "injected"
+    ),
+    "exchange": Part(
+        "folders exchanged, linked, logs cut while they are written", _exchange, "stopped"
+    ),
+    "calls": Part("SIGKILL before every call of the file system, twice", _calls, "kills"),
+    "kills": Part("SIGKILL at random moments, every technique on", _kills, "kills"),
+    "power": Part("power cuts after every call", _power, "states"),
+    "tmpfs": Part("file systems of every size that is too small", _tmpfs, "resumed"),
+    "sizes": Part("limits on the size of files", _sizes, "resumed"),
+    "owners": Part("two processes that resume one run", _owners, "refused"),
+    "sweeps": Part("sweeps killed at random moments, and two over one study", _sweeps, "runs"),
+    "exchanged": Part(
+        "sweeps stopped by Ctrl-Z while their folder was exchanged", _exchanged, "stopped"
+    ),
+    "engines": Part(
+        "searches interrupted and continued by another engine", _engines, "interrupted"
+    ),
+    "lent": Part("files that another program has on lease (EAGAIN)", _lent, "returned"),
+    "crowd": Part("runs begun in one second in one folder", _crowd, "folders"),
+    "surprises": Part(
+        "folders whose modules and git trees would run programs", _surprises, "trees"
+    ),
+    SOAK: Part("sweeps disturbed for many minutes, while others read", _soak, "killed"),
+    **{
+        f"fuzz-{name}": Part(f"fuzzing {name}", partial(_fuzz, name), "accepted")
+        for name in TARGETS
+    },
 }
 
 
@@ -191,13 +210,14 @@ def _attack(name: str, short: bool) -> Record:
     began = monotonic()
     # Neither data nor git nor BLAS are what is attacked.
     with known_once(data, "load"), known_once(git, "state"), known_once(provenance, "blas"):
-        found = PARTS[name][1](short)
+        found = PARTS[name].attack(short)
     spent = os.times()
     how = {"seconds": round(monotonic() - began, 1), "cpu_seconds": round(sum(spent[:4]), 1)}
     if found is None:
         return {"part": name, "permitted": False, "broken": 0} | how
-    if not getattr(found, DONE[name]) and not time_is_up():
-        found.problems.append(f"this attack did nothing: {DONE[name]} 0")
+    done = PARTS[name].done
+    if not getattr(found, done) and not time_is_up():
+        found.problems.append(f"this attack did nothing: {done} 0")
     for problem in found.problems[:_SHOWN]:
         print(f"torture: {name}: {problem}", file=sys.stderr)
     figures = {f.name: getattr(found, f.name) for f in fields(found) if f.name != "problems"}
@@ -230,11 +250,11 @@ def _line(record: Record) -> str:
             f"{record['commits']})"
         )
     if record.get("permitted") is False:
-        return f"{PARTS[name][0]}: not permitted here"
+        return f"{PARTS[name].words}: not permitted here"
     left_out = ("part", "seconds", "cpu_seconds", "broken", "cut_short")
     said = [f"{key.replace('_', ' ')} {v}" for key, v in record.items() if key not in left_out]
     end = "; cut short, the time was up" if record.get("cut_short") else ""
-    return f"{PARTS[name][0]}: {', '.join(said)}; promises broken {record['broken']}{end}"
+    return f"{PARTS[name].words}: {', '.join(said)}; promises broken {record['broken']}{end}"
 
 
 def _run(chosen: Sequence[str], short: bool, within: float) -> Iterator[Record]:
@@ -259,13 +279,23 @@ def main() -> None:
     parser.add_argument(
         "--short", action="store_true", help="each attack once in a while, a minute"
     )
+    parser.add_argument(
+        "--soak", action="store_true", help="disturb sweeps for many minutes, and nothing else"
+    )
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="that --soak takes")
     parser.add_argument("--within", type=float, default=BOUND, help="seconds it may take")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(known):
         parser.error(f"{', '.join(sorted(unknown))}: the parts are {', '.join(known)}")
-    stop_at(monotonic() + asked.within)
+    parts, within = asked.parts, asked.within
+    if asked.soak:
+        parts, within = [SOAK], inf
+        PARTS[SOAK] = replace(PARTS[SOAK], attack=partial(_soak, minutes=asked.minutes))
+    elif not parts:
+        parts = [name for name in known if name != SOAK]
+    stop_at(monotonic() + within)
     records = []
-    for record in _run(asked.parts or known, asked.short, asked.within):
+    for record in _run(parts, asked.short, within):
         records.append(record)
         print(json.dumps(record), flush=True)
     records.sort(key=lambda record: known.index(record["part"]))
