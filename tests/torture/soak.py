@@ -15,12 +15,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from statistics import median
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from threading import Event, Thread
 
 if __name__ == "__main__":  # the process that reads
@@ -28,8 +28,10 @@ if __name__ == "__main__":  # the process that reads
     sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "study"))
 
-from scenes import Figures, nnexp, whole
+from scenes import Figures, whole
 from sweeping import BOUND, contents, finish, running, start, workers, write_study
+
+from nnexp.cli import cli
 
 SEEDS = 10_000
 # Seeds that the disturbed sweep gets whenever it has come to its end.
@@ -54,6 +56,7 @@ DISK = 2 << 30
 # worker and who reads the same runs again and again have nothing to keep.
 PER_RUN = {"sweep": 6_000, "worker": 0, "reader": 60_000, "reader of the same runs": 0}
 AT_ALL = 8_000_000
+_OUT = TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - of this process, as long as it lives
 # Seconds between two looks at the logs.
 PAUSE = 0.05
 
@@ -125,7 +128,10 @@ def soak(minutes: float) -> Soak:
                     elif name != "sweep":
                         figures.readings += int(out)
         for folder in (runs, quiet):  # what is complete is left alone
-            finish(start(study, "--runs-dir", folder, "--seeds", sweep.seeds, "-qy"))
+            with running(study, "--runs-dir", folder, "--seeds", sweep.seeds, "-qy") as process:
+                _, err = process.communicate(timeout=60 * minutes + BOUND)
+            if process.returncode:
+                figures.problems.append(f"exit code {process.returncode}: {err[-2000:]}")
         _compare(contents(runs / "study"), contents(quiet / "study"), figures)
         watch.judge(figures)
     figures.minutes = round((time.monotonic() - began) / 60, 1)
@@ -389,17 +395,30 @@ def _read(places: list[Path]) -> None:
     while not ended:
         for place in places:
             for words in (["list", "--json"], ["compare"], ["show", "latest"]):
-                said = nnexp(*words, "--runs-dir", place)
-                if said.code not in (0, 1):
-                    sys.exit(f"{words}: exit code {said.code}: {said.err}")
+                code, text = _call(*words, "--runs-dir", str(place))
+                if code not in (0, 1):
+                    sys.exit(f"{words}: exit code {code}")
                 readings += 1
-                if words[0] == "list" and said.code == 0:
-                    complete = said.out.count('"completed"')
+                if words[0] == "list" and code == 0:
+                    complete = text.count('"completed"')
         # Those of the last place are left alone.
         if complete < most:
             sys.exit(f"{most} runs were complete, then {complete}")
         most = complete
     sys.stdout.write(str(readings))
+
+
+def _call(*words: str) -> tuple[int, str]:
+    """Run a command in this process, its output in one file: Click keeps every stdout it saw."""
+    _OUT.seek(0)
+    _OUT.truncate()
+    with redirect_stdout(_OUT), redirect_stderr(_OUT):
+        try:
+            cli(words, prog_name="nnexp")
+        except SystemExit as ended:
+            code = ended.code
+    _OUT.seek(0)
+    return code if isinstance(code, int) else 1, _OUT.read()
 
 
 if __name__ == "__main__":
