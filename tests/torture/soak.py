@@ -56,6 +56,8 @@ DISK = 2 << 30
 # worker and who reads the same runs again and again have nothing to keep.
 PER_RUN = {"sweep": 6_000, "worker": 0, "reader": 60_000, "reader of the same runs": 0}
 AT_ALL = 8_000_000
+# Fewer measurements, one in two seconds, are of processes that have only begun.
+SAMPLES = 100
 _OUT = TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - of this process, as long as it lives
 # Seconds between two looks at the logs.
 PAUSE = 0.05
@@ -354,6 +356,8 @@ class _Watch(Thread):
             figures.kilobytes_per_run[name] = round(growth / max(runs, 1) / 1000, 2)
             figures.megabytes_more[name] = round(growth / 1e6, 1)
             figures.files_more[name] = round(files)
+            if len(samples) < SAMPLES:
+                continue
             if growth > AT_ALL + PER_RUN[name] * runs:
                 figures.problems.append(f"{name}: {growth:.0f} bytes more for {runs:.0f} runs")
             if files > 2:
