@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ from nnexp.study.sweep import run_jobs
 
 if TYPE_CHECKING:
     from conftest import Nnexp
+
+psutil: Any = import_module("psutil")  # has no types; distributed needs it
 
 ROOT = Path(__file__).parents[2]
 BOUND = 60.0
@@ -343,3 +346,14 @@ def test_a_sweep_waits_for_workers_and_ends_after_a_time(study: Path, folder: Pa
         assert (sweep.returncode, out) == (1, "")
         assert "there have been no workers for 12.0 s" in err
         assert err.rstrip().endswith(f"continue with `nnexp sweep {shlex.join(words)}`")
+
+
+def test_a_sweep_that_is_terminated_while_its_cluster_starts_ends_in_one_line(study: Path) -> None:
+    """The processes that it has started end with it."""
+    sweep = start_sweep("study.yaml", "--engine", "dask", "--jobs", "2")
+    wait_for(lambda: len(psutil.Process(sweep.pid).children(recursive=True)) > 1)
+    children = psutil.Process(sweep.pid).children(recursive=True)
+    sweep.terminate()
+    out, err = sweep.communicate(timeout=BOUND)
+    assert (sweep.returncode, out, err) == (130, "", "nnexp: interrupted\n")
+    assert psutil.wait_procs(children, timeout=BOUND)[1] == []

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import resource_tracker
 from queue import Empty, SimpleQueue
+from threading import current_thread, main_thread
 from time import monotonic, sleep
 from typing import Any
 from uuid import uuid4
@@ -103,7 +104,7 @@ async def _identity(address: str) -> dict[str, Any]:
 
 @contextmanager
 def _own_cluster(workers: int) -> Iterator[LocalCluster]:
-    with _interrupts_blocked():
+    with _interrupts_blocked(), _termination_deferred() as came:
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -114,7 +115,26 @@ def _own_cluster(workers: int) -> Iterator[LocalCluster]:
             silence_logs=logging.CRITICAL,
         )
     with cluster:
+        if came:
+            raise KeyboardInterrupt
         yield cluster
+
+
+@contextmanager
+def _termination_deferred() -> Iterator[list[int]]:
+    """Collect SIGTERM: a cluster that is left while it starts ends with tracebacks of Dask's own.
+
+    Unlike a blocked signal, a handler is not inherited by the processes that are started.
+    """
+    came: list[int] = []
+    if current_thread() is not main_thread():
+        yield came
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
