@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from io import TextIOWrapper
+from traceback import walk_tb
 from typing import Any
 
 import click
@@ -17,7 +19,7 @@ import click
 from nnexp import __version__
 from nnexp.cli.compare import compare
 from nnexp.cli.outcomes import INTERRUPTED
-from nnexp.cli.output import say
+from nnexp.cli.output import discard, say
 from nnexp.cli.reference import explain, schema
 from nnexp.cli.resume import resume
 from nnexp.cli.runs import list_, plot, show
@@ -34,7 +36,10 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; where it cannot continue, end with a message and an exit code."""
+        interrupt = signal.getsignal(signal.SIGINT)
         try:
+            if interrupt is signal.SIG_DFL:  # which main set; now it can be answered
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             return super().invoke(ctx)
         except NnexpError as error:
             message, code = str(error), 1
@@ -43,6 +48,9 @@ class Group(click.Group):
             message, code = f"out of memory: {reason[:1].lower()}{reason[1:]}", 1
         except KeyboardInterrupt:
             message, code = "interrupted", INTERRUPTED
+        finally:
+            if interrupt is signal.SIG_DFL:
+                signal.signal(signal.SIGINT, interrupt)
         say(f"nnexp: {message}", err=True)
         return ctx.exit(code)
 
@@ -81,4 +89,13 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # which may not know every sign
             stream.reconfigure(errors="replace")
-    cli(prog_name="nnexp")
+    try:
+        cli(prog_name="nnexp")
+    except OSError as error:
+        *_, (frame, _line) = walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__") != click.utils.__name__:
+            raise
+        # Help, the version and completions are printed by Click itself.
+        discard(sys.stdout)
+        say(f"nnexp: the output cannot be written: {error.strerror}", err=True)
+        sys.exit(1)

@@ -26,11 +26,15 @@ def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     except OSError as error:
         if error.errno == errno.EPIPE:  # the reader has closed the pipe
             raise
-        # Python writes what is left in a stream when it exits: let that go nowhere.
-        with suppress(OSError, ValueError), Path(os.devnull).open("wb") as null:
-            os.dup2(null.fileno(), (sys.stderr if err else sys.stdout).fileno())
+        discard(sys.stderr if err else sys.stdout)
         if not err:
             raise NnexpError(f"the output cannot be written: {error.strerror}") from error
+
+
+def discard(stream: TextIO) -> None:
+    """Let what is left in a stream go nowhere: Python writes it when it exits."""
+    with suppress(OSError, ValueError), Path(os.devnull).open("wb") as null:
+        os.dup2(null.fileno(), stream.fileno())
 
 
 def is_live(stream: TextIO | None) -> bool:

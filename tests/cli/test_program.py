@@ -151,3 +151,29 @@ def test_without_utf8_the_tables_are_printed_all_the_same(gallery: Path, folder:
     )
     assert done.returncode == 0, done.stderr
     assert "small" in done.stdout
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "train --help", "explain", "list --help"])
+def test_a_disk_that_is_full_is_named_whoever_prints(folder: Path, words: str) -> None:
+    """Click prints help by itself; there is no traceback either, and the exit code is 1."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, *words.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    wanted = "nnexp: the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, wanted)
+
+
+def test_completions_for_a_full_disk_leave_no_traceback(folder: Path) -> None:
+    """The shell asks for them while a line is typed."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            PROGRAM,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "_NNEXP_COMPLETE": "zsh_source"},
+        )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
