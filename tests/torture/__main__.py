@@ -39,6 +39,7 @@ import faults
 import full
 import kills
 import lent
+import machines
 import power
 import price
 import soak
@@ -122,6 +123,11 @@ def _owners(short: bool) -> Figures:
         return crowd.two_owners(images, 2 if short else 20)
 
 
+def _machines(short: bool) -> Figures | None:
+    with scene(IMAGES, on_disk=True) as images:
+        return machines.without_locks(images, 1 if short else 5)
+
+
 def _sweeps(short: bool) -> Figures:
     return sweeps.disturbed(*((2, 1) if short else (10, 5)))
 
@@ -185,6 +191,7 @@ PARTS = {
     "tmpfs": Part("file systems of every size that is too small", _tmpfs, "resumed"),
     "sizes": Part("limits on the size of files", _sizes, "resumed"),
     "owners": Part("two processes that resume one run", _owners, "refused"),
+    "machines": Part("two machines without locks that resume one run", _machines, "refused"),
     "sweeps": Part("sweeps killed at random moments, and two over one study", _sweeps, "runs"),
     "exchanged": Part(
         "sweeps stopped by Ctrl-Z while their folder was exchanged", _exchanged, "stopped"
