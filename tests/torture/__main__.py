@@ -37,6 +37,7 @@ import crowd
 import exchange
 import faults
 import full
+import interrupts
 import kills
 import lent
 import machines
@@ -134,6 +135,10 @@ def _sweeps(short: bool) -> Figures:
 
 def _surprises(short: bool) -> Figures:
     return surprises.trees(3 if short else 1)
+
+
+def _interrupts(short: bool) -> Figures:
+    return interrupts.early(6 if short else 100)
 
 
 def _exchanged(short: bool) -> Figures:
