@@ -206,6 +206,7 @@ PARTS = {
     ),
     "lent": Part("files that another program has on lease (EAGAIN)", _lent, "returned"),
     "crowd": Part("runs begun in one second in one folder", _crowd, "folders"),
+    "interrupts": Part("Ctrl-C in the first second of a command", _interrupts, "interrupted"),
     "surprises": Part(
         "folders whose modules and git trees would run programs", _surprises, "trees"
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import sleep
 
+from numpy.random import default_rng
 from scenes import Figures, time_is_up
 
 _COMMANDS = (["list"], ["compare"], ["--help"], ["explain"], ["plot"])
@@ -35,11 +35,11 @@ class Interrupts(Figures):
 
 def early(shots: int) -> Interrupts:
     """Interrupt commands."""
-    figures, draw = Interrupts(), random.Random(1)
+    figures, draw = Interrupts(), default_rng(1)
     root = str(Path(__file__).resolve().parents[2])
     with TemporaryDirectory() as place:
         while figures.shots < shots and not time_is_up():
-            words = draw.choice(_COMMANDS)
+            words = _COMMANDS[draw.integers(len(_COMMANDS))]
             child = subprocess.Popen(
                 [sys.executable, "-m", "nnexp", *words],
                 stdout=subprocess.DEVNULL,
