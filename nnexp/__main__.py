@@ -15,7 +15,8 @@ if __name__ == "__main__":
 
 def main() -> None:
     """Run the command line; until a command runs, Ctrl-C ends the process without a traceback."""
-    import signal
+    # What the module signal is made of; it would take milliseconds to import.
+    import _signal as signal  # type: ignore[import-not-found]
 
     # Where it is ignored, as behind nohup, it stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

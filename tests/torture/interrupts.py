@@ -55,7 +55,7 @@ def early(shots: int) -> Interrupts:
             figures.interrupted += child.returncode in (-signal.SIGINT, 130)
             if "Traceback" not in stderr and child.returncode in _CODES:
                 continue
-            if "nnexp" in stderr:
+            if f"{root}/nnexp/" in stderr or "Traceback" not in stderr:
                 figures.problems.append(f"{words}: {child.returncode}: {stderr[-500:]}")
             else:
                 figures.pythons += 1
