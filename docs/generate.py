@@ -24,11 +24,13 @@ _BEGIN = "<!-- generated: {} -->"
 _END = "<!-- end -->"
 # A bound beyond this is no bound for people.
 _ANY = 1e15
+# The heading under which a page has the table of a mapping, by the name of its class.
+Sections = dict[str, str]
 
 
-def _type(node: dict[str, Any], definitions: dict[str, Any]) -> str:
+def _type(node: dict[str, Any], sections: Sections) -> str:
     if "$ref" in node:
-        return f"mapping, see {node['$ref'].rpartition('/')[2]}"
+        return _mapping([node], sections)
     if "const" in node:
         return f"`{node['const']}`"
     if "enum" in node:
@@ -36,11 +38,11 @@ def _type(node: dict[str, Any], definitions: dict[str, Any]) -> str:
     for key in ("anyOf", "oneOf"):
         if key in node:
             members = [n for n in node[key] if n.get("type") != "null"]
-            named = [n["$ref"].rpartition("/")[2] for n in members if "$ref" in n]
-            kinds = [_type(n, definitions) for n in members if "$ref" not in n]
-            return "; or ".join(kinds + ([f"mapping, see {', '.join(named)}"] if named else []))
+            named = [n for n in members if "$ref" in n]
+            kinds = [_type(n, sections) for n in members if "$ref" not in n]
+            return "; or ".join(kinds + ([_mapping(named, sections)] if named else []))
     if node.get("type") == "array":
-        inner = _type(node.get("items", {}), definitions)
+        inner = _type(node.get("items", {}), sections)
         inner = re.sub(r"^(integer|number|text|list|mapping)\b", r"\1s", inner)
         of = f" {'from' if '`' in inner else 'of'} {inner}"
         return "list" if inner == "any" else f"list{of}"
@@ -64,6 +66,25 @@ def _type(node: dict[str, Any], definitions: dict[str, Any]) -> str:
     return " ".join([name, *limits])
 
 
+def _mapping(references: list[dict[str, Any]], sections: Sections) -> str:
+    names = [node["$ref"].rpartition("/")[2] for node in references]
+    headings = dict.fromkeys(sections[name] for name in names if name in sections)
+    links = ", ".join(f"[{h}](#{h.lower().replace(' ', '-')})" for h in headings)
+    return f"mapping, see {links}" if links else "mapping"
+
+
+def _sections(page: str) -> Sections:
+    """Return under which heading of a page each mapping has its table."""
+    sections, heading = {}, ""
+    for line in page.splitlines():
+        if re.match("###? ", line):
+            heading = line.lstrip("# ")
+        elif match := re.fullmatch(_BEGIN.format(r"(\w+)"), line):
+            names = [reader.__name__ for reader in READERS.values()]
+            sections |= dict.fromkeys(names if match[1] == "formats" else [match[1]], heading)
+    return sections
+
+
 def _default(name: str, node: dict[str, Any], required: list[str]) -> str:
     if name in required:
         return "required"
@@ -82,13 +103,13 @@ def _markdown(headings: list[str], rows: list[list[str]]) -> str:
     )
 
 
-def table(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+def table(schema: dict[str, Any], sections: Sections) -> str:
     """Write the keys of one mapping as a Markdown table."""
     required = schema.get("required", [])
     rows = [
         [
             f"`{name}`",
-            _type(node, definitions),
+            _type(node, sections),
             _default(name, node, required),
             node.get("description", ""),
         ]
@@ -111,7 +132,7 @@ def costs() -> str:
     return _markdown(["cost", "outputs", "targets"], rows)
 
 
-def formats(definitions: dict[str, Any]) -> str:
+def formats(definitions: dict[str, Any], sections: Sections) -> str:
     """Write what each data format is, and the keys it takes."""
     sections = []
     for reader in READERS.values():
@@ -119,22 +140,24 @@ def formats(definitions: dict[str, Any]) -> str:
         nested = [node.get("$ref", "") for node in model["properties"].values()]
         if len(nested) == 1 and nested[0]:
             model = definitions[nested[0].rpartition("/")[2]]
-        sections += [f"### {reader.__name__}", reader.words, table(model, definitions)]
+        sections += [f"### {reader.kind}", reader.words, table(model, sections)]
     return "\n\n".join(sections)
 
 
 def with_tables(page: Path, name: str, schema: dict[str, Any]) -> str:
     """Return a page with new tables; `name` stands for the schema itself."""
     definitions = {**schema["$defs"], name: schema}
+    written = page.read_text(encoding="utf-8")
+    sections = _sections(written)
 
     def block(match: re.Match[str]) -> str:
         name = match[1]
-        special = {"costs": costs, "formats": lambda: formats(definitions)}
-        text = special[name]() if name in special else table(definitions[name], definitions)
+        special = {"costs": costs, "formats": lambda: formats(definitions, sections)}
+        text = special[name]() if name in special else table(definitions[name], sections)
         return f"{_BEGIN.format(name)}\n{text}\n{_END}"
 
     pattern = _BEGIN.format(r"(\w+)") + r".*?" + _END
-    return re.sub(pattern, block, page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(pattern, block, written, flags=re.DOTALL)
 
 
 def command_line() -> str:

@@ -184,7 +184,7 @@ class Experiment(Strict):
     activation: Annotated[str, Choice(HIDDEN)] = optional("sigmoid", "of the hidden layers")
     output: Annotated[str, Choice(OUTPUT)] = optional("sigmoid", "activation of the output layer")
     cost: Annotated[str, Choice(COSTS)] = optional(
-        "cross_entropy", "the cost that training minimises"
+        "cross_entropy", "the cost that training minimizes"
     )
     softmax_scale: Positive = optional(
         1.0, "c in softmax, a_j = exp(c z_j) / Σ exp(c z_k): larger is sharper"

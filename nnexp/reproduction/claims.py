@@ -228,7 +228,7 @@ CLAIMS = (
         Claim(
             f"Exercise: {title}",
             (f"exercise_{name}", than),
-            "(No published figure.)",
+            "no figure",
             "",
             checks.exercise,
         )

@@ -59,7 +59,7 @@ def backpropagated(network: Network, cost: str, x: Array, y: Array) -> Array:
 def test_gradients_are_the_numeric_ones(
     cost: str, output: str, technique: str, hidden: tuple[int, ...]
 ) -> None:
-    """-step/η is the gradient of the cost that is minimised, for every legal combination.
+    """-step/η is the gradient of the cost that is minimized, for every legal combination.
 
     So is, without a technique, what backpropagation returns.
     """

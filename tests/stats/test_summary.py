@@ -103,7 +103,7 @@ def test_a_row_without_epoch_is_no_point() -> None:
 
 
 def test_only_accuracies_and_r2_are_better_when_higher() -> None:
-    """Costs are minimised, accuracies and R² are not."""
+    """Costs are minimized, accuracies and R² are not."""
     assert {metric for metric in METRICS if higher_is_better(metric)} == {
         f"{name}_{kind}" for name in SETS for kind in ("accuracy", "r2")
     }
