@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nnexp.cli.options import (
+    Number,
     choose_metric,
     complete_runs,
     find_runs,
@@ -50,7 +51,7 @@ class _Statistic(click.Choice[str]):
 @click.option("--baseline", metavar="ARM", help="The arm that the others are compared with.")
 @click.option(
     "--margin",
-    type=click.FloatRange(0),
+    type=Number(0),
     help="The largest difference that does not matter; 0.001 is 0.1 points of accuracy.",
 )
 @click.option(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from nnexp.run.reader import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
+# A bound beyond this is no bound for people.
+_ANY = 1e15
 
 
 class UserPath(click.Path):
@@ -32,6 +34,29 @@ class UserPath(click.Path):
             return path.expanduser()
         except RuntimeError as error:  # no user of this name
             self.fail(f"{str(path)!r}: {error}", param, ctx)
+
+
+def _range(low: float | None, high: float | None) -> str:
+    """Return the words for bounds, in help and messages, where Click has `1<=x<=9`."""
+    return f"{low} or more" if high is None or high > _ANY else f"{low} to {high}"
+
+
+class Integer(click.IntRange):
+    """An integer within bounds."""
+
+    name = "integer"
+
+    def _describe_range(self) -> str:
+        return _range(self.min, self.max)
+
+
+class Number(click.FloatRange):
+    """A number within bounds."""
+
+    name = "number"
+
+    def _describe_range(self) -> str:
+        return _range(self.min, self.max)
 
 
 runs_dir_option = click.option(
@@ -50,7 +75,7 @@ _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else o
 jobs_option = click.option(
     "-j",
     "--jobs",
-    type=click.IntRange(1, 1024),
+    type=Integer(1, 1024),
     default=_CORES,
     show_default="number of cores",
     help="How many runs to train at once.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nnexp.cli.options import complete_runs, runs_dir_option
+from nnexp.cli.options import Integer, complete_runs, runs_dir_option
 from nnexp.cli.outcomes import argv, end_by_signal, exit_by_status, train_each
 from nnexp.cli.output import say, say_note
 
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: nnexp resume latest")
 @click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=complete_runs)
 @runs_dir_option
-@click.option(
-    "--epochs", type=click.IntRange(1), help="Train up to this epoch; extends a complete run."
-)
+@click.option("--epochs", type=Integer(1), help="Train up to this epoch; extends a complete run.")
 @click.option("-s", "--set", "override", metavar="data.path=PATH", help="Where moved data are now.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; print only the run folders.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcomes as JSON.")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from nnexp.cli.options import (
+    Number,
     choose_metric,
     find_runs,
     jobs_option,
@@ -46,7 +47,7 @@ def _study_options(result: str) -> Callable[[Callable[..., None]], Callable[...,
             "--wait-for-workers",
             "wait",
             metavar="MINUTES",
-            type=click.FloatRange(0, 100_000),
+            type=Number(0, 100_000),
             default=10,
             show_default=True,
             help="How long a Dask cluster may be without workers before the command ends.",

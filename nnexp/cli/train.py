@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from nnexp.cli.options import runs_dir_option
+from nnexp.cli.options import Integer, runs_dir_option
 from nnexp.cli.outcomes import argv, end_by_signal, exit_by_status, train_each
 from nnexp.cli.output import say, say_note
 from nnexp.names import MAX_SEED
@@ -54,7 +54,7 @@ def _complete_keys(
     shell_complete=_complete_keys,
     help="Override a key, as in eta=0.1 or layers.1=50; repeat for more.",
 )
-@click.option("--seed", type=click.IntRange(0, MAX_SEED), help="The run's seed.")
+@click.option("--seed", type=Integer(0, MAX_SEED), help="The run's seed.")
 @click.option("--seeds", metavar="SEEDS", help="One run per seed, as in 0-9 or 0,3,5.")
 @runs_dir_option
 @click.option("--name", metavar="WORD", help="Name of the run; by default the config's.")
