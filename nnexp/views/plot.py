@@ -28,7 +28,9 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
 # Differences of larger values overflow.
 _LARGEST = 1e300
 _LEGEND_WIDTH, _LONGEST_LABEL, _MOST_LABELS = 72, 360, 60
-_LOGS, _MOST_NAMED = (METRICS, DIAGNOSTICS, PARAMETERS), 20
+_LOGS, _MOST_NAMED, _MOST_RUNS = (METRICS, DIAGNOSTICS, PARAMETERS), 20, 100
+# Of more seeds, thin lines hide each other, and the file has megabytes: the band says it.
+_MOST_LINES = 50
 _STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -85,13 +87,14 @@ def check_format(path: Path) -> str:
 
 def _log_of(runs: Sequence[RunLike], column: str) -> str:
     """Return which of the three logs of these runs has a column, or refuse it."""
+    for log in _LOGS:
+        if any(row.get(column) is not None for run in runs for row in run.log(log)):
+            return log
     columns: dict[str, list[str]] = {}
     for log in _LOGS:
-        cells = (cell for run in runs for row in run.log(log) for cell in row.items())
+        cells = (cell for run in runs[:_MOST_RUNS] for row in run.log(log) for cell in row.items())
         logged = dict.fromkeys(key for key, value in cells if value is not None)
         columns[log] = [key for key in logged if key != "epoch"]
-        if column in columns[log]:
-            return log
     names_of = (
         f"; {log} has {', '.join(fields[:_MOST_NAMED])}{' ...' * (len(fields) > _MOST_NAMED)}"
         for log, fields in columns.items()
@@ -184,5 +187,6 @@ def _curve(panel: Any, curves: Sequence[dict[int, float]], **style: Any) -> Any:
     if len(values) > 1:
         low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
         panel.fill_between(x, low, high, color=style["color"], alpha=0.15, lw=0)
-        panel.plot(x, values.T, lw=0.5, alpha=0.6, **style)
+        if len(values) <= _MOST_LINES:
+            panel.plot(x, values.T, lw=0.5, alpha=0.6, **style)
     return line
