@@ -24,6 +24,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
 
 import argparse
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -286,6 +287,8 @@ def _run(chosen: Sequence[str], short: bool, within: float) -> Iterator[Record]:
 
 def main() -> None:
     """Run the parts asked for, all by default."""
+    # A shell has what it starts with & ignore Ctrl-C; commands that are attacked must not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     known = [*PARTS, PRICE]
     parser = argparse.ArgumentParser(description="Attack what is promised of a run folder.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(known))

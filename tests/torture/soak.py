@@ -58,6 +58,8 @@ PER_RUN = {"sweep": 6_000, "worker": 0, "reader": 60_000, "reader of the same ru
 AT_ALL = 8_000_000
 # Fewer measurements, one in two seconds, are of processes that have only begun.
 SAMPLES = 100
+# Problems after which there is nothing more to learn.
+MOST = 10
 _OUT = TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - of this process, as long as it lives
 # Seconds between two looks at the logs.
 PAUSE = 0.05
@@ -115,7 +117,7 @@ def soak(minutes: float) -> Soak:
             watch = _Watch(runs / "study", quiet / "study", processes)
             watch.start()
             sweep = _Disturbed(study, runs, resize, chance, figures)
-            while time.monotonic() < end and not figures.problems:
+            while time.monotonic() < end and len(figures.problems) < MOST:
                 sweep.disturb()
                 for name, process in processes.items():
                     if process.poll() is not None:
