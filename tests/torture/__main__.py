@@ -211,7 +211,7 @@ PARTS = {
     "surprises": Part(
         "folders whose modules and git trees would run programs", _surprises, "trees"
     ),
-    SOAK: Part("sweeps disturbed for many minutes, while others read", _soak, "killed"),
+    SOAK: Part("sweeps disturbed for many minutes, while others read", _soak, "rows"),
     **{
         f"fuzz-{name}": Part(f"fuzzing {name}", partial(_fuzz, name), "accepted")
         for name in TARGETS

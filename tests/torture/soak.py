@@ -35,7 +35,7 @@ from nnexp.cli import cli
 
 SEEDS = 10_000
 # Seeds that the disturbed sweep gets whenever it has come to its end.
-MORE = 50
+MORE = 100
 STUDY = f"""\
 name: study
 base:
@@ -180,7 +180,7 @@ class _Disturbed:
         """Begin or continue it; disturb it after some seconds; check how it ended."""
         with running(self.study, "--runs-dir", self.runs, "--seeds", self.seeds, "-qy") as process:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(self.chance.uniform(0.5, 12))
+                process.wait(self.chance.uniform(0.5, 6))
             if process.poll() is None:
                 expected, undo = self.chance.choice(self.ways)(process)
             else:
