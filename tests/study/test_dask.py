@@ -1,24 +1,30 @@
-"""A real scheduler and real workers on this machine, which do not see the user's files."""
+"""Sweeps on a real cluster of this machine, whose workers do not see the user's files."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from clusters import (
+    BOUND,
+    OTHER_NNEXP,
+    WITHOUT_NNEXP,
+    Cluster,
+    cluster,
+    lines_until,
+    start_sweep,
+    wait_for,
+    workers,
+)
 from conftest import Stopper
-from distributed import Client, KilledWorker
+from distributed import KilledWorker
 from sweeping import contents
 
 import nnexp as package
@@ -38,11 +44,6 @@ if TYPE_CHECKING:
 
 psutil: Any = import_module("psutil")  # has no types; distributed needs it
 
-ROOT = Path(__file__).parents[2]
-BOUND = 60.0
-DASK = "from dask.__main__ import main; main()"
-WITHOUT_NNEXP = f"import sys; sys.modules['nnexp'] = None; {DASK}"
-OTHER_NNEXP = f"import nnexp; nnexp.__version__ = '9.9'; {DASK}"
 STUDY = """\
 name: study
 base: {data: {path: points.csv, target: kind}, layers: [2, 16, 2], batch_size: 4, epochs: 80}
@@ -51,86 +52,6 @@ arms:
   images: {data: {name: mnist, train: 60, validation: 20, test: 20}, layers: [784, 30, 10]}
 seeds: 0-4
 """
-
-
-class Cluster:
-    """A scheduler and its workers, each a process, in a folder of their own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.processes: list[subprocess.Popen[bytes]] = []
-        told = folder / "scheduler.json"
-        quiet = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-        self.scheduler = self.start(DASK, "scheduler", *quiet, "--scheduler-file", told)
-        wait_for(lambda: told.exists() and told.read_text().endswith("}"))
-        self.address = json.loads(told.read_text())["address"]
-
-    def start(self, code: str, *words: str | Path) -> subprocess.Popen[bytes]:
-        """Start a process that ends with the cluster; it knows nnexp, and no other folder."""
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, *words],
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.processes.append(process)
-        return process
-
-    def worker(self, code: str = DASK, scratch: str = "scratch") -> subprocess.Popen[bytes]:
-        """Start a worker."""
-        one = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", scratch]
-        return self.start(code, "worker", self.address, *one)
-
-
-@contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
-    """Start a scheduler; end all of it in any case."""
-    folder.mkdir()
-    started = Cluster(folder)
-    try:
-        yield started
-    finally:
-        for process in started.processes:
-            process.kill()
-        for process in started.processes:
-            process.wait()
-
-
-def wait_for(true: Callable[[], bool]) -> None:
-    """Wait until something is true."""
-    end = time.monotonic() + BOUND
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def workers(there: Cluster) -> int:
-    """Count the workers that the scheduler has."""
-    with Client(there.address, set_as_default=False) as client:
-        return len(client.ncores())
-
-
-def start_sweep(*words: str) -> subprocess.Popen[str]:
-    """Start a sweep in the working folder."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "nnexp", "sweep", *words],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def lines_until(sweep: subprocess.Popen[str], text: str) -> str:
-    """Read what a sweep says until it has said something."""
-    assert sweep.stderr
-    said = ""
-    while text not in said:
-        line = sweep.stderr.readline()
-        assert line, said
-        said += line
-    return said
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ import price
 import soak
 import surprises
 import sweeps
+import workers
 from scenes import IMAGES, POINTS, Figures, known_once, scene, stop_at, time_is_up
 from targets import TARGETS
 
@@ -150,6 +151,10 @@ def _engines(short: bool) -> Figures:
     return sweeps.engines(2 if short else 12)
 
 
+def _workers(short: bool) -> Figures:
+    return workers.replaced(1 if short else 6)
+
+
 def _lent(short: bool) -> Figures | None:
     with scene(POINTS, on_disk=True) as points:
         return lent.files_on_lease(points, 1 if short else 10)
@@ -204,6 +209,11 @@ PARTS = {
     ),
     "engines": Part(
         "searches interrupted and continued by another engine", _engines, "interrupted"
+    ),
+    "workers": Part(
+        "sweeps on Dask workers that are unfit, lose their disk, and are all killed",
+        _workers,
+        "killed",
     ),
     "lent": Part("files that another program has on lease (EAGAIN)", _lent, "returned"),
     "crowd": Part("runs begun in one second in one folder", _crowd, "folders"),
