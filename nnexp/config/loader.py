@@ -197,9 +197,9 @@ def assign(document: Document, name: str, value: Any, place: str) -> None:
                 holder["data"] = {"name": holder["data"]}
         holder = holder[key[-1]]
     key = (*key, part(last))
+    document.forget(key, holder.get(last) if isinstance(holder, dict) else holder[key[-1]])
     holder[key[-1]] = value
-    kept = {k: place for k, place in document.places.items() if k[: len(key)] != key}
-    document.places = {**kept, key: place}
+    document.places[key] = place
 
 
 def to_config(document: Document) -> Config:

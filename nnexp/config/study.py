@@ -31,6 +31,7 @@ from nnexp.config.study_file import (
 from nnexp.config.yaml import Document, Key, Mistake, dotted, file_error
 from nnexp.data import Dataset
 from nnexp.errors import ConfigError, OptionError, Problem, did_you_mean, one_of
+from nnexp.io.json_files import count_values
 from nnexp.names import METRICS, default_metric
 from nnexp.numbers import margin_problem
 from nnexp.text import command
@@ -38,6 +39,8 @@ from nnexp.text import command
 __all__ = ["Arm", "Confirm", "Study", "Tune", "check_metric", "confirm_seeds", "load_study"]
 
 MANY, MOST = 10_000, 100_000
+# Of all configs of a study together, each value of a list counted: so many take seconds.
+MOST_VALUES = 5_000_000
 _LONGEST_NAME, _LONGEST_VALUE = 100, 40
 # A text that nobody can take for a value of another type.
 _WORD = re.compile(r"(?!(true|false|null|NaN|Infinity)\Z)[A-Za-z_][A-Za-z0-9_.-]*")
@@ -107,7 +110,9 @@ def load_study(path: Path | str, *, seeds: str | None = None, many: bool = False
     file = validate(document)
     chosen = parse_seeds(seeds) if seeds is not None else file.seeds
     _refuse_many(path, file, len(chosen), many=many)
-    arms = _with_baselines(document, _arms(document, file), file)
+    base = _base(document)
+    _refuse_large(path, base, file)
+    arms = _with_baselines(document, _arms(document, base, file), file)
     document.refuse(islice(_misfits(document, arms, file), MAX_MISTAKES))
     return Study(
         name=file.name or word(path.stem),
@@ -216,6 +221,27 @@ def _refuse_many(path: Path, file: StudyFile, seeds: int, *, many: bool) -> None
         raise OptionError(f"{count} are more than {MANY:,}: repeat with --yes to train them")
 
 
+def _refuse_large(path: Path, base: Document, file: StudyFile) -> None:
+    """Count the values of all configs, and of the searches' samples, before any is made."""
+    settings = prod(map(len, file.grid.values())) * (file.random.n if file.random else 1)
+    cell = sum(max(map(_size, values)) for values in file.grid.values())
+    cell += sum(max(map(_size, space.samples())) for space in file.draws.values())
+    tries = sum(len(space.samples()) for space in file.tune.space.values()) if file.tune else 0
+    values = settings * sum(
+        _size(base.values) + _size(changes) + cell for changes in file.arms.values() or [{}]
+    )
+    if values * (1 + tries) > MOST_VALUES:
+        raise OptionError(
+            f"{path}: the configs of its {settings * (len(file.arms) or 1):,} arms would have "
+            f"{values * (1 + tries):,} values in all, more than the {MOST_VALUES:,} a study may "
+            "have: put long lists into a data file, or divide the study into several"
+        )
+
+
+def _size(value: Any) -> int:
+    return 1 + count_values(value)
+
+
 def _cells(file: StudyFile) -> list[Changes]:
     """Return every combination of the grid, with each of the random draws, equal ones once.
 
@@ -253,7 +279,7 @@ def _base(document: Document) -> Document:
         raise document.error(("base",), f"expected a config, but {what}")
     document.notes.extend(base.notes)
     # A published figure belongs to the settings it was published with.
-    base.values.pop("reference", None)
+    base.forget(("reference",), base.values.pop("reference", None))
     return base
 
 
@@ -280,13 +306,12 @@ def _located(document: Document, name: str, value: Any) -> Any:
     return value
 
 
-def _arms(document: Document, file: StudyFile) -> list[Arm]:
+def _arms(document: Document, base: Document, file: StudyFile) -> list[Arm]:
     """Return every arm in every cell.
 
     Raises:
-        ConfigError: with all that is wrong with any of them.
+        ConfigError: with all that is wrong with the first 200 of those that are wrong.
     """
-    base, cells = _base(document), _cells(file)
     base_problems: Sequence[Problem] = ()
     try:
         to_config(base)
@@ -294,7 +319,8 @@ def _arms(document: Document, file: StudyFile) -> list[Arm]:
         base_problems = error.problems
     arms: list[Arm] = []
     problems: list[Problem] = []
-    for (arm, overrides), cell in product((file.arms or {"": None}).items(), cells):
+    refused = 0
+    for (arm, overrides), cell in product((file.arms or {"": None}).items(), _cells(file)):
         name = label(arm, cell)
         changes: dict[Key, Any] = {("arms", arm, key): v for key, v in (overrides or {}).items()}
         for key, value in cell.items():
@@ -311,6 +337,9 @@ def _arms(document: Document, file: StudyFile) -> list[Arm]:
                 else Problem(document.where(next(iter(changes), ())), name, str(problem))
                 for problem in error.problems
             ]
+            refused += 1
+            if refused == MAX_MISTAKES:
+                break
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
     document.refuse(_twins(arms, file))

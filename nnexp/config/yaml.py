@@ -84,6 +84,14 @@ class Document:
         """Return a copy that can be changed, without the notes."""
         return Document(self.file, deepcopy(self.values), dict(self.places))
 
+    def forget(self, key: Key, value: Any) -> None:
+        """Drop the place of a value, and those of what it holds."""
+        self.places.pop(key, None)
+        if isinstance(value, dict | list):
+            inner = value.items() if isinstance(value, dict) else enumerate(value)
+            for part, item in inner:
+                self.forget((*key, part), item)
+
     def error(self, key: Key, message: str) -> ConfigError:
         """Return the error that says what is wrong with a key, and where it is."""
         return ConfigError([Problem(self.where(key), dotted(key), message)])

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnexp.config import study_file
-from nnexp.config.loader import STUDY_KEYS, is_study
+from nnexp.config import study_file, yaml
+from nnexp.config.loader import STUDY_KEYS, assign, is_study, to_config
 from nnexp.config.schema import Experiment
 from nnexp.config.space import Log, parse
 from nnexp.config.study import Study, confirm_seeds, label, load_study
@@ -279,3 +279,63 @@ def test_studies_and_configs_are_told_apart() -> None:
     assert set(study_file.StudyFile.model_fields) - set(Experiment.model_fields) == STUDY_KEYS
     assert is_study({"arms": {}})
     assert not is_study({"data": "mnist", "layers": [1, 2], "metric": "x"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "base: {data: {inline: {x: [%s], y: [0]}}, layers: [1, 1]}\ngrid: {eta: [%s]}\n",
+        "base: base.yaml\narms: {a: {init: {weights: [%s]}}}\ngrid: {eta: [%s]}\n",
+        "base: base.yaml\ngrid: {layers: [[%s]], eta: [%s]}\n",
+        "base: base.yaml\ntune: {space: {init: [{weights: [%s]}], eta: [%s]}}\n"
+        "arms: {a: {init: {weights: [" + "1, " * 2000 + "1]}}}\n",
+    ],
+    ids=["base", "arm", "grid", "search"],
+)
+def test_configs_with_too_many_values_in_all_are_refused_before_any_is_made(
+    study: Any, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """The message names the count and the bound."""
+    monkeypatch.setattr("nnexp.config.study.to_config", lambda document: pytest.fail("was made"))
+    many, values = ", ".join(["1"] * 2000), ", ".join(map(str, range(1, 3001)))
+    with pytest.raises(OptionError, match=r"values in all, more than the 5,000,000 .*: put long"):
+        study(text % (many, values))
+
+
+def test_a_study_is_given_up_after_two_hundred_wrong_arms(
+    study: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time to refuse 9,999 values of a grid does not grow with their number."""
+    calls = []
+
+    def counted(document: Any) -> Any:
+        calls.append(document)
+        return to_config(document)
+
+    monkeypatch.setattr("nnexp.config.study.to_config", counted)
+    with pytest.raises(ConfigError, match=r"expected a number above 0, got -1\n") as caught:
+        study(f"base: base.yaml\ngrid: {{eta: {list(range(-9999, 0))[::-1]}}}\n")
+    assert len(caught.value.problems) == 200
+    assert len(calls) == 201
+
+
+def test_changes_cost_what_they_change() -> None:
+    """Setting a key looks at the places of the value that it replaces, and at no others."""
+    document = yaml.parse("a: {b: [1, 2], c: 3}\nd: 4\n", "a.yaml")
+    seen: list[Any] = []
+
+    class Places(dict[Any, str]):
+        def __iter__(self) -> Any:
+            seen.append("all")
+            return super().__iter__()
+
+        def items(self) -> Any:
+            seen.append("all")
+            return super().items()
+
+    document.places = Places(document.places)
+    assign(document, "a.b", [5], "--set a.b=[5]")
+    assign(document, "e", 6, "--set e=6")
+    assert not seen
+    assert document.where(("a", "b", 1)) == document.where(("a", "b")) == "--set a.b=[5]"
+    assert (document.where(("a", "c")), document.where(("e",))) == ("a.yaml:1", "--set e=6")
