@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nnexp.config import schema
+from nnexp.config.rules import MAX_MISTAKES
 from nnexp.config.space import flow
 from nnexp.config.yaml import Key, Mistake
 from nnexp.data import READERS
@@ -33,8 +34,6 @@ _FORMS: dict[str, str] = {
 }
 # Of these, pydantic puts the name of the form after the key.
 _TAGGED = ("data", "schedule", "init", "dropout")
-# Nobody corrects more at once, and to word each takes time.
-MAX_MISTAKES = 200
 _SCHEDULES: dict[str, type[BaseModel]] = {
     "step": schema.StepSchedule,
     "exponential": schema.ExponentialSchedule,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from nnexp.config import schema
@@ -14,6 +14,10 @@ from nnexp.data import Dataset, reader_of
 from nnexp.errors import one_of
 from nnexp.nn.costs import COSTS, legal_costs
 from nnexp.numbers import plural
+from nnexp.text import shorten
+
+# Nobody corrects more at once, and to word each takes time.
+MAX_MISTAKES = 200
 
 
 def _cost_fits_output(v: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -54,11 +58,11 @@ def _init_fits_layers(v: Mapping[str, Any]) -> Iterator[Mistake]:
         yield ("init",), f"{message}: use {{hidden: scaled, output: zeros}}"
     if not isinstance(init, dict) or "weights" not in init:
         return
-    pairs = list(pairwise(v["layers"]))
+    pairs, layers = list(pairwise(v["layers"])), shorten(str(v["layers"]))
     for kind in ("weights", "biases"):
         arrays = init[kind]
         if len(arrays) != len(pairs):
-            message = f"expected {len(pairs)}, one per layer after the first of {v['layers']}"
+            message = f"expected {len(pairs)}, one per layer after the first of {layers}"
             yield ("init", kind), f"{message}, got {len(arrays)}"
             continue
         for i, (array, (n_in, n_out)) in enumerate(zip(arrays, pairs, strict=True)):
@@ -67,7 +71,7 @@ def _init_fits_layers(v: Mapping[str, Any]) -> Iterator[Mistake]:
                 expected = f"{plural(n_out, 'row')} of {plural(n_in, 'number')}"
                 fits = fits and all(len(row) == n_in for row in array)
             if not fits:
-                yield ("init", kind, i), f"layers {v['layers']} need {expected} here"
+                yield ("init", kind, i), f"layers {layers} need {expected} here"
 
 
 def _monitor_names_each_once(v: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -135,7 +139,7 @@ def broken_rules(values: Mapping[str, Any], wrong: set[str]) -> Iterator[Mistake
     complete = {**schema.DEFAULTS, **values}
     for keys, rule in _RULES:
         if all(key in complete and key not in wrong for key in keys):
-            yield from rule(complete)
+            yield from islice(rule(complete), MAX_MISTAKES)
 
 
 def metric_problem(

@@ -18,8 +18,8 @@ import numpy as np
 
 from nnexp.config.identity import identity
 from nnexp.config.loader import MAX_PATH, Config, assign, is_study, read, to_config, word
-from nnexp.config.messages import MAX_MISTAKES, shown
-from nnexp.config.rules import metric_problem
+from nnexp.config.messages import shown
+from nnexp.config.rules import MAX_MISTAKES, metric_problem
 from nnexp.config.study_file import (
     Changes,
     Confirm,

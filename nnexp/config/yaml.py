@@ -178,9 +178,14 @@ class _Builder:
         self._anchors: dict[str, tuple[Any, int, int]] = {}
         self._nodes = 0
         self._deepest = 0
+        self._line, self._last_place = 0, ""
 
     def _place(self, event: Any) -> str:
-        return f"{self.file}:{event.start_mark.line + 1}"
+        """Return "file:line"; the values of a line share the text, whose file may be long."""
+        line = event.start_mark.line + 1
+        if line != self._line:
+            self._line, self._last_place = line, f"{self.file}:{line}"
+        return self._last_place
 
     def _refuse(self, event: Any, key: Key, message: str) -> None:
         self.problems.append(Problem(self._place(event), dotted(key), message))
