@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, BinaryIO, ParamSpec, TypeVar
@@ -175,6 +176,25 @@ def write(descriptor: int, data: bytes | memoryview) -> None:
         view = view[taken:]
 
 
+_passing: ContextVar[bool] = ContextVar("_passing", default=False)
+
+
+@contextmanager
+def passing() -> Iterator[None]:
+    """Wait for no disk in this thread: what is written is for this process, which removes it."""
+    before = _passing.set(True)
+    try:
+        yield
+    finally:
+        _passing.reset(before)
+
+
+def to_disk(descriptor: int) -> None:
+    """Wait until the disk has what was written to an open file."""
+    if not _passing.get():
+        os.fsync(descriptor)
+
+
 def sync_folder(folder: Path) -> None:
     """Wait until the disk has a folder's entries."""
     try:
@@ -192,7 +212,7 @@ def sync_folder(folder: Path) -> None:
 def sync(folder: int) -> None:
     """Wait until the disk has the entries of an open folder, where it can be waited for."""
     try:
-        os.fsync(folder)
+        to_disk(folder)
     except OSError as error:
         if error.errno not in _NO_SYNC:
             raise

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nnexp.errors import LostError, RunError
-from nnexp.io.files import patiently, sync, write
+from nnexp.io.files import patiently, sync, to_disk, write
 
 # Windows opens no folder; it lets nobody move or remove one that is in use.
 _BY_DESCRIPTOR = {os.open, os.stat, os.mkdir, os.unlink, os.rename} <= os.supports_dir_fd
@@ -157,7 +157,7 @@ class Folder:
         try:
             with self._at(name):
                 write(descriptor, data)
-                os.fsync(descriptor)
+                to_disk(descriptor)
         finally:
             os.close(descriptor)
 

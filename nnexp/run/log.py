@@ -331,7 +331,7 @@ class LogFile:
         try:
             for piece in _pieces(self.descriptor, size):
                 files.write(copy, piece)
-            os.fsync(copy)
+            files.to_disk(copy)
             hold(copy)
             self.folder.rename(temporary, self.name)
         except BaseException:
@@ -365,7 +365,7 @@ class LogFile:
     def _write_at(self, position: int, data: bytes) -> None:
         os.lseek(self.descriptor, position, os.SEEK_SET)
         files.write(self.descriptor, data)
-        os.fsync(self.descriptor)
+        files.to_disk(self.descriptor)
 
     def redo(self, size: int, crc: int, tail: str) -> None:
         """Make the file what it was to be after the commit that a checkpoint began.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -21,7 +21,7 @@ from typing import Any
 import nnexp
 from nnexp.data import Dataset
 from nnexp.errors import BusyError, RunError
-from nnexp.io.files import guarded, make_folder, read_bytes, sync_folder
+from nnexp.io.files import guarded, make_folder, passing, read_bytes, sync_folder
 from nnexp.io.folder import Folder
 from nnexp.io.lock import hold
 from nnexp.run import provenance
@@ -163,7 +163,7 @@ def train(
     cache = _data if data is None else DataCache(lambda _: data)
     with _loading:  # once, where a worker has several threads
         cache.load(order.job.config)
-    with TemporaryDirectory(prefix="nnexp-", dir=scratch) as runs:
+    with TemporaryDirectory(prefix="nnexp-", dir=scratch) as runs, passing():
         return _train_in(Path(runs), order, cache, progress)
 
 
@@ -262,8 +262,10 @@ def deliver(parcel: Parcel, folder: Path) -> None:
         make_folder(runs)
         with Folder.hidden(runs, folder.name) as hidden:
             try:
-                for name in _names(parcel):
-                    hidden.create(name, parcel[name])
+                # At once: a file system makes many waits for its disk into one.
+                with ThreadPoolExecutor(len(FILES)) as pool:
+                    names = _names(parcel)
+                    list(pool.map(hidden.create, names, (parcel[name] for name in names)))
                 hidden.sync()
                 hidden.claim(folder, suffix=False)
                 sync_folder(runs)

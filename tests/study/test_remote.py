@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -155,6 +156,19 @@ def test_the_worker_leaves_nothing_where_it_trained(
     engine.task(*engine.prepare(job, 0), scratch=str(scratch))
     assert list(scratch.iterdir()) == []
     assert not job.runs.exists()
+
+
+def test_only_what_the_user_keeps_waits_for_a_disk(
+    job: Job, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker, which removes all that it wrote, waits for none; each delivered file does."""
+    safe: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: safe.append(os.fstat(descriptor).st_ino))
+    delivery = engine.task(*engine.prepare(job, 0))
+    assert safe == []
+    folder = engine.finish(job, delivery).folder
+    assert folder
+    assert {path.stat().st_ino for path in (folder, folder.parent, *folder.iterdir())} <= {*safe}
 
 
 def test_a_run_that_ended_meanwhile_is_kept_and_the_parcel_dropped(
