@@ -1,7 +1,8 @@
 """What is fuzzed: for each target, cases mutated from valid ones, and what must hold of each.
 
-A case is accepted or refused with an NnexpError, in bounded time and memory; anything else that is
-raised is a defect. A new target is one entry in `TARGETS`.
+A case is accepted or refused with an NnexpError, in bounded memory and in a second of CPU time per
+megabyte, or a few for a small one; anything else that is raised is a defect. A new target is one
+entry in `TARGETS`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from time import process_time
 from typing import Any
 
 import numpy as np
 import yaml
-from bounds import bounded
+from bounds import OutOfTimeError, bounded
 from click.testing import CliRunner
 from conftest import Stopper, train_config, write_small
 from hypothesis import HealthCheck, given, seed, settings
@@ -43,6 +45,10 @@ from nnexp.study.record import claim_folder, record_of
 from nnexp.views.formats import markdown_page, text_page
 from nnexp.views.run import page
 
+# CPU time: that other processes are at work does not count.
+_SECONDS_PER_MEGABYTE = 1.0
+# What a small case may take; a command may load a library first.
+_READER_SECONDS, _COMMAND_SECONDS = 3.0, 6.0
 Check = Callable[[Path, Any], bool]
 FILES = ("run.json", "config.yaml", "metrics.csv", "diagnostics.csv", "predictions.npz")
 COMMANDS = (
@@ -441,6 +447,20 @@ class Target:
     check: Check
     command: bool = False
 
+    def seconds(self, case: Any) -> float:
+        """Return how much CPU time a case may take: by its size, and a few seconds in any case."""
+        least = _COMMAND_SECONDS if self.command else _READER_SECONDS
+        return max(least, bytes_in(case) / 1e6 * _SECONDS_PER_MEGABYTE)
+
+
+def bytes_in(case: Any) -> int:
+    """Return how many bytes a case consists of, names aside."""
+    if isinstance(case, Mapping):
+        return sum(map(bytes_in, case.values()))
+    if isinstance(case, tuple | list):
+        return sum(map(bytes_in, case))
+    return len(case.encode("utf-8", "surrogatepass")) if isinstance(case, str) else len(case or b"")
+
 
 TARGETS: dict[str, Target] = {
     "config": Target(configs, check_config),
@@ -482,10 +502,15 @@ def fuzz(target: Target, cases: int, start: int | None = None) -> Counts:
 
     def attempt(case: Any) -> None:
         with TemporaryDirectory() as folder, bounded():
+            began = process_time()
             try:
                 accepted = target.check(Path(folder), case)
             except NnexpError:
                 accepted = False
+            spent, most = process_time() - began, target.seconds(case)
+        if spent > most:
+            words = f"{spent:.1f} s of CPU time for {bytes_in(case):,} bytes, at most {most:.1f}"
+            raise OutOfTimeError(f"{words}: {case!r:.2000}")
         counts.accepted += accepted
         counts.refused += not accepted
 
