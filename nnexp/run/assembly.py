@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from nnexp import data
-from nnexp.config.loader import Config
+from nnexp.config.loader import MAX_PATH, Config, dump
 from nnexp.config.schema import Experiment, ExplicitInit, HalveSchedule, LayerwiseInit
+from nnexp.config.yaml import MAX_BYTES
 from nnexp.data import Dataset, MisfitError
 from nnexp.data.augmentation import augmenter, with_shifts
 from nnexp.errors import DataError
+from nnexp.io.json_files import MAX_VALUES, count_values
 from nnexp.names import SETS
 from nnexp.nn.backprop import forward
 from nnexp.nn.metrics import Diagnostics
@@ -26,9 +29,11 @@ from nnexp.nn.update import Penalty
 from nnexp.run.layout import (
     CLOCK_COLUMNS,
     COLUMNS,
+    CONFIG,
     DIAGNOSTICS,
     METRICS,
     PARAMETERS,
+    RUN,
     beyond_bounds,
     most_rows,
 )
@@ -113,12 +118,23 @@ def _check_fit(config: Config, dataset: Dataset) -> None:
 
 
 def _check_size(config: Config, dataset: Dataset) -> None:
-    """Refuse a run whose logs nnexp would not read back.
+    """Refuse a run whose config or logs nnexp would not read back.
 
     Raises:
         ConfigError: it would; the message says what to change.
     """
     experiment = config.experiment
+    values = config.values()
+    count, most = count_values(values), MAX_VALUES // 2
+    if count > most:
+        beyond = f"{RUN} would have {count:,} values of the config; at most {most:,} are read back"
+        raise config.error((), f"{beyond}; put long lists into a data file")
+    # Where JSON is short, YAML is not too long either: it takes less than four times as much.
+    if len(json.dumps(values)) > MAX_BYTES // 4:
+        size, most = len(dump(experiment).encode()), MAX_BYTES - MAX_PATH
+        if size > most:
+            beyond = f"{CONFIG} would have {size:,} bytes; at most {most:,} are read back"
+            raise config.error((), f"{beyond}; put long lists into a data file, shorten long texts")
     rows = -(-experiment.epochs // experiment.monitor_every)
     layers = experiment.layers
     columns = {METRICS: len(COLUMNS) + len(extra_columns(experiment, dataset)) + len(CLOCK_COLUMNS)}

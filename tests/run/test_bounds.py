@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tracemalloc
 from pathlib import Path
@@ -173,3 +174,42 @@ def test_a_record_that_would_not_be_read_back_is_refused(
     with pytest.raises(Exception, match="too large to be read back"):
         RunWriter.create(folder / "runs", "big", "data: mnist\n", {"argv": ["x" * 5_000]})
     assert list((folder / "runs").iterdir()) == []
+
+
+def inline(examples: int, value: str = "0", **keys: str) -> str:
+    """Return a config of so many examples of two inputs each."""
+    x, y = ", ".join([f"[{value}, 1]"] * examples), ", ".join(["0"] * examples)
+    more = "".join(f"{key}: {text}\n" for key, text in keys.items())
+    return f"data: {{inline: {{x: [{x}], y: [{y}]}}}}\nlayers: [2, 2]\nepochs: 1\n{more}"
+
+
+# Text that takes three bytes in a config from hand and ten, escaped, in config.yaml.
+UNPRINTABLE = "\U000f0000"
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "message"),
+    [
+        (inline(49_000), inline(51_000), r"run\.json would have 20\d,\d\d\d values of the config"),
+        (
+            inline(1, description=f'"{UNPRINTABLE * 380_000}"'),
+            inline(1, description=f'"{UNPRINTABLE * 390_000}"'),
+            r"config\.yaml would have 4,0\d\d,\d\d\d bytes; at most 3,99",
+        ),
+    ],
+    ids=["values", "bytes"],
+)
+def test_a_config_that_would_not_be_read_back_is_refused_before_the_first_epoch(
+    nnexp: Nnexp, folder: Path, below: str, above: str, message: str
+) -> None:
+    """Just below the bound it trains, is read back and resumed; above it nothing is made."""
+    (folder / "above.yaml").write_text(above)
+    refused = nnexp("train", "above.yaml", "-q", code=1)
+    assert re.search(message, refused.stderr)
+    assert not (folder / "runs").exists()
+    (folder / "below.yaml").write_text(below)
+    nnexp("train", "below.yaml", "-q")
+    (run,) = (folder / "runs").iterdir()
+    assert not open_run(run).problems
+    nnexp("resume", str(run), "--epochs", "2", "-q")
+    assert load(run / "config.yaml").experiment.epochs == 2
