@@ -38,6 +38,7 @@ import crowd
 import exchange
 import faults
 import full
+import growth
 import interrupts
 import kills
 import lent
@@ -139,6 +140,10 @@ def _surprises(short: bool) -> Figures:
     return surprises.trees(3 if short else 1)
 
 
+def _growth(short: bool) -> Figures:
+    return growth.grow(500 if short else 32_000)
+
+
 def _interrupts(short: bool) -> Figures:
     return interrupts.early(6 if short else 100)
 
@@ -218,6 +223,7 @@ PARTS = {
     "lent": Part("files that another program has on lease (EAGAIN)", _lent, "returned"),
     "crowd": Part("runs begun in one second in one folder", _crowd, "folders"),
     "interrupts": Part("Ctrl-C in the first second of a command", _interrupts, "interrupted"),
+    "growth": Part("inputs of doubled sizes: how their CPU time grows", _growth, "inputs"),
     "surprises": Part(
         "folders whose modules and git trees would run programs", _surprises, "trees"
     ),
