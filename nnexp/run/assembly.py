@@ -31,6 +31,7 @@ from nnexp.run.layout import (
     COLUMNS,
     CONFIG,
     DIAGNOSTICS,
+    MAX_COLUMNS,
     METRICS,
     PARAMETERS,
     RUN,
@@ -145,6 +146,9 @@ def _check_size(config: Config, dataset: Dataset) -> None:
         columns[PARAMETERS] = 1 + parameters + layers[-1] * MAX_OUTPUT_EXAMPLES
     for name, count in columns.items():
         reason = beyond_bounds(name, rows, count)
+        if reason and count > MAX_COLUMNS:
+            what = name.removesuffix(".csv")
+            raise config.error(("monitor",), f"{reason}; remove {what} from monitor, or layers")
         if reason:
             every = -(-experiment.epochs // most_rows(count))
             raise config.error(("epochs",), f"{reason}; set monitor_every to {every} or more")

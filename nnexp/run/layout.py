@@ -39,6 +39,8 @@ MAX_ARGV, MAX_RESUMED = 1_000, 1_000
 MAX_ROWS, MAX_CELLS, CELL_BYTES = 2_200_000, 24_000_000, 26
 MAX_LOG = MAX_CELLS * CELL_BYTES
 MAX_LINE = 1_000_000
+# Of a log, so that no line is longer; no name of a column has more than 32 characters.
+MAX_COLUMNS = MAX_LINE // 33
 MAX_EPOCH = 10**9
 # Of predictions.npz, labels and predicted classes together.
 MAX_PREDICTIONS = 16_000_000
@@ -63,11 +65,13 @@ def most_rows(columns: int) -> int:
 
 
 def beyond_bounds(name: str, rows: int, columns: int) -> str | None:
-    """Say why a log of so many rows would not be read back; None where it would.
+    """Say why a log of so many rows and columns would not be read back; None where it would.
 
     >>> beyond_bounds("metrics.csv", 3_000_000, 11)
     'metrics.csv would have 3,000,000 rows of 11 columns; at most 2,181,818 are read back'
     """
+    if columns > MAX_COLUMNS:
+        return f"{name} would have {columns:,} columns; at most {MAX_COLUMNS:,} are read back"
     most = most_rows(columns)
     if rows <= most:
         return None

@@ -213,3 +213,19 @@ def test_a_config_that_would_not_be_read_back_is_refused_before_the_first_epoch(
     assert not open_run(run).problems
     nnexp("resume", str(run), "--epochs", "2", "-q")
     assert load(run / "config.yaml").experiment.epochs == 2
+
+
+def test_a_network_too_deep_for_a_line_of_its_diagnostics_is_refused(nnexp: Nnexp) -> None:
+    """Before the first epoch; one that is just not too deep is trained, and read back."""
+
+    def train_deep(layers: int, code: int) -> str:
+        text = f"data: {{inline: {{x: [[0.5]], y: [[1.0]]}}}}\nlayers: [{'1, ' * layers}1]\n"
+        Path("deep.yaml").write_text(f"{text}epochs: 1\nmonitor: [train, diagnostics]\n")
+        return nnexp("train", "deep.yaml", "-q", "--runs-dir", "deep", code=code).output
+
+    beyond = "diagnostics.csv would have 30,307 columns; at most 30,303 are read back"
+    assert beyond in train_deep(10_101, 1)
+    assert not Path("deep").exists()
+    train_deep(10_090, 0)
+    (folder,) = Path("deep").iterdir()
+    assert len(open_run(folder).log("diagnostics.csv")) == 1
