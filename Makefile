@@ -53,7 +53,7 @@ evidence: dev ## train the studies of the costs, ten seeds per arm, then write d
 test: dev ## run the tests
 	@$(BIN)/python -m pytest -q
 
-torture: dev ## kill runs, fail disks, cut the power, fuzz (ten minutes; SHORT=1: one minute)
+torture: dev ## kill runs, fail disks, cut the power, fuzz (15 minutes; SHORT=1: one; ARGS=--soak: 25)
 	@$(BIN)/python tests/torture $(if $(SHORT),--short) $(ARGS)
 
 additions: dev ## follow CONTRIBUTING.md on a copy of the tree, then run all tests there

@@ -88,7 +88,7 @@ def quoted(value: Any) -> str:
     """
     words = {True: "true", False: "false", None: "nothing"}
     text = words[value] if isinstance(value, bool) or value is None else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return shorten(text, 60)
 
 
 def shorten_apart(texts: Sequence[str], length: int = 60) -> list[str]:

@@ -43,8 +43,8 @@ def spoilt(draw: st.DrawFn, valid: bytes, most: int = 5) -> bytes:
             data[there:there] = data[at:end]
         elif change == 5 and at < len(data):
             data[at] ^= 1 << draw(st.integers(0, 7))
-        elif change == 6 and (found := _NUMBER.search(data, at)):
-            data[found.start() : found.end()] = draw(st.sampled_from(TOKENS))
+        elif change == 6 and (result := _NUMBER.search(data, at)):
+            data[result.start() : result.end()] = draw(st.sampled_from(TOKENS))
     return bytes(data)
 
 
@@ -85,22 +85,22 @@ def altered(
         known: keys of the outermost mapping, and values each may well have.
         most: how many changes.
     """
-    found: Any = json.loads(json.dumps(valid))
+    result: Any = json.loads(json.dumps(valid))
     for _ in range(draw(st.integers(0, most))):
         if draw(st.booleans()):
             key = draw(st.sampled_from(sorted(known)))
             likely = draw(st.integers(0, 3)) > 0
-            found[key] = deepcopy(draw(st.sampled_from(list(known[key])) if likely else values))
+            result[key] = deepcopy(draw(st.sampled_from(list(known[key])) if likely else values))
             continue
-        *way, last = draw(st.sampled_from([p for p in _places(found) if p] or [("x",)]))
-        holder = found
+        *way, last = draw(st.sampled_from([p for p in _places(result) if p] or [("x",)]))
+        holder = result
         for part in way:
             holder = holder[part]
         if draw(st.booleans()):
             holder[last] = draw(values)
         elif isinstance(holder, list) or last in holder:
             del holder[last]
-    return found
+    return result
 
 
 @st.composite

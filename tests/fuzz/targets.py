@@ -125,13 +125,13 @@ def runs() -> dict[str, dict[str, bytes]]:
     cut = train_config(config, every, runs=folder / "runs", progress=Stopper(2))
     (folder / "study.yaml").write_text(STUDY)
     claim_folder(folder / "study", record_of(load_study(folder / "study.yaml"), DataCache()))
-    found = {
+    outcome = {
         place: {path.name: path.read_bytes() for path in source.iterdir()}
         for place, source in (("run", done.folder), ("cut", cut.folder))
     }
     study = (folder / "study" / "study.json").read_bytes()
     sources = {path.name: path.read_bytes() for path in (config, folder / "points.csv")}
-    return {**found, "study": {"study.json": study}, "source": sources}
+    return {**outcome, "study": {"study.json": study}, "source": sources}
 
 
 def npy(values: Any) -> bytes:
@@ -144,8 +144,8 @@ def npy(values: Any) -> bytes:
 @st.composite
 def configs(draw: st.DrawFn) -> bytes:
     """Return configs whose values, or whose text, is spoilt."""
-    found = draw(altered(CONFIG, KNOWN))
-    text = yaml.safe_dump(found, allow_unicode=draw(st.booleans())).encode("utf-8", "replace")
+    outcome = draw(altered(CONFIG, KNOWN))
+    text = yaml.safe_dump(outcome, allow_unicode=draw(st.booleans())).encode("utf-8", "replace")
     return text if draw(st.booleans()) else draw(spoilt(text))
 
 
@@ -176,10 +176,10 @@ def idx_files(draw: st.DrawFn) -> dict[str, bytes]:
             data[4:8] = struct.pack(">I", draw(sizes))
             if "images" in name:
                 data[8:16] = struct.pack(">II", draw(sizes), draw(sizes))
-        found = draw(spoilt(bytes(data), 2))
+        outcome = draw(spoilt(bytes(data), 2))
         if draw(st.booleans()):
-            found = draw(spoilt(gzip.compress(found, mtime=0), 2))
-        files[name] = found
+            outcome = draw(spoilt(gzip.compress(outcome, mtime=0), 2))
+        files[name] = outcome
     return files
 
 
@@ -224,15 +224,15 @@ def records(draw: st.DrawFn, valid: bytes) -> bytes:
     """Return JSON files whose values or bytes are spoilt."""
     if draw(st.booleans()):
         return draw(spoilt(valid))
-    found = json.loads(valid)
-    known: dict[str, list[Any]] = {key: [None, [], {}, "", -1] for key in found}
-    return json.dumps(draw(altered(found, known))).encode("utf-8", "surrogatepass")
+    outcome = json.loads(valid)
+    known: dict[str, list[Any]] = {key: [None, [], {}, "", -1] for key in outcome}
+    return json.dumps(draw(altered(outcome, known))).encode("utf-8", "surrogatepass")
 
 
 @st.composite
 def folders(draw: st.DrawFn) -> tuple[dict[str, dict[str, bytes | None]], tuple[str, ...]]:
     """Return two run folders with up to four spoilt or missing files, and a command."""
-    found: dict[str, dict[str, bytes | None]] = {
+    outcome: dict[str, dict[str, bytes | None]] = {
         name: dict(runs()[name]) for name in ("run", "cut")
     }
     spoil: dict[str, Callable[[bytes], st.SearchStrategy[bytes]]] = {
@@ -245,9 +245,9 @@ def folders(draw: st.DrawFn) -> tuple[dict[str, dict[str, bytes | None]], tuple[
         data = runs()[name].get(file)
         if data is not None:
             missing = draw(st.integers(0, 7)) == 0
-            found[name][file] = None if missing else draw(spoil.get(file, spoilt)(data))
+            outcome[name][file] = None if missing else draw(spoil.get(file, spoilt)(data))
     picture = draw(st.integers(0, 39)) == 0  # which takes longest
-    return found, ("plot", "-o", "a.svg") if picture else draw(st.sampled_from(COMMANDS))
+    return outcome, ("plot", "-o", "a.svg") if picture else draw(st.sampled_from(COMMANDS))
 
 
 @st.composite
@@ -259,18 +259,20 @@ def studies(draw: st.DrawFn) -> tuple[bytes, bytes]:
 @st.composite
 def checkpoints(draw: st.DrawFn) -> dict[str, bytes]:
     """Return an interrupted run with one or two spoilt files, mostly its checkpoint."""
-    found = dict(runs()["cut"])
+    outcome = dict(runs()["cut"])
     for name in draw(st.sets(st.sampled_from(["checkpoint.npz", "run.json", "metrics.csv"]))):
         if name == "checkpoint.npz" and draw(st.booleans()):
-            with zipfile.ZipFile(io.BytesIO(found[name])) as archive:
+            with zipfile.ZipFile(io.BytesIO(outcome[name])) as archive:
                 members = {member: archive.read(member) for member in archive.namelist()}
             text = members["state.npy"]
             state = draw(records(text[text.index(b"\n") + 1 :]))
             members["state.npy"] = npy(np.frombuffer(state, np.uint8))
-            found[name] = draw(archives(members))
+            outcome[name] = draw(archives(members))
         else:
-            found[name] = draw(records(found[name]) if name == "run.json" else spoilt(found[name]))
-    return found
+            outcome[name] = draw(
+                records(outcome[name]) if name == "run.json" else spoilt(outcome[name])
+            )
+    return outcome
 
 
 @cache

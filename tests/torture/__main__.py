@@ -3,7 +3,7 @@
     python tests/torture            all of it, 15 minutes at most
     python tests/torture --short    each attack once in a while, a minute
     python tests/torture kills      one part
-    python tests/torture --soak     sweeps that are disturbed for 20 minutes, and nothing else
+    python tests/torture --soak     sweeps that are disturbed for 20 minutes, and no other part
 
 Each part prints a line of JSON; a table of all ends it. The exit code is 1 where a promise broke or
 an attack did nothing.
@@ -186,10 +186,10 @@ def _fuzz(name: str, short: bool) -> Figures:
         if done.returncode:
             figures.problems.append(f"{name}: {done.stderr[-2000:]}")
             break
-        found = json.loads(done.stdout)
-        figures.cases += found["cases"]
-        figures.accepted += found["accepted"]
-        figures.refused += found["refused"]
+        outcome = json.loads(done.stdout)
+        figures.cases += outcome["cases"]
+        figures.accepted += outcome["accepted"]
+        figures.refused += outcome["refused"]
     return figures
 
 
@@ -240,24 +240,24 @@ def _attack(name: str, short: bool) -> Record:
     began = monotonic()
     # Neither data nor git nor BLAS are what is attacked.
     with known_once(data, "load"), known_once(git, "state"), known_once(provenance, "blas"):
-        found = PARTS[name].attack(short)
+        outcome = PARTS[name].attack(short)
     spent = os.times()
     how = {"seconds": round(monotonic() - began, 1), "cpu_seconds": round(sum(spent[:4]), 1)}
-    if found is None:
+    if outcome is None:
         return {"part": name, "permitted": False, "broken": 0} | how
     done = PARTS[name].done
-    if not getattr(found, done) and not time_is_up():
-        found.problems.append(f"this attack did nothing: {done} 0")
-    for problem in found.problems[:_SHOWN]:
+    if not getattr(outcome, done) and not time_is_up():
+        outcome.problems.append(f"this attack did nothing: {done} 0")
+    for problem in outcome.problems[:_SHOWN]:
         print(f"torture: {name}: {problem}", file=sys.stderr)
-    figures = {f.name: getattr(found, f.name) for f in fields(found) if f.name != "problems"}
-    broken = len(found.problems)
+    figures = {f.name: getattr(outcome, f.name) for f in fields(outcome) if f.name != "problems"}
+    broken = len(outcome.problems)
     return {"part": name, **figures, "broken": broken, "cut_short": time_is_up()} | how
 
 
 def _measure(short: bool) -> Iterator[Record]:
-    for found in price.measure(*((1, 2) if short else (2, 20))):
-        yield {"part": PRICE, "broken": 0} | asdict(found)
+    for outcome in price.measure(*((1, 2) if short else (2, 20))):
+        yield {"part": PRICE, "broken": 0} | asdict(outcome)
 
 
 def _elsewhere(name: str, short: bool, end: float) -> list[Record]:
@@ -266,8 +266,8 @@ def _elsewhere(name: str, short: bool, end: float) -> list[Record]:
     done = subprocess.run(
         [sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=False
     )
-    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return found or [{"part": name, "broken": 1, "ended": done.returncode}]
+    outcome = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return outcome or [{"part": name, "broken": 1, "ended": done.returncode}]
 
 
 def _line(record: Record) -> str:
@@ -282,9 +282,9 @@ def _line(record: Record) -> str:
     if record.get("permitted") is False:
         return f"{PARTS[name].words}: not permitted here"
     left_out = ("part", "seconds", "cpu_seconds", "broken", "cut_short")
-    said = [f"{key.replace('_', ' ')} {v}" for key, v in record.items() if key not in left_out]
+    figures = [f"{key.replace('_', ' ')} {v}" for key, v in record.items() if key not in left_out]
     end = "; cut short, the time was up" if record.get("cut_short") else ""
-    return f"{PARTS[name].words}: {', '.join(said)}; promises broken {record['broken']}{end}"
+    return f"{PARTS[name].words}: {', '.join(figures)}; promises broken {record['broken']}{end}"
 
 
 def _run(chosen: Sequence[str], short: bool, within: float) -> Iterator[Record]:

@@ -13,12 +13,14 @@ from disk import Disk
 from scenes import nnexp
 
 
-def begin(*words: str | Path, said: Path, gate: int | None = None, disk: Disk | None = None) -> int:
+def begin(
+    *words: str | Path, answer: Path, gate: int | None = None, disk: Disk | None = None
+) -> int:
     """Run a command in a child process; return its pid.
 
     Args:
         words: the command line.
-        said: where the child writes what the command said on stderr.
+        answer: where the child writes what the command wrote to stderr.
         gate: a file that the child reads to its end before it begins.
         disk: stands before the child's files.
     """
@@ -32,10 +34,10 @@ def begin(*words: str | Path, said: Path, gate: int | None = None, disk: Disk | 
         if disk is not None:
             disk.__enter__()
         ended = nnexp(*words)
-        said.write_text(ended.err)
+        answer.write_text(ended.err)
         code = ended.code
     except BaseException:
-        said.write_text(traceback.format_exc())
+        answer.write_text(traceback.format_exc())
     sys.stdout.flush()
     os._exit(code)
 
@@ -55,7 +57,7 @@ class Deadly(Disk):
         self.at, self.halfway = at, halfway
 
     def before(self, name: str, path: str) -> None:
-        """Die where it is due."""
+        """Die at its call."""
         if self.calls == self.at and not (self.halfway and name == "write"):
             os.kill(os.getpid(), signal.SIGKILL)
 

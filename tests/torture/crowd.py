@@ -56,13 +56,13 @@ def in_one_second(scene: Scene, runs: int) -> Crowd:
     reference, place = scene.reference, scene.place("crowd")
     words: list[str | Path] = ["train", scene.path, "-q", "--runs-dir", place]
     with _one_second(), _gate() as gate:
-        pids = [begin(*words, said=scene.base / f"said-{i}", gate=gate) for i in range(runs)]
+        pids = [begin(*words, answer=scene.base / f"answer-{i}", gate=gate) for i in range(runs)]
     codes = [end(pid) for pid in pids]
     if any(codes):
         figures.problems.append(f"exit codes {Counter(codes)}")
     for folder in visible(place):
-        found = open_run(folder)
-        figures.folders += found.status == "completed" and not found.problems
+        result = open_run(folder)
+        figures.folders += result.status == "completed" and not result.problems
         figures.bytes_differing += differing(reference, fingerprint(folder))
     if figures.folders != runs:
         figures.problems.append(f"{figures.folders} complete folders of {runs} runs")
@@ -101,17 +101,17 @@ def two_owners(scene: Scene, pairs: int, seed: int = 0) -> Owners:
     while figures.pairs < pairs and not time_is_up():
         figures.pairs += 1
         runs = scene.place("owners")
-        pid = begin("train", scene.path, "-q", "--runs-dir", runs, said=scene.base / "said")
+        pid = begin("train", scene.path, "-q", "--runs-dir", runs, answer=scene.base / "answer")
         while not visible(runs):
             sleep(rng.uniform(0, 0.03))
         end(pid, kill=True)
         (folder,) = visible(runs)
         seen = rows(folder)
-        told = [scene.base / f"said-{i}" for i in range(2)]
+        answers = [scene.base / f"answer-{i}" for i in range(2)]
         with _gate() as gate:
-            pids = [begin("resume", folder, "-q", said=said, gate=gate) for said in told]
+            pids = [begin("resume", folder, "-q", answer=answer, gate=gate) for answer in answers]
         codes = [end(pid) for pid in pids]
-        refusals = [said.read_text() for code, said in zip(codes, told, strict=True) if code]
+        refusals = [answer.read_text() for code, answer in zip(codes, answers, strict=True) if code]
         figures.refused += len(refusals)
         known = ("is being written by another process", *ENDED)
         if sorted(codes) != [0, 1] or not any(word in refusals[0] for word in known):

@@ -111,9 +111,9 @@ class Disk:
             # A file that cannot be closed is closed all the same.
             self._real["close"](file)
         self._came(name, path)
-        found = None if name == "close" else self._real[name](file, *rest)
+        outcome = None if name == "close" else self._real[name](file, *rest)
         self.after(name, path, file, *rest)
-        return found
+        return outcome
 
     def _open(self, path: Any, flags: int, *rest: Any, **words: Any) -> int:
         here = self.below(path, words.get("dir_fd"))
@@ -137,10 +137,10 @@ class Disk:
         return taken
 
     def _lseek(self, file: int, position: int, whence: int) -> int:
-        found = int(self._real["lseek"](file, position, whence))
+        outcome = int(self._real["lseek"](file, position, whence))
         if (path := self._known(file)) is not None:
-            self.after("lseek", path, file, found)
-        return found
+            self.after("lseek", path, file, outcome)
+        return outcome
 
     def _read(self, path: Any, *rest: Any, **words: Any) -> Any:
         here = self.below(path)
@@ -151,10 +151,10 @@ class Disk:
 
 def _identity(file: int) -> tuple[int, int]:
     try:
-        found = os.fstat(file)
+        outcome = os.fstat(file)
     except OSError:
         return (-1, -1)
-    return (found.st_dev, found.st_ino)
+    return (outcome.st_dev, outcome.st_ino)
 
 
 class Failing(Disk):
@@ -187,11 +187,11 @@ class Failing(Disk):
         self._on_fault = on_fault
 
     def before(self, name: str, path: str) -> None:
-        """Fail where it is due."""
-        due = self.calls == self.at or (self.lasting and self.calls > self.at > 0)
-        if due and self.silent:
+        """Fail at its calls."""
+        fails = self.calls == self.at or (self.lasting and self.calls > self.at > 0)
+        if fails and self.silent:
             self._count()
-        if due and self.error is not None and not (self.short and name == "write"):
+        if fails and self.error is not None and not (self.short and name == "write"):
             self._count()
             named = (path,) if name in (*BY_NAME, "open", "look", "read") else ()
             raise OSError(self.error, os.strerror(self.error), *named)

@@ -14,8 +14,8 @@ from pathlib import Path
 from commands import Command, commands, training
 from disk import Failing
 from scenes import (
+    Answer,
     Figures,
-    Said,
     Scene,
     every_epoch_committed,
     go_on,
@@ -114,18 +114,18 @@ def _attack(
     problems: list[str] = []
     with disk:
         try:
-            said = nnexp(*words)
+            answer = nnexp(*words)
         except Exception as error:
-            said = Said(-1, "", "")
+            answer = Answer(-1, "", "")
             problems.append(f"a traceback: {error!r}")
     if disk.calls < at:
         return False
     if mine:
         figures.exchanges += 1
-        figures.stopped += said.code == 1 and LOST in said.err
-        figures.healed += said.code == 0
-        if said.code not in {0, 1}:
-            problems.append(f"exit code {said.code}: {said.err}")
+        figures.stopped += answer.code == 1 and LOST in answer.err
+        figures.healed += answer.code == 0
+        if answer.code not in {0, 1}:
+            problems.append(f"exit code {answer.code}: {answer.err}")
         there = mine[0] if way == "another run" else place
         if listing(there) != before:
             problems.append("another run was touched")

@@ -11,8 +11,8 @@ from pathlib import Path
 from commands import Command, commands, training
 from disk import ERRORS, Failing
 from scenes import (
+    Answer,
     Figures,
-    Said,
     Scene,
     every_epoch_committed,
     go_on,
@@ -55,9 +55,9 @@ class Fault:
     gone: bool = False
 
     def __str__(self) -> str:
-        said = errno.errorcode[self.error] if self.error else "short write" * self.short
+        error = errno.errorcode[self.error] if self.error else "short write" * self.short
         return (
-            said
+            error
             + " from there on" * self.lasting
             + " after half a write" * (self.short and self.error is not None)
             + "folder gone" * self.gone
@@ -120,9 +120,9 @@ def _attack(
     problems: list[str] = []
     with disk:
         try:
-            said = nnexp(*words)
+            answer = nnexp(*words)
         except Exception as error:
-            said = Said(-1, "", "")
+            answer = Answer(-1, "", "")
             problems.append(f"a traceback: {error!r}")
     if fault.gone and disk.faults:
         problems += _brought_back(runs)
@@ -131,10 +131,10 @@ def _attack(
         return False
     if disk.faults:
         figures.injected += 1
-        figures.refused += said.code == 1
-        figures.harmless += said.code == 0
-        if said.code == 1 and not said.err.startswith("nnexp: "):
-            problems.append(f"no message: {said.err!r}")
+        figures.refused += answer.code == 1
+        figures.harmless += answer.code == 0
+        if answer.code == 1 and not answer.err.startswith("nnexp: "):
+            problems.append(f"no message: {answer.err!r}")
         if listing(runs / OTHER) != other:
             problems.append("another run was touched")
         problems += _mend(scene, runs, command, seen, figures)
@@ -159,10 +159,10 @@ def _mend(
     figures: Figures,
 ) -> Iterator[str]:
     """Let the run go on, now that the disk is sound again; yield what is wrong with it."""
-    found = [folder for folder in visible(runs) if folder.name != OTHER]
-    if len(found) > 1 or not set(seen) <= set(found):
-        yield f"the runs {found} where there were {list(seen)}"
-    for folder in found:
+    folders = [folder for folder in visible(runs) if folder.name != OTHER]
+    if len(folders) > 1 or not set(seen) <= set(folders):
+        yield f"the runs {folders} where there were {list(seen)}"
+    for folder in folders:
         if away := lost(seen.get(folder, {}), folder):
             yield f"rows that were seen are gone from {away}"
         yield from go_on(scene, folder, seen.get(folder, {}), figures, command.more)

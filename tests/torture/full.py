@@ -91,17 +91,17 @@ def file_sizes(scene: Scene, step: int) -> Full:
 
 def _fill(scene: Scene, runs: Path, grow: Callable[[], None], figures: Full) -> bool:
     """Train, and go on once there is room; return whether there was room at once."""
-    said = nnexp("train", scene.path, "-q", "--runs-dir", runs)
-    if said.code == 0:
+    answer = nnexp("train", scene.path, "-q", "--runs-dir", runs)
+    if answer.code == 0:
         return True
     figures.disks += 1
-    figures.refused += said.code == 1
-    if not said.err.startswith("nnexp: "):
-        figures.problems.append(f"no message: {said.err!r}")
-    found = visible(runs) if runs.is_dir() else []
-    seen = [rows(folder) for folder in found]
+    figures.refused += answer.code == 1
+    if not answer.err.startswith("nnexp: "):
+        figures.problems.append(f"no message: {answer.err!r}")
+    folders = visible(runs) if runs.is_dir() else []
+    seen = [rows(folder) for folder in folders]
     grow()
-    for folder, before in zip(found, seen, strict=True):
+    for folder, before in zip(folders, seen, strict=True):
         figures.problems += go_on(scene, folder, before, figures)
         figures.resumed += 1
     return False

@@ -57,7 +57,7 @@ def at_random(scene: Scene, kills: int, seed: int = 0) -> Kills:
     scene.reference  # noqa: B018 - made before the first child
     began = perf_counter()
     runs = scene.place("timing")
-    assert end(begin(*training(scene, runs), said=scene.base / "said")) == 0
+    assert end(begin(*training(scene, runs), answer=scene.base / "answer")) == 0
     seconds = perf_counter() - began
     while figures.kills < kills and not time_is_up():
         runs = scene.place("kills")
@@ -65,19 +65,19 @@ def at_random(scene: Scene, kills: int, seed: int = 0) -> Kills:
         seen: dict[str, bytes] = {}
         code = KILLED
         while code == KILLED and figures.kills < kills:
-            found = visible(runs)
-            words: Words = ["resume", found[0], "-q"] if found else training(scene, runs)
-            pid = begin(*words, said=scene.base / "said")
+            folders = visible(runs)
+            words: Words = ["resume", folders[0], "-q"] if folders else training(scene, runs)
+            pid = begin(*words, answer=scene.base / "answer")
             moment = rng.uniform(0, 1)
             # Logs are redone in the first milliseconds.
-            sleep(seconds * (moment if not found or rng.random() < 0.5 else 10 ** (-3 * moment)))
+            sleep(seconds * (moment if not folders or rng.random() < 0.5 else 10 ** (-3 * moment)))
             code = end(pid, kill=True)
             if code == KILLED:
                 figures.kills += 1
                 figures.problems += _look(visible(runs), seen, figures)
-        said = (scene.base / "said").read_text()
-        if code not in {0, KILLED} and not any(word in said for word in ENDED):
-            figures.problems.append(f"exit code {code}: {said}")
+        answer = (scene.base / "answer").read_text()
+        if code not in {0, KILLED} and not any(word in answer for word in ENDED):
+            figures.problems.append(f"exit code {code}: {answer}")
         for folder in visible(runs):
             figures.problems += go_on(scene, folder, seen, figures)
     return figures
@@ -117,25 +117,25 @@ def _kill_twice(scene: Scene, command: Command, at: int, halfway: bool, figures:
 
 
 def _killed(scene: Scene, words: Words, disk: Disk, figures: Kills) -> bool:
-    killed = end(begin(*words, said=scene.base / "said", disk=disk)) == KILLED
+    killed = end(begin(*words, answer=scene.base / "answer", disk=disk)) == KILLED
     figures.kills += killed
     return killed
 
 
-def _look(found: list[Path], seen: dict[str, bytes], figures: Kills) -> Iterator[str]:
+def _look(folders: list[Path], seen: dict[str, bytes], figures: Kills) -> Iterator[str]:
     """Note where a kill has hit and what a reader sees now; yield what is gone."""
-    if not found:
+    if not folders:
         figures.unborn += 1
         return
-    if len(found) > 1:
-        yield f"the runs {found}"
-    (folder,) = found
+    if len(folders) > 1:
+        yield f"the runs {folders}"
+    (folder,) = folders
     if away := lost(seen, folder):
         yield f"rows that were seen are gone from {away}"
     seen.update(rows(folder))
     epochs, checkpoint = seen["metrics.csv"].count(b"\n"), read_checkpoint(folder / CHECKPOINT)
     behind = checkpoint is not None and checkpoint.state["epoch"] > epochs
-    if behind or any(path.name.startswith(".") for path in folder.iterdir()):
+    if behind or any(not p.name.startswith(".owner-") for p in folder.glob(".*")):
         figures.in_commit += 1
     elif epochs:
         figures.in_training += 1

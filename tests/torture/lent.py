@@ -44,12 +44,12 @@ def files_on_lease(scene: Scene, rounds: int) -> Lent | None:
             if time_is_up():
                 return figures
             words = command.begin(runs)
-            said = _with_leases(scene, runs, words, figures)
+            answer = _with_leases(scene, runs, words, figures)
             for folder in visible(runs):
                 differ = differing(reference, fingerprint(folder))
                 figures.bytes_differing += differ
                 if differ:
-                    figures.problems.append(f"{words[0]}: {differ} bytes differ: {said}")
+                    figures.problems.append(f"{words[0]}: {differ} bytes differ: {answer}")
             _read(scene, runs, figures)
             shutil.rmtree(runs)
             runs.mkdir()
@@ -68,11 +68,11 @@ def _read(scene: Scene, runs: Path, figures: Lent) -> None:
 
 def _with_leases(scene: Scene, runs: Path, words: Sequence[str | Path], figures: Lent) -> str:
     with lent(runs, scene.base / "points.csv", scene.path) as leases:
-        said = nnexp(*words)
+        answer = nnexp(*words)
     figures.commands += 1
     figures.returned += leases.returned
-    if said.code or not leases.returned:
+    if answer.code or not leases.returned:
         figures.problems.append(
-            f"{words[0]}: {said.code}, {leases.returned} given back: {said.err}"
+            f"{words[0]}: {answer.code}, {leases.returned} given back: {answer.err}"
         )
-    return said.out
+    return answer.out

@@ -78,13 +78,13 @@ def _attack(scene: Scene, library: Path, number: int, figures: Machines) -> None
             return
         (folder,) = visible(runs)
         with _begin(library, "two", "resume", folder, "-q", "--epochs", "100001") as second:
-            said = second.communicate()[1]
+            answer = second.communicate()[1]
         alive = first.poll() is None
     finally:
         first.kill()
         first.communicate()
-    if not alive or second.returncode != 1 or "is being written by another" not in said:
-        figures.problems.append(f"a living run: {alive}, exit code {second.returncode}: {said}")
+    if not alive or second.returncode != 1 or "is being written by another" not in answer:
+        figures.problems.append(f"a living run: {alive}, exit code {second.returncode}: {answer}")
     figures.living += 1
     first = _begin(library, "one", *train)
     while first.poll() is None and len(visible(runs)) < 2:

@@ -249,14 +249,14 @@ def _put(files: dict[str, bytes | None], place: Path) -> None:
 
 def _seen_rows(files: dict[str, bytes | None]) -> dict[str, bytes]:
     """Return the whole lines of the logs of the run that is seen, with at least one row."""
-    found = {}
+    result = {}
     for path, content in files.items():
         *folders, name = path.split("/")
         if name in LOGS and content and not any(f.startswith(".") for f in folders):
             lines = whole(content)
             if b"\n" in lines:
-                found[name] = lines
-    return found
+                result[name] = lines
+    return result
 
 
 def cut(scene: Scene, step: int = 1, seed: int = 0) -> Cuts:
@@ -295,8 +295,8 @@ def _cut(
     """Cut the power after every call of a command; return two states from the middle of it."""
     model = Model(disk)
     with Recorder(disk) as recorder:
-        said = nnexp(*words)
-    assert said.code == 0, said.err
+        answer = nnexp(*words)
+    assert answer.code == 0, answer.err
     done: set[bytes] = set()
     middle: list[dict[str, bytes | None]] = []
     for number, event in enumerate(recorder.events):
@@ -342,9 +342,9 @@ def _resume(
     place = scene.base / "cut"
     _put(files, place)
     runs = place / "new" / "runs"
-    found = visible(runs) if runs.is_dir() else []
-    if len(found) != 1:
-        if seen or found:
-            yield f"the runs {found}, where there were rows of {list(seen)}"
+    folders = visible(runs) if runs.is_dir() else []
+    if len(folders) != 1:
+        if seen or folders:
+            yield f"the runs {folders}, where there were rows of {list(seen)}"
         return
-    yield from go_on(scene, found[0], seen, figures, more)
+    yield from go_on(scene, folders[0], seen, figures, more)

@@ -48,9 +48,9 @@ def _timed(owner: type, name: str) -> Iterator[list[float]]:
 
     def timed(*words: Any) -> Any:
         began = perf_counter()
-        found = method(*words)
+        result = method(*words)
         times.append(perf_counter() - began)
-        return found
+        return result
 
     setattr(owner, name, timed)
     try:
@@ -61,12 +61,14 @@ def _timed(owner: type, name: str) -> Iterator[list[float]]:
 
 def measure(rounds: int, epochs: int) -> list[Price]:
     """Train both networks on MNIST in turns, all sets monitored, on a disk."""
-    found: dict[str, list[tuple[float, float, float, int]]] = {str(layers): [] for layers in LAYERS}
+    result: dict[str, list[tuple[float, float, float, int]]] = {
+        str(layers): [] for layers in LAYERS
+    }
     for _ in range(rounds):
         for layers in LAYERS:
             with scene(MNIST.format(layers, epochs), on_disk=True) as mnist:
-                found[str(layers)].append(_one(mnist))
-    return [_price(layers, runs, epochs) for layers, runs in found.items()]
+                result[str(layers)].append(_one(mnist))
+    return [_price(layers, runs, epochs) for layers, runs in result.items()]
 
 
 def _one(mnist: Scene) -> tuple[float, float, float, int]:

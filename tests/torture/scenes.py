@@ -143,7 +143,7 @@ def every_epoch_committed() -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Answer:
     """How a command ended."""
 
     code: int
@@ -151,12 +151,12 @@ class Said:
     err: str
 
 
-def nnexp(*words: str | Path) -> Said:
+def nnexp(*words: str | Path) -> Answer:
     """Run the command line in this process; what is a bug is raised."""
     result = CliRunner().invoke(cli, [str(word) for word in words], prog_name="nnexp")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
-    return Said(result.exit_code, result.stdout, result.stderr)
+    return Answer(result.exit_code, result.stdout, result.stderr)
 
 
 @dataclass
@@ -188,9 +188,9 @@ def go_on(
         figures: count the bytes that differ.
         more: what `nnexp resume` is told besides the run.
     """
-    said = nnexp("resume", folder, "-q", *more)
-    if said.code and not any(word in said.err for word in ENDED):
-        yield f"it cannot be resumed: {said.err}"
+    answer = nnexp("resume", folder, "-q", *more)
+    if answer.code and not any(word in answer.err for word in ENDED):
+        yield f"it cannot be resumed: {answer.err}"
         return
     if away := lost(seen, folder):
         yield f"rows that were seen are gone from {away}"

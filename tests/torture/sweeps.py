@@ -55,7 +55,7 @@ def disturbed(kills: int, doubled: int) -> Sweeps:
         place = Path(root)
         study = write_study(place)
         finish(start(study, "--runs-dir", "undisturbed"))
-        due = contents(place / "undisturbed" / "study")
+        proper = contents(place / "undisturbed" / "study")
         survive(study, Path("killed"), Random(0), kills)  # noqa: S311
         names = ["killed"]
         for i in range(doubled):
@@ -64,10 +64,10 @@ def disturbed(kills: int, doubled: int) -> Sweeps:
             for process in both:
                 finish(process)
         for name in names:
-            found = contents(place / name / "study")
-            figures.runs += len(found) - 1
-            for key in sorted({*found, *due}):
-                if found.get(key) != due.get(key):
+            outcome = contents(place / name / "study")
+            figures.runs += len(outcome) - 1
+            for key in sorted({*outcome, *proper}):
+                if outcome.get(key) != proper.get(key):
                     figures.bytes_differing += 1
                     figures.problems.append(f"{name}: {key} is not as undisturbed")
     return figures
