@@ -165,7 +165,7 @@ def test_a_set_is_monitored_once(load_text: LoadText) -> None:
         (0.5, "0.5"),
         ("fast", "'fast'"),
         ({"a": 1}, "{'a': 1}"),
-        (list(range(100)), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16..."),
+        (list(range(100)), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, …"),
     ],
 )
 def test_a_value_is_shown_as_it_was_written(value: object, text: str) -> None:
