@@ -53,7 +53,11 @@ class Owner:
             FileExistsError: somebody owns it.
         """
         descriptor = home.open(_name(1), os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        write(descriptor, machine())
+        try:
+            write(descriptor, machine())
+        except BaseException:
+            os.close(descriptor)
+            raise
         return cls(home, 1, descriptor)
 
     @classmethod
@@ -155,7 +159,8 @@ def lives(folder: Path, *, locked: bool) -> bool:
         return False
     path = folder / _name(number)
     with suppress(OSError):
-        if locked and read_bytes(path, 100, follow=False) == machine():
+        # A disk that is full or fails cuts it short, and ends its owner.
+        if locked and machine().startswith(read_bytes(path, 100, follow=False)):
             return False
     return _beats(path)
 

@@ -138,6 +138,19 @@ def test_nobody_waits_for_a_process_of_this_machine_that_died(
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("written", [0, 9])
+def test_nobody_waits_for_an_owner_whose_file_the_disk_cut_short(
+    monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """A file that could not be written whole is of a process that has ended."""
+    monkeypatch.setattr(owner, "_beats", lambda path: pytest.fail("it was watched"))
+    with begun() as run:
+        pass
+    (run.folder / ".owner-1").write_bytes(owner.machine()[:written])
+    assert open_run(run.folder).status == "interrupted"
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_run_without_an_owners_file_is_judged_by_its_lock() -> None:
     """Folders of an older nnexp have no heart."""
     with begun() as run:
