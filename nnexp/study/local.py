@@ -32,7 +32,7 @@ from nnexp.io.files import open_regular, write
 from nnexp.io.folder import Folder
 from nnexp.nn.types import Array, Examples
 from nnexp.run.assembly import DataCache, data_key, read_data
-from nnexp.run.control import Progress
+from nnexp.run.control import Interrupts, Progress
 from nnexp.run.log import Row
 from nnexp.study.engine import Engine, Report, Settings
 from nnexp.study.jobs import Done, Job, perform
@@ -119,15 +119,17 @@ class _Process(SpawnProcess):
     """A process that Ctrl-C does not reach, from its first moment: its parent ends it."""
 
     def start(self) -> None:
-        """Start with SIGINT blocked, which is inherited."""
-        if not hasattr(signal, "pthread_sigmask"):  # not POSIX
-            super().start()
-            return
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-        try:
-            super().start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        """Start with SIGINT blocked, which is inherited; signals to the parent wait meanwhile."""
+        # What is half started reads the end of a pipe, and prints a traceback.
+        with Interrupts() as interrupts, interrupts.deferred():
+            if not hasattr(signal, "pthread_sigmask"):  # not POSIX
+                super().start()
+                return
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            try:
+                super().start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Context(SpawnContext):

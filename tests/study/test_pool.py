@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,6 +24,7 @@ from nnexp.errors import ConfigError, Problem, RunError
 from nnexp.run.assembly import DataCache, load_data
 from nnexp.run.reader import open_run
 from nnexp.run.session import run
+from nnexp.study import local
 from nnexp.study.engine import Engine, Report, Settings, Watcher, start
 from nnexp.study.jobs import BUSY, Done, Job, plan, split
 from nnexp.study.sweep import run_all, run_jobs
@@ -393,3 +396,24 @@ def test_thousands_of_jobs_take_no_time_of_their_own(jobs: list[Job]) -> None:
     many: list[Any] = jobs[:1] * 20_000
     with Threads(lambda job: Done(job, None, "completed")).engine() as engine:
         assert len(run_all(many, engine)) == 20_000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_until_a_worker_has_been_started(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """A worker that is only half started prints a traceback: the end of its parent's pipe."""
+    started = []
+
+    def start(process: SpawnProcess) -> None:
+        os.kill(os.getpid(), number)
+        started.append(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", start)
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            local._Process().start()
+    finally:
+        signal.signal(number, before)
+    assert started
