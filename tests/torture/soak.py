@@ -58,6 +58,7 @@ PER_RUN = {"sweep": 6_000, "worker": 0, "reader": 60_000, "reader of the same ru
 AT_ALL = 8_000_000
 # Fewer measurements, one in two seconds, are of processes that have only begun.
 SAMPLES = 100
+EARLY = {-signal.SIGINT, -signal.SIGTERM}
 # Problems after which there is nothing more to learn.
 MOST = 10
 _OUT = TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - of this process, as long as it lives
@@ -167,6 +168,7 @@ class _Disturbed:
         self.resize = resize
         self.folder, self.away = runs / "study", runs.parent / "away"
         self.most = MORE
+        self.begun = 0
         self.ways = [self._kill, self._interrupt, self._move, self._move_run]
         if resize:
             self.ways.append(self._fill)
@@ -178,6 +180,7 @@ class _Disturbed:
 
     def disturb(self) -> None:
         """Begin or continue it; disturb it after some seconds; check how it ended."""
+        self.begun = time.time_ns()
         with running(self.study, "--runs-dir", self.runs, "--seeds", self.seeds, "-qy") as process:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(self.chance.uniform(0.5, 6))
@@ -192,10 +195,11 @@ class _Disturbed:
                 return
             finally:
                 undo()
-        # One that had ended before it was disturbed has all its runs.
+        # One that had ended before it was disturbed has all its runs; one that had not yet begun
+        # is ended by the system.
         if process.returncode == 0:
             self.most = min(SEEDS, self.most + MORE)
-        elif process.returncode not in expected or "Traceback" in err:
+        elif process.returncode not in expected | EARLY or "Traceback" in err:
             self.figures.problems.append(f"exit code {process.returncode}: {err[-2000:]}")
 
     def _kill(self, process: subprocess.Popen[str]) -> tuple[set[int], Callable[[], None]]:
@@ -229,21 +233,32 @@ class _Disturbed:
 
     def _move(self, process: subprocess.Popen[str]) -> tuple[set[int], Callable[[], None]]:
         """Move the study's folder away; bring it back when the sweep has ended."""
+        while process.poll() is None and not self._has_begun(process):
+            time.sleep(0.01)
         if not self.folder.exists():
             return self._interrupt(process)
         self.figures.moved += 1
         self.folder.rename(self.away)
         return {1}, lambda: self._bring_back(self.folder)
 
+    def _has_begun(self, process: subprocess.Popen[str]) -> bool:
+        """Tell whether the sweep has its folder: before, it may make another."""
+        with suppress(OSError):
+            descriptors = Path(f"/proc/{process.pid}/fd").iterdir()
+            return any(link.readlink() == self.folder for link in descriptors)
+        return False
+
     def _move_run(self, process: subprocess.Popen[str]) -> tuple[set[int], Callable[[], None]]:
-        """Move the folder of a run away, one of the newest, that may be live."""
+        """Move the folder of a run away that this sweep has begun, and maybe completed."""
+        records = self.folder.glob("[!.]*/run.json")
+        written = {path: path.stat().st_mtime_ns for path in records}
         newest = sorted(
-            self.folder.glob("[!.]*/run.json"), key=lambda path: -path.stat().st_mtime_ns
+            (path for path in written if written[path] > self.begun), key=lambda path: written[path]
         )
         if not newest:
             return self._interrupt(process)
         self.figures.moved += 1
-        folder = self.chance.choice(newest[:3]).parent
+        folder = self.chance.choice(newest[-3:]).parent
         folder.rename(self.away)
         time.sleep(self.chance.uniform(0, 1))
         with suppress(ProcessLookupError):
@@ -253,9 +268,8 @@ class _Disturbed:
     def _bring_back(self, folder: Path) -> None:
         if folder.exists():
             self.figures.problems.append(f"{folder.name} was made anew where it had been moved")
-            shutil.rmtree(self.away)
-        else:
-            self.away.rename(folder)
+            shutil.rmtree(folder)
+        self.away.rename(folder)
 
 
 @contextmanager
