@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -42,6 +42,9 @@ Parcel = Mapping[str, bytes]
 # What a worker process keeps: the data that it reads itself.
 _data = DataCache()
 _loading = Lock()
+
+# The threads that wait for the disk, begun once: to begin them takes about as long as the disk.
+_disk = ThreadPoolExecutor(len(FILES), thread_name_prefix="disk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,15 +264,16 @@ def deliver(parcel: Parcel, folder: Path) -> None:
     with guarded(runs, begun=False):
         make_folder(runs)
         with Folder.hidden(runs, folder.name) as hidden:
+            # At once: a file system makes many waits for its disk into one.
+            files = [_disk.submit(hidden.create, name, parcel[name]) for name in _names(parcel)]
             try:
-                # At once: a file system makes many waits for its disk into one.
-                with ThreadPoolExecutor(len(FILES)) as pool:
-                    names = _names(parcel)
-                    list(pool.map(hidden.create, names, (parcel[name] for name in names)))
+                for file in files:
+                    file.result()
                 hidden.sync()
                 hidden.claim(folder, suffix=False)
                 sync_folder(runs)
             except BaseException:
+                wait(files)
                 hidden.discard()
                 raise
 
