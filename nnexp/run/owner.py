@@ -29,6 +29,7 @@ from nnexp.io.folder import Folder
 # Seconds between two beats, and after how many without one the owner is dead.
 BEAT, PATIENCE = 2.0, 10.0
 _NAME = re.compile(r"\.owner-(\d{1,6})", re.ASCII)
+_DIGEST = re.compile(rb"[0-9a-f]{32}")
 # When each file was looked at, on the clock of this process, and its time of change then.
 _seen: dict[Path, tuple[float, int | None]] = {}
 
@@ -159,8 +160,9 @@ def lives(folder: Path, *, locked: bool) -> bool:
         return False
     path = folder / _name(number)
     with suppress(OSError):
-        # A disk that is full or fails cuts it short, and ends its owner.
-        if locked and machine().startswith(read_bytes(path, 100, follow=False)):
+        there = read_bytes(path, 100, follow=False)
+        # A disk that is full, or whose power was cut, leaves no whole digest, and ends its owner.
+        if locked and (there == machine() or not _DIGEST.fullmatch(there)):
             return False
     return _beats(path)
 

@@ -21,6 +21,8 @@ from nnexp.run.resume import resume
 from nnexp.run.writer import RunWriter
 
 CONFIG = "data: mnist\nlayers: [784, 10]\n"
+# The digest of another machine.
+OTHER = b"0" * 32
 # flock is a call that fails, or that says yes and locks nothing.
 LOCKS = {"missing": "errno = ENOLCK; return -1;", "of one machine": "return 0;"}
 
@@ -41,7 +43,7 @@ def elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     else:
         monkeypatch.setattr(writer, "hold", lambda descriptor: True)
         monkeypatch.setattr(reader, "is_held", lambda descriptor: False)
-        monkeypatch.setattr(owner, "read_bytes", lambda *_, **__: b"another machine")
+        monkeypatch.setattr(owner, "read_bytes", lambda *_, **__: OTHER)
 
 
 def begun() -> RunWriter:
@@ -138,15 +140,15 @@ def test_nobody_waits_for_a_process_of_this_machine_that_died(
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("written", [0, 9])
-def test_nobody_waits_for_an_owner_whose_file_the_disk_cut_short(
-    monkeypatch: pytest.MonkeyPatch, written: int
+@pytest.mark.parametrize("written", [b"", b"0123456789", bytes(32)])
+def test_nobody_waits_for_an_owner_whose_file_the_disk_spoiled(
+    monkeypatch: pytest.MonkeyPatch, written: bytes
 ) -> None:
-    """A file that could not be written whole is of a process that has ended."""
+    """A file that was not written whole, or lost in a power cut, is of a process that has ended."""
     monkeypatch.setattr(owner, "_beats", lambda path: pytest.fail("it was watched"))
     with begun() as run:
         pass
-    (run.folder / ".owner-1").write_bytes(owner.machine()[:written])
+    (run.folder / ".owner-1").write_bytes(written)
     assert open_run(run.folder).status == "interrupted"
 
 
@@ -185,7 +187,7 @@ def test_without_locks_a_living_run_is_refused_and_a_dead_one_resumed(
                 monkeypatch.setattr(reader, "is_held", lambda descriptor: None)
                 monkeypatch.setattr(writer, "hold", lambda descriptor: None)
             else:
-                monkeypatch.setattr(owner, "machine", lambda: b"another machine")
+                monkeypatch.setattr(owner, "machine", lambda: OTHER)
             assert open_run(folder).status == "running"
             with pytest.raises(BusyError):
                 resume(folder)
