@@ -345,7 +345,8 @@ def test_no_name_steers_the_terminal(nnexp: Nnexp, run: Path, name: str) -> None
             if form == "csv":
                 assert not any(cell[:1] in tuple("=@") for cell in result.stdout.split(","))
             if form == "md":
-                assert not re.search(r"(?<!\\)<", result.stdout)
+                # The only markup is an empty comment, which parts what GitHub would link.
+                assert not re.search(r"(?<!\\)<", result.stdout.replace("<!-- -->", ""))
 
 
 def test_a_picture_takes_any_name(nnexp: Nnexp, run: Path) -> None:
