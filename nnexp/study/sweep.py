@@ -53,8 +53,9 @@ def run_jobs(
         first()
         return []
     with start(replace(settings, jobs=min(settings.jobs, len(jobs)))) as running:
-        first()
         with nullcontext(settings.home) if settings.home else Home.of(settings.runs) as home:
+            first()
+            home.check()
 
             def at_home(job: Job | None) -> Job | None:
                 return job and replace(job, home=home)
