@@ -52,25 +52,25 @@ def run_jobs(
     if not jobs:
         first()
         return []
-    with start(replace(settings, jobs=min(settings.jobs, len(jobs)))) as running:
-        with nullcontext(settings.home) if settings.home else Home.of(settings.runs) as home:
-            first()
-            home.check()
+    held = nullcontext(settings.home) if settings.home else Home.of(settings.runs)
+    with start(replace(settings, jobs=min(settings.jobs, len(jobs)))) as running, held as home:
+        first()
+        home.check()
 
-            def at_home(job: Job | None) -> Job | None:
-                return job and replace(job, home=home)
+        def at_home(job: Job | None) -> Job | None:
+            return job and replace(job, home=home)
 
-            try:
-                return run_all(
-                    [replace(job, home=home) for job in jobs],
-                    running,
-                    watcher=watcher,
-                    fail_fast=fail_fast,
-                    then=lambda done: at_home(then(done)),
-                )
-            except RunError:
-                home.check()  # that it is lost explains the error
-                raise
+        try:
+            return run_all(
+                [replace(job, home=home) for job in jobs],
+                running,
+                watcher=watcher,
+                fail_fast=fail_fast,
+                then=lambda done: at_home(then(done)),
+            )
+        except RunError:
+            home.check()  # that it is lost explains the error
+            raise
 
 
 def run_all(
