@@ -52,8 +52,8 @@ def run_jobs(
     if not jobs:
         first()
         return []
-    held = nullcontext(settings.home) if settings.home else Home.of(settings.runs)
-    with start(replace(settings, jobs=min(settings.jobs, len(jobs)))) as running, held as home:
+    place = nullcontext(settings.home) if settings.home else Home.of(settings.runs)
+    with start(replace(settings, jobs=min(settings.jobs, len(jobs)))) as running, place as home:
         first()
         home.check()
 
