@@ -27,7 +27,10 @@ from time import monotonic
 import click
 
 ROOT = Path(__file__).resolve().parents[2]
-TREE = ("nnexp", "tests", "docs", "configs", "benchmarks", "runs/.gitkeep", "pyproject.toml")
+TREE = (
+    *("nnexp", "tests", "docs", "configs", "benchmarks"),
+    *("runs/.gitkeep", "pyproject.toml", "constraints.txt"),
+)
 _SECTION = re.compile(r"^## Add an? (.+?)$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _STEP = re.compile(
