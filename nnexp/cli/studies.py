@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -107,7 +108,7 @@ def sweep(
     from nnexp.run.assembly import DataCache
     from nnexp.study.engine import Settings
     from nnexp.study.estimate import estimate
-    from nnexp.study.jobs import plan, split
+    from nnexp.study.jobs import Home, plan, split
     from nnexp.study.record import check_folder, claim_folder, record_of
     from nnexp.study.sweep import run_jobs
     from nnexp.views.plan import as_counts, passed_over, sweep_plan
@@ -118,26 +119,30 @@ def sweep(
     check_metric(loaded, data.load)
     record = record_of(loaded, data)
     runs = plan((config for _, config in loaded.runs), folder, data)
-    check_folder(folder, record, runs)
-    done, missing = split(runs, folder)
-    if dry_run:
-        say(sweep_plan(runs, missing, estimate(missing, data), jobs), nl=False)
-        return
-
-    def begin() -> None:
-        claim_folder(folder, record)
-        if not quiet:
-            if loaded.tune:
-                search = command("nnexp", "tune", Path(study))
-                say_note(f"sweep trains the arms as they stand; {search} searches first")
-            there = f", {len(done)} of them done already" if done else ""
-            say(f"{folder}: {len(runs)} runs{there}", err=True)
-
     end_by_signal()
     started = perf_counter()
-    settings = Settings(jobs, folder, data, argv(), engine, address, wait=60 * wait)
-    with keeps(folder), overview(missing, jobs, quiet=quiet) as watcher:
-        done += run_jobs(missing, settings, watcher=watcher, fail_fast=fail_fast, first=begin)
+    # What is complete is complete in the folder that is looked into now.
+    with Home.of(folder) if folder.is_dir() and not dry_run else nullcontext() as home:
+        check_folder(folder, record, runs)
+        done, missing = split(runs, folder)
+        if dry_run:
+            say(sweep_plan(runs, missing, estimate(missing, data), jobs), nl=False)
+            return
+
+        def begin() -> None:
+            if home:
+                home.check()
+            claim_folder(folder, record)
+            if not quiet:
+                if loaded.tune:
+                    search = command("nnexp", "tune", Path(study))
+                    say_note(f"sweep trains the arms as they stand; {search} searches first")
+                there = f", {len(done)} of them done already" if done else ""
+                say(f"{folder}: {len(runs)} runs{there}", err=True)
+
+        settings = Settings(jobs, folder, data, argv(), engine, address, home, 60 * wait)
+        with keeps(folder), overview(missing, jobs, quiet=quiet) as watcher:
+            done += run_jobs(missing, settings, watcher=watcher, fail_fast=fail_fast, first=begin)
     say(folder)
     if not quiet:
         seconds = numbers.duration(perf_counter() - started)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +19,7 @@ from nnexp.cli.progress import overview
 from nnexp.config.loader import load
 from nnexp.run.assembly import DataCache
 from nnexp.run.reader import open_run
+from nnexp.study import jobs as jobs_of_a_study
 from nnexp.study.engine import ENGINES, Engine, Entry, Settings
 from nnexp.study.jobs import BUSY, Done, Job, perform
 
@@ -205,6 +206,25 @@ def test_two_studies_do_not_share_a_folder(nnexp: Nnexp, study: Path) -> None:
     assert result.stdout == ""
     assert nnexp("sweep", study, "--dry-run", code=1).stderr == result.stderr
     assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")} == before
+
+
+@pytest.mark.parametrize("more", [[], ["--seeds", "0-2"]])
+def test_a_folder_that_is_moved_before_the_first_run_is_not_made_anew(
+    nnexp: Nnexp, study: Path, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    """What a sweep has seen to be complete is there when it says so, or it ends with a message."""
+    nnexp("sweep", study)
+    split = jobs_of_a_study.split
+
+    def moved(*words: Any) -> Any:
+        parts = split(*words)
+        Path("runs/question").rename("away")
+        return parts
+
+    monkeypatch.setattr(jobs_of_a_study, "split", moved)
+    ended = nnexp("sweep", study, *more, code=1)
+    assert not Path("runs/question").exists()
+    assert "moved, removed or replaced" in ended.stderr
 
 
 def test_a_moved_project_finds_its_runs(
