@@ -50,8 +50,8 @@ chapter3: setup ## train every experiment of chapter 3, then write docs/reproduc
 evidence: dev ## train the studies of the costs, ten seeds per arm, then write docs/evidence.md
 	@$(BIN)/python docs/evidence.py
 
-test: dev ## run the tests
-	@$(BIN)/python -m pytest -q
+test: dev ## run the tests (SLOW=1: those that wait, or take seconds, in place of the others)
+	@$(BIN)/python -m pytest -q -m "$(if $(SLOW),slow,not slow)"
 
 torture: dev ## kill runs, fail disks, cut the power, fuzz (15 minutes; SHORT=1: one; ARGS=--soak: 25)
 	@$(BIN)/python tests/torture $(if $(SHORT),--short) $(ARGS)

@@ -105,10 +105,11 @@ def sweep(
     from nnexp import numbers
     from nnexp.cli.progress import overview
     from nnexp.config.study import check_metric, load_study
+    from nnexp.io.folder import Folder
     from nnexp.run.assembly import DataCache
     from nnexp.study.engine import Settings
     from nnexp.study.estimate import estimate
-    from nnexp.study.jobs import Home, plan, split
+    from nnexp.study.jobs import plan, split
     from nnexp.study.record import check_folder, claim_folder, record_of
     from nnexp.study.sweep import run_jobs
     from nnexp.views.plan import as_counts, passed_over, sweep_plan
@@ -122,7 +123,8 @@ def sweep(
     end_by_signal()
     started = perf_counter()
     # What is complete is complete in the folder that is looked into now.
-    with Home.of(folder) if folder.is_dir() and not dry_run else nullcontext() as home:
+    there = folder.is_dir() and not dry_run
+    with Folder.made(folder) if there else nullcontext() as home:
         check_folder(folder, record, runs)
         done, missing = split(runs, folder)
         if dry_run:
@@ -140,7 +142,8 @@ def sweep(
                 there = f", {len(done)} of them done already" if done else ""
                 say(f"{folder}: {len(runs)} runs{there}", err=True)
 
-        settings = Settings(jobs, folder, data, argv(), engine, address, home, 60 * wait)
+        place = home.place if home else None
+        settings = Settings(jobs, folder, data, argv(), engine, address, place, 60 * wait)
         with keeps(folder), overview(missing, jobs, quiet=quiet) as watcher:
             done += run_jobs(missing, settings, watcher=watcher, fail_fast=fail_fast, first=begin)
     say(folder)
@@ -181,10 +184,11 @@ def tune(
     _check_address(engine, address)
     from nnexp.cli.progress import overview, trials
     from nnexp.config.study import load_study
+    from nnexp.io.folder import Folder
     from nnexp.numbers import plural
     from nnexp.run.assembly import DataCache
     from nnexp.study.engine import Settings
-    from nnexp.study.jobs import Done, Home, plan, split
+    from nnexp.study.jobs import Done, plan, split
     from nnexp.study.record import claim_folder, claim_search, record_of
     from nnexp.study.sweep import run_jobs
     from nnexp.study.tuning import CONFIRM, confirmation, expected, prepare, search_all
@@ -203,8 +207,8 @@ def tune(
         return
     end_by_signal()
     done: list[Done] = []
-    with keeps(folder), Home.of(folder) as home:
-        settings = Settings(jobs, folder, data, argv(), engine, address, home, 60 * wait)
+    with keeps(folder), Folder.made(folder) as home:
+        settings = Settings(jobs, folder, data, argv(), engine, address, home.place, 60 * wait)
         if not quiet:
             arms = "1 arm" if len(searches) == 1 else f"each of {len(searches)} arms"
             say(f"{folder}: {plural(setup.trials, 'trial')} of {arms}", err=True)

@@ -13,18 +13,42 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Self
 
 from nnexp.errors import LostError, RunError
-from nnexp.io.files import patiently, sync, to_disk, write
+from nnexp.io.files import guarded, make_folder, patiently, sync, to_disk, write
 
 # Windows opens no folder; it lets nobody move or remove one that is in use.
 _BY_DESCRIPTOR = {os.open, os.stat, os.mkdir, os.unlink, os.rename} <= os.supports_dir_fd
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder by what it is, not by what its path leads to; other processes may be sent it.
+
+    It is told from all others as long as a process holds the folder open.
+    """
+
+    path: Path
+    device: int
+    inode: int
+
+    def check(self) -> None:
+        """Raise LostError where the path no longer leads to the folder."""
+        with suppress(OSError):
+            status = self.path.stat()
+            if (status.st_dev, status.st_ino) == (self.device, self.inode):
+                return
+        raise LostError(
+            f"{self.path}: was moved, removed or replaced while nnexp was writing in it; what is "
+            "there now is left as it is; what was moved can be continued where it is"
+        )
 
 
 class Folder:
@@ -39,7 +63,25 @@ class Folder:
         if descriptor is None:
             descriptor = os.open(path, _FOLDER) if _BY_DESCRIPTOR else -1
         self._descriptor = descriptor
+        status = path.stat() if descriptor < 0 else os.fstat(descriptor)
+        self._identity = status.st_dev, status.st_ino
         self._claimed = False
+
+    @classmethod
+    def made(cls, path: Path) -> Self:
+        """Open a folder that is made where it is missing.
+
+        Raises:
+            RunError: it cannot be made.
+        """
+        with guarded(path, begun=False):
+            make_folder(path)
+            return cls(path)
+
+    @property
+    def place(self) -> Place:
+        """What it is."""
+        return Place(self.path, *self._identity)
 
     @classmethod
     def hidden(cls, runs: Path, stem: str) -> Self:
@@ -104,15 +146,7 @@ class Folder:
 
     def check(self) -> None:
         """Raise LostError where its path no longer leads to it."""
-        if self._descriptor < 0:
-            return
-        with suppress(OSError):
-            if os.path.samestat(os.fstat(self._descriptor), self.path.stat()):
-                return
-        raise LostError(
-            f"{self.path}: was moved, removed or replaced while it was written; what is there now "
-            "is left as it is; to continue a run that was moved: nnexp resume FOLDER"
-        )
+        self.place.check()
 
     @contextmanager
     def _at(self, name: str) -> Iterator[tuple[str | Path, dict[str, Any]]]:

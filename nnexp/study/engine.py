@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from nnexp.io.folder import Place
     from nnexp.run.assembly import DataCache
-    from nnexp.study.jobs import Done, Home, Job
+    from nnexp.study.jobs import Done, Job
 
 # The number of a job, and how many of its epochs are done.
 Report = tuple[int, int]
@@ -49,7 +50,7 @@ class Settings:
     argv: tuple[str, ...] = ()  # the command, for the records
     engine: str = "local"
     address: str | None = None  # of a scheduler
-    home: Home | None = None  # `runs`, where the command holds it already
+    home: Place | None = None  # `runs`, where the command holds it already
     wait: float = 600.0  # seconds that a cluster may be without workers
 
 

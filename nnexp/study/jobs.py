@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, pairwise
 from pathlib import Path
@@ -17,9 +17,8 @@ from typing import Any
 
 from nnexp.config.identity import identity, run_key
 from nnexp.config.loader import Config
-from nnexp.errors import BusyError, LostError, ResumeError, RunError
-from nnexp.io import files
-from nnexp.io.files import guarded
+from nnexp.errors import BusyError, ResumeError, RunError
+from nnexp.io.folder import Place
 from nnexp.run.assembly import DataCache
 from nnexp.run.control import Ending, Progress, never
 from nnexp.run.find import folders
@@ -32,39 +31,6 @@ BUSY, FREE = "busy", "free"
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
-    """A study's folder: the one that was there when the command began, and no other of its path."""
-
-    path: Path
-    device: int
-    inode: int
-
-    @classmethod
-    @contextmanager
-    def of(cls, path: Path) -> Iterator[Home]:
-        """Give the folder at a path, and hold it open, so that no other can have its inode."""
-        with guarded(path, begun=False):
-            files.make_folder(path)
-            # Windows opens no folder, and lets nobody remove one that is in use.
-            descriptor = os.open(path, os.O_RDONLY) if os.name == "posix" else None
-        try:
-            status = path.stat() if descriptor is None else os.fstat(descriptor)
-            yield cls(path, status.st_dev, status.st_ino)
-        finally:
-            if descriptor is not None:
-                os.close(descriptor)
-
-    def check(self) -> None:
-        """Raise LostError if it is there no more: what is there instead belongs to others."""
-        with suppress(OSError):
-            status = self.path.stat()
-            if (status.st_dev, status.st_ino) == (self.device, self.inode):
-                return
-        message = "has been moved, removed or replaced while the command ran, which ends here"
-        raise LostError(f"{self.path}: {message}; what is there now was left as it is")
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     """One run to train."""
 
@@ -72,7 +38,7 @@ class Job:
     runs: Path  # the folder that its folder is to be in
     digest: str = ""  # sha256 of its data; empty where any will do
     ending: Ending = never  # travels to the worker with the job
-    home: Home | None = None  # of the command that trains it
+    home: Place | None = None  # of the command that trains it
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from queue import Empty, SimpleQueue
@@ -17,8 +17,9 @@ from time import monotonic
 from typing import Any
 
 from nnexp.errors import NnexpError, RunError
+from nnexp.io.folder import Folder
 from nnexp.study.engine import Engine, Settings, Watcher, start
-from nnexp.study.jobs import BUSY, Done, Home, Job
+from nnexp.study.jobs import BUSY, Done, Job
 
 _TICK = 0.2
 _AGAIN = 1.0
@@ -52,8 +53,9 @@ def run_jobs(
     if not jobs:
         first()
         return []
-    place = nullcontext(settings.home) if settings.home else Home.of(settings.runs)
-    with start(replace(settings, jobs=min(settings.jobs, len(jobs)))) as running, place as home:
+    settings = replace(settings, jobs=min(settings.jobs, len(jobs)))
+    with start(settings) as running, ExitStack() as opened:
+        home = settings.home or opened.enter_context(Folder.made(settings.runs)).place
         first()
         home.check()
 

@@ -73,6 +73,7 @@ ENVIRONMENTS: dict[str, dict[str, str | None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_a_hostile_environment_changes_nothing(name: str, tmp_path: Path) -> None:
     """On a terminal, every command ends with exit code 0, and trains to the same figures."""

@@ -173,9 +173,7 @@ def test_a_study_whose_folder_was_exchanged_meanwhile_is_not_confirmed(
 
     monkeypatch.setattr("nnexp.study.tuning.confirmation", exchange)
     result = nnexp("tune", study, code=1)
-    assert result.stderr.splitlines()[-1].startswith(
-        "nnexp: runs/momentum: has been moved, removed"
-    )
+    assert result.stderr.splitlines()[-1].startswith("nnexp: runs/momentum: was moved, removed")
     assert list(Path("runs/momentum").iterdir()) == []
 
 

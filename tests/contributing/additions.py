@@ -173,7 +173,7 @@ def follow(names: Sequence[str], tests: Sequence[str], *, lint: bool = False) ->
         run(tree, "-m", "ruff", "check", "--fix", "--quiet", "--no-cache", "nnexp")
         run(tree, "-m", "ruff", "format", "--quiet", "--no-cache", "nnexp")
         run(tree, "docs/generate.py")
-        run(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+        run(tree, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider", *tests)
         if lint:
             run(tree, "-m", "mypy", "nnexp")
     return monotonic() - began

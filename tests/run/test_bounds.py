@@ -81,6 +81,7 @@ def test_a_long_log_takes_little_memory(tmp_path: Path) -> None:
     assert peak < 6_000_000
 
 
+@pytest.mark.slow
 def test_a_long_run_of_an_old_format_is_complete(nnexp: Nnexp, train: Train) -> None:
     """A row for every one of 310,000 epochs is listed, compared and not trained again."""
     folder = train().folder
@@ -187,6 +188,7 @@ def inline(examples: int, value: str = "0", **keys: str) -> str:
 UNPRINTABLE = "\U000f0000"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("below", "above", "message"),
     [

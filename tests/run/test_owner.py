@@ -161,6 +161,7 @@ def test_a_run_without_an_owners_file_is_judged_by_its_lock() -> None:
     assert open_run(run.folder).status == "interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locks", LOCKS)
 def test_without_locks_a_living_run_is_refused_and_a_dead_one_resumed(
     locks: str,

@@ -89,6 +89,7 @@ def interrupt_one(study: Path, runs: Path) -> Path:
     return done.folder
 
 
+@pytest.mark.slow
 def test_a_sweep_survives_a_worker_and_leaves_the_cluster_as_it_was(
     study: Path, folder: Path
 ) -> None:
@@ -157,6 +158,7 @@ def test_without_an_address_a_cluster_of_this_machine_is_used(study: Path) -> No
     assert results(Path("runs/study")) == run_here(study, "0")
 
 
+@pytest.mark.slow
 def test_a_cluster_that_cannot_do_it_is_refused(
     study: Path, folder: Path, nnexp: Nnexp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +232,7 @@ def test_dask_is_asked_for_only_where_it_is_needed(
         assert "--address needs --engine dask" in usage.stderr
 
 
+@pytest.mark.slow
 def test_bad_workers_are_excluded_and_named(study: Path, folder: Path) -> None:
     """One of another version, one without a scratch folder: the third does their runs."""
     with cluster(folder / "away") as there:
@@ -249,6 +252,7 @@ def test_bad_workers_are_excluded_and_named(study: Path, folder: Path) -> None:
         assert results(Path("runs/study")) == run_here(study, "0-2")
 
 
+@pytest.mark.slow
 def test_a_sweep_waits_for_workers_and_ends_after_a_time(study: Path, folder: Path) -> None:
     """It says that all have gone, goes on with new ones, and prints the command that continues."""
     with cluster(folder / "away") as there:
@@ -269,6 +273,7 @@ def test_a_sweep_waits_for_workers_and_ends_after_a_time(study: Path, folder: Pa
         assert err.rstrip().endswith(f"continue with `nnexp sweep {shlex.join(words)}`")
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_terminated_while_its_cluster_starts_ends_in_one_line(study: Path) -> None:
     """The processes that it has started end with it."""
     sweep = start_sweep("study.yaml", "--engine", "dask", "--jobs", "2")

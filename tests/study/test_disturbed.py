@@ -90,6 +90,7 @@ def test_a_sweep_that_is_killed_and_repeated_comes_to_the_same(
     assert contents(root / "killed" / "study") == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no job control")
 @pytest.mark.parametrize("there_now", ["nothing", "another study", "the same study"])
 def test_a_sweep_whose_folder_was_exchanged_stops_and_touches_nothing(
@@ -118,7 +119,7 @@ def test_a_sweep_whose_folder_was_exchanged_stops_and_touches_nothing(
         assert (stopped.returncode, out) == (1, ""), err
         assert stamps(folder.parent) == before
         assert err.splitlines()[-1] == (
-            f"nnexp: {folder}: has been moved, removed or replaced while the command ran, which "
-            "ends here; what is there now was left as it is"
+            f"nnexp: {folder}: was moved, removed or replaced while nnexp was writing in it; what "
+            "is there now is left as it is; what was moved can be continued where it is"
         )
         assert "resumes it" not in err

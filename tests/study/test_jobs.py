@@ -19,7 +19,7 @@ from nnexp.io.folder import Folder
 from nnexp.io.lock import hold
 from nnexp.run.assembly import DataCache, load_data
 from nnexp.run.session import run
-from nnexp.study.jobs import BUSY, Home, Job, finished, perform
+from nnexp.study.jobs import BUSY, Job, finished, perform
 
 if TYPE_CHECKING:
     from conftest import Train
@@ -92,7 +92,7 @@ def test_a_job_makes_nothing_where_the_folder_of_its_study_was_exchanged(
         exchange(job.runs)
         return sorted(Path().rglob("*"))
 
-    with Home.of(job.runs) as home:
+    with Folder.made(job.runs) as home:
         there: list[Path] = []
         if late:
             make = Folder.hidden  # the first thing that is made there
@@ -105,19 +105,17 @@ def test_a_job_makes_nothing_where_the_folder_of_its_study_was_exchanged(
             monkeypatch.setattr(Folder, "hidden", hidden)
         else:
             there += exchanged()
-        with pytest.raises(
-            RunError, match=r"^runs(: has been moved, removed or replaced|/\.small)"
-        ):
-            perform(replace(job, home=home), DataCache())
+        with pytest.raises(RunError, match=r"^runs(: was moved, removed or replaced|/\.small)"):
+            perform(replace(job, home=home.place), DataCache())
     assert sorted(Path().rglob("*")) == there
 
 
 def test_a_study_whose_folder_was_moved_and_linked_is_where_it_was(job: Job) -> None:
     """It is the folder that counts, not the way to it."""
-    with Home.of(job.runs) as home:
+    with Folder.made(job.runs) as home:
         job.runs.rename("away")
         job.runs.symlink_to("away")
-        assert perform(replace(job, home=home), DataCache()).status == "completed"
+        assert perform(replace(job, home=home.place), DataCache()).status == "completed"
     assert Path("away/small-s0/run.json").exists()
 
 

@@ -135,6 +135,7 @@ def test_a_study_of_a_later_version_is_named_and_left_alone(folder: Path) -> Non
     assert (folder / STUDY).read_text() == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("excess", [0, 1])
 def test_a_study_that_could_not_be_read_back_is_refused_before_anything_is_made(
     tmp_path: Path, excess: int

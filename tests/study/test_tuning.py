@@ -286,6 +286,7 @@ def test_every_arm_has_the_same_number_of_trials_and_no_trial_sees_the_test_set(
     assert any(one is search.data.load(config).sets["test"] for one in seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("in_epoch", "after_epoch"), [(0.0, 1.0), (0.05, 0.05)])
 def test_a_search_that_is_interrupted_again_and_again_comes_to_the_same(
     undisturbed: Undisturbed, tmp_path: Path, in_epoch: float, after_epoch: float
@@ -339,6 +340,7 @@ def test_the_trials_depend_neither_on_the_engine_nor_on_the_number_of_jobs(
     assert sorted(watcher.names) == sorted(f"{s.arm.name}-t{n}-s0" for s in begun for n in range(8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engines", [("local", "dask"), ("dask", "local")])
 def test_a_search_that_another_engine_continues_comes_to_the_same(
     undisturbed: Undisturbed, tmp_path: Path, engines: tuple[str, str]
@@ -367,6 +369,7 @@ def test_a_search_that_another_engine_continues_comes_to_the_same(
     assert contents(tmp_path / "study") == contents(undisturbed.runs)
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_at_any_moment_comes_to_the_same(
     undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

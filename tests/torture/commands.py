@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from disk import Disk, Failing
-from scenes import Scene, nnexp, visible
+from scenes import Scene, every_epoch_committed, nnexp, time_is_up, visible
 
 Words = list[str | Path]
+Way = TypeVar("Way")
 _SHORT = 3
 
 
@@ -38,6 +40,19 @@ def commands(scene: Scene) -> list[Command]:
         Command(lambda runs: ["resume", _copied(torn, runs), "-q"], []),
         Command(lambda runs: ["resume", _copied(short, runs), "-q", *extend], extend),
     ]
+
+
+def at_every_call(
+    scene: Scene, ways: Iterable[Way], step: int, attack: Callable[[Command, Way, int], bool]
+) -> None:
+    """Attack every so many calls of each command in each way, until it makes no more calls."""
+    with every_epoch_committed():
+        disturbed = commands(scene)
+        for number, way in enumerate(ways):
+            for command in disturbed:
+                at = 1 + number % step
+                while not time_is_up() and attack(command, way, at):
+                    at += step
 
 
 def training(scene: Scene, runs: Path) -> Words:

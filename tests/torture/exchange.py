@@ -11,21 +11,19 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands import Command, commands, training
+from commands import Command, at_every_call, training
 from disk import Failing
 from scenes import (
-    Answer,
     Figures,
     Scene,
-    every_epoch_committed,
+    attempt,
     go_on,
     listing,
     nnexp,
-    time_is_up,
     visible,
 )
 
-LOST = "was moved, removed or replaced while it was written"
+LOST = "was moved, removed or replaced while nnexp was writing in it"
 OTHER, AWAY, BACKUP = "20200101-000000-other-s0", "away", "backup"
 LOGS = ("hard links", "cut", "grown")
 WAYS = ("another run", "a link", "nothing", *LOGS)
@@ -66,13 +64,11 @@ def exchange(scene: Scene, step: int = 1) -> Exchanges:
     runs = scene.place("other")
     assert nnexp(*training(scene, runs)).code == 0
     (other,) = visible(runs)
-    with every_epoch_committed():
-        disturbed = commands(scene)
-        for number, way in enumerate(WAYS):
-            for command in disturbed:
-                at = 1 + number % step
-                while not time_is_up() and _attack(scene, other, command, way, at, figures):
-                    at += step
+
+    def attack(command: Command, way: str, at: int) -> bool:
+        return _attack(scene, other, command, way, at, figures)
+
+    at_every_call(scene, WAYS, step, attack)
     return figures
 
 
@@ -111,13 +107,8 @@ def _attack(
                 folder.symlink_to(place)
 
     disk = _Exchanging(runs, at, silent=True, on_fault=act)
-    problems: list[str] = []
     with disk:
-        try:
-            answer = nnexp(*words)
-        except Exception as error:
-            answer = Answer(-1, "", "")
-            problems.append(f"a traceback: {error!r}")
+        answer, problems = attempt(*words)
     if disk.calls < at:
         return False
     if mine:

@@ -8,19 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands import Command, commands, training
+from commands import Command, at_every_call, training
 from disk import ERRORS, Failing
 from scenes import (
-    Answer,
     Figures,
     Scene,
-    every_epoch_committed,
+    attempt,
     go_on,
     listing,
     lost,
     nnexp,
     rows,
-    time_is_up,
     visible,
 )
 
@@ -81,16 +79,14 @@ def inject(scene: Scene, step: int = 1) -> Faults:
         step: only every so many calls.
     """
     figures = Faults()
-    with every_epoch_committed():
-        disturbed = commands(scene)
-        runs = scene.place("faults")
-        assert nnexp(*training(scene, runs)).code == 0
-        visible(runs)[0].rename(runs / OTHER)
-        for number, fault in enumerate(ALL):
-            for command in disturbed:
-                at = 1 + number % step
-                while not time_is_up() and _attack(scene, runs, command, fault, at, figures):
-                    at += step
+    runs = scene.place("faults")
+    assert nnexp(*training(scene, runs)).code == 0
+    visible(runs)[0].rename(runs / OTHER)
+
+    def attack(command: Command, fault: Fault, at: int) -> bool:
+        return _attack(scene, runs, command, fault, at, figures)
+
+    at_every_call(scene, ALL, step, attack)
     return figures
 
 
@@ -117,13 +113,8 @@ def _attack(
         silent=fault.gone,
         on_fault=look,
     )
-    problems: list[str] = []
     with disk:
-        try:
-            answer = nnexp(*words)
-        except Exception as error:
-            answer = Answer(-1, "", "")
-            problems.append(f"a traceback: {error!r}")
+        answer, problems = attempt(*words)
     if fault.gone and disk.faults:
         problems += _brought_back(runs)
     if disk.calls < at:

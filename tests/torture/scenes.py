@@ -159,6 +159,14 @@ def nnexp(*words: str | Path) -> Answer:
     return Answer(result.exit_code, result.stdout, result.stderr)
 
 
+def attempt(*words: str | Path) -> tuple[Answer, list[str]]:
+    """Run the command line; what is a bug is a problem, and the exit code -1."""
+    try:
+        return nnexp(*words), []
+    except Exception as error:
+        return Answer(-1, "", ""), [f"a traceback: {error!r}"]
+
+
 @dataclass
 class Figures:
     """What came of an attack.

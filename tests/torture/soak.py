@@ -17,10 +17,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from random import Random
 from statistics import median
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
 if __name__ == "__main__":  # the process that reads
@@ -61,7 +62,8 @@ SAMPLES = 100
 EARLY = {-signal.SIGINT, -signal.SIGTERM}
 # Problems after which there is nothing more to learn.
 MOST = 10
-_OUT = TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - of this process, as long as it lives
+# What commands print: Click keeps every stdout it ever saw, so it is always the same.
+_OUT = StringIO()
 # Seconds between two looks at the logs.
 PAUSE = 0.05
 
@@ -429,7 +431,7 @@ def _read(places: list[Path]) -> None:
 
 
 def _call(*words: str) -> tuple[int, str]:
-    """Run a command in this process, its output in one file: Click keeps every stdout it saw."""
+    """Run a command in this process."""
     _OUT.seek(0)
     _OUT.truncate()
     with redirect_stdout(_OUT), redirect_stderr(_OUT):
@@ -437,8 +439,7 @@ def _call(*words: str) -> tuple[int, str]:
             cli(words, prog_name="nnexp")
         except SystemExit as ended:
             code = ended.code
-    _OUT.seek(0)
-    return code if isinstance(code, int) else 1, _OUT.read()
+    return code if isinstance(code, int) else 1, _OUT.getvalue()
 
 
 if __name__ == "__main__":

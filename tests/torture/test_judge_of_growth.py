@@ -16,6 +16,7 @@ def _loops(power: int) -> growth.Input:
     return make
 
 
+@pytest.mark.slow
 def test_squares_are_told_from_what_is_linear() -> None:
     """Four times the size takes about 4 times as long, or 16 times."""
     assert growth.growth(_loops(1))[1] < 7 < growth.growth(_loops(2))[1]
